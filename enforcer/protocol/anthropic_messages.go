@@ -475,7 +475,8 @@ type messagesStream struct {
 
 func newMessagesStream(usage messagesUsage, seen messagesSeen) *messagesStream {
 	s := &messagesStream{said: usage, seen: seen}
-	s.events = eventStream{read: s.read, tap: s.seen.event}
+	s.events = eventStream{read: s.read, tap: s.seen.event, again: s.again}
+	s.events.varies = func(data []byte) []varying { return s.seen.varies(data, "", "") }
 	return s
 }
 
@@ -522,6 +523,12 @@ var (
 	messageDelta = []byte(`"message_delta"`)
 	contentDelta = []byte(`"content_block_delta"`)
 )
+
+// again takes an event that says what one before it said, but for its text.
+func (s *messagesStream) again(v values) {
+	s.seen.again(v.text)
+	s.since = s.since || s.told
+}
 
 func (s *messagesStream) read(data []byte) hidden {
 	s.since = s.since || s.told && bytes.Contains(data, contentDelta)

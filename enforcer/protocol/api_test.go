@@ -177,6 +177,14 @@ func checkAnswered(t *testing.T, endpoint protocol.Endpoint, body string, stream
 
 func answerOf(tb testing.TB, endpoint protocol.Endpoint, body string, stream bool) protocol.Answer {
 	tb.Helper()
+	model := maxi
+	model.ContextWindow = 100_000
+	return answerBy(tb, model, endpoint, body, stream)
+}
+
+// answerBy is the same of a model.
+func answerBy(tb testing.TB, model limiterv1.Model, endpoint protocol.Endpoint, body string, stream bool) protocol.Answer {
+	tb.Helper()
 	in := incoming(body)
 	if stream {
 		in = streamed(in)
@@ -185,8 +193,6 @@ func answerOf(tb testing.TB, endpoint protocol.Endpoint, body string, stream boo
 	if err != nil {
 		tb.Fatal(err)
 	}
-	model := maxi
-	model.ContextWindow = 100_000
 	call, err := request.For(model, protocol.OutputLimits{})
 	if err != nil {
 		tb.Fatal(err)

@@ -141,7 +141,10 @@ type chatStream struct {
 	cut, done bool
 	// spoke is whether there was output, and since whether there was some after the usage,
 	// which was a running one then.
-	spoke, since         bool
+	spoke, since bool
+	// repeats is whether the last chunk told nothing of usage, nor of ends.
+	repeats bool
+
 	usage, served, model gjson.Result
 	// last is whether usage came in the extra chunk, after which there is no more
 	// of it; elsewhere it may be a running total.
@@ -154,7 +157,7 @@ type chatStream struct {
 func newChatStream(hideUsage bool, b bill, choices int64, seen chatSeen) *chatStream {
 	s := &chatStream{seen: seen, hide: hideUsage, bill: b, choices: endsOf(choices)}
 	s.seen.choices = endsOf(choices)
-	s.events = eventStream{read: s.read, hiding: hideUsage, tap: s.seen.chunk}
+	s.events = eventStream{read: s.read, hiding: hideUsage, tap: s.seen.chunk, varies: s.varies, again: s.again}
 	return s
 }
 
@@ -216,15 +219,17 @@ func (s *chatStream) read(data []byte) hidden {
 		s.done = true
 	}
 	counts := bytes.Contains(data, usageName)
-	if s.spoke && !finishes(data) { // nearly all chunks
+	var usage gjson.Result
+	if counts {
+		usage = gjson.GetBytes(data, "usage")
+	}
+	s.repeats = s.spoke && !finishes(data) && (!counts || usage.Raw == "null")
+	if s.repeats { // nearly all chunks
+		s.since = s.since || s.usage.Exists() && speaksIn(gjson.ParseBytes(data))
 		if !counts {
-			s.since = s.since || s.usage.Exists() && speaksIn(gjson.ParseBytes(data))
 			return hidden{}
 		}
-		if usage := gjson.GetBytes(data, "usage"); usage.Raw == "null" {
-			s.since = s.since || s.usage.Exists() && speaksIn(gjson.ParseBytes(data))
-			return s.nullIn(data, usage)
-		}
+		return s.nullIn(data, usage)
 	}
 	if chunk, err := parseObject(data); err == nil {
 		s.readChunk(chunk)
@@ -233,6 +238,20 @@ func (s *chatStream) read(data []byte) hidden {
 		}
 	}
 	return hidden{}
+}
+
+// varies is what may differ in a chunk that tells no more than the last one, but for its text.
+func (s *chatStream) varies(data []byte) []varying {
+	if !s.repeats || !speaksIn(gjson.Parse(view(data))) {
+		return nil
+	}
+	return s.seen.varies(data)
+}
+
+// again takes a chunk that says what one before it said, but for its text.
+func (s *chatStream) again(v values) {
+	s.seen.again(v)
+	s.since = s.since || s.usage.Exists()
 }
 
 // finishes is whether a chunk may say that a choice has come to its end.
@@ -316,5 +335,5 @@ func (s *chatStream) nullIn(data []byte, null gjson.Result) hidden {
 	case bytes.HasPrefix(after, []byte{','}):
 		end = len(data) - len(after) + 1
 	}
-	return hidden{from: start, to: end}
+	return hidden{span: span{start, end}}
 }

@@ -138,7 +138,7 @@ type responsesStream struct {
 
 func newResponsesStream(b bill, seen responsesSeen) *responsesStream {
 	s := &responsesStream{bill: b, seen: seen}
-	s.events = eventStream{read: s.read, tap: s.seen.event}
+	s.events = eventStream{read: s.read, tap: s.seen.event, varies: s.seen.varies, again: s.seen.again}
 	return s
 }
 

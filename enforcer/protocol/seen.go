@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,8 +60,9 @@ const endOfPiece = 0xff
 // was counted until then.
 type seen struct {
 	outlook
-	// frames is how many frames with data have come.
+	// frames is how many frames with data have come, and frame is what was seen in the last.
 	frames int64
+	frame  frameSeen
 	// waiting are pieces of text that are not counted yet.
 	waiting []byte
 	// texts is how many bytes of text were counted.
@@ -83,6 +85,52 @@ type seen struct {
 	served price.ServiceTier
 }
 
+// frameSeen is what was seen in a frame.
+type frameSeen struct {
+	// repeats is whether a frame that is the same but for its text tells of no more than the text.
+	repeats bool
+	// pieces is how often output was counted, and text where the last text of it is in the data,
+	// if it is a string.
+	pieces int
+	text   span
+}
+
+// nextFrame begins a frame with data.
+func (s *seen) nextFrame() { s.frames, s.frame = s.frames+1, frameSeen{} }
+
+// again takes a frame that says what one before it said, but for its text.
+func (s *seen) again(text []byte) {
+	s.nextFrame()
+	s.text(view(text))
+}
+
+// varies is what may differ in a frame that says no more than the last one, whose data this is, but
+// for its text: that, and what numbers and pads frames, which are members of these names, if any.
+// It is nothing where the last one said more than text.
+func (s *seen) varies(data []byte, number, pad string) []varying {
+	f := s.frame
+	if !f.repeats || f.pieces != 1 || f.text.isEmpty() {
+		return nil
+	}
+	all := []varying{{someText, f.text}}
+	if member := gjson.GetBytes(data, number); number != "" && member.Type == gjson.Number {
+		all = append(all, varying{someNumber, span{member.Index, member.Index + len(member.Raw)}})
+	}
+	if inside := insideOf(gjson.GetBytes(data, pad)); pad != "" && !inside.isEmpty() {
+		all = append(all, varying{padding, inside})
+	}
+	slices.SortFunc(all, func(a, b varying) int { return a.from - b.from })
+	return all
+}
+
+// insideOf is where the inside of a string without escapes is; nowhere if the value is none.
+func insideOf(value gjson.Result) span {
+	if value.Type != gjson.String || len(value.Raw) != len(value.Str)+len(`""`) {
+		return span{}
+	}
+	return span{value.Index + 1, value.Index + 1 + len(value.Str)}
+}
+
 // tokens counts tokens of which there is no text.
 func (s *seen) tokens(n int64) {
 	s.came()
@@ -90,6 +138,7 @@ func (s *seen) tokens(n int64) {
 }
 
 func (s *seen) came() {
+	s.frame.pieces++
 	s.last = time.Now()
 	if s.first.IsZero() {
 		s.first = s.last

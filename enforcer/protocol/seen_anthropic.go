@@ -27,7 +27,7 @@ type messagesSeen struct {
 }
 
 func (s *messagesSeen) event(data []byte) {
-	s.frames++
+	s.nextFrame()
 	event := view(data)
 	switch gjson.Get(event, "type").Str {
 	case "message_start":
@@ -37,6 +37,7 @@ func (s *messagesSeen) event(data []byte) {
 		s.blocks, s.open = s.blocks+1, s.open+1
 		s.block(gjson.Get(event, "content_block"))
 	case "content_block_delta":
+		s.frame.repeats = true
 		s.delta(gjson.Get(event, "delta"))
 	case "content_block_stop":
 		s.open--

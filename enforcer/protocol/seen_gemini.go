@@ -23,7 +23,7 @@ func generateOutlook(bound price.Usage, model limiterv1.Model) outlook {
 type generateSeen struct{ seen }
 
 func (s *generateSeen) chunk(data []byte) {
-	s.frames++
+	s.nextFrame()
 	chunk := view(data)
 	gjson.Get(chunk, "candidates").ForEach(func(_, candidate gjson.Result) bool {
 		s.stringsExcept(ofCandidate, candidate)

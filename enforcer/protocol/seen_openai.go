@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -35,10 +36,13 @@ type chatSeen struct {
 	choices ends
 	// content is how many bytes of the content of messages have come.
 	content int64
+	// repeatsContent is whether the text of frames that are again as one before is such content.
+	repeatsContent bool
 }
 
 func (s *chatSeen) chunk(data []byte) {
-	s.frames++
+	s.nextFrame()
+	s.frame.repeats = true
 	chunk := view(data)
 	if !s.modelNamed {
 		s.name(gjson.Get(chunk, "model"))
@@ -54,6 +58,22 @@ func (s *chatSeen) chunk(data []byte) {
 	}
 	if bytes.Contains(data, usageName) {
 		s.report(tokensOf(gjson.Get(chunk, "usage.completion_tokens")))
+	}
+}
+
+// varies is as that of seen.
+func (s *chatSeen) varies(data []byte) []varying {
+	all := s.seen.varies(data, "", "obfuscation")
+	if len(all) > 0 {
+		s.repeatsContent = insideOf(gjson.GetBytes(data, "choices.0.delta.content")) == s.frame.text
+	}
+	return all
+}
+
+func (s *chatSeen) again(v values) {
+	s.seen.again(v.text)
+	if s.repeatsContent {
+		s.content += int64(len(v.text))
 	}
 }
 
@@ -155,10 +175,12 @@ type responsesSeen struct {
 	model string
 	// number is the sequence number of the next event.
 	number int64
+	// repeatsPieces is whether the text of frames that are again as one before is told.
+	repeatsPieces bool
 }
 
 func (s *responsesSeen) event(data []byte) {
-	s.frames++
+	s.nextFrame()
 	event := view(data)
 	if number := gjson.Get(event, "sequence_number"); number.Type == gjson.Number {
 		s.number = max(s.number, number.Int()+1)
@@ -190,10 +212,30 @@ func (s *responsesSeen) other(kind string, event gjson.Result) {
 		s.whole(wholeTexts, event)
 	case isDone: // it came before
 	default:
+		s.frame.repeats = true
 		s.stringsExcept(ofEvent, event)
 		if inPieces[of] {
 			s.told += s.texts - before
 		}
+	}
+}
+
+// varies is as that of seen.
+func (s *responsesSeen) varies(data []byte) []varying {
+	all := s.seen.varies(data, "sequence_number", "obfuscation")
+	if len(all) > 0 {
+		s.repeatsPieces = inPieces[strings.TrimSuffix(gjson.GetBytes(data, "type").Str, ".delta")]
+	}
+	return all
+}
+
+func (s *responsesSeen) again(v values) {
+	s.seen.again(v.text)
+	if s.repeatsPieces {
+		s.told += int64(len(v.text))
+	}
+	if number, err := strconv.ParseInt(view(v.number), 10, 64); err == nil {
+		s.number = max(s.number, number+1)
 	}
 }
 

@@ -43,6 +43,9 @@ func (s *seen) stringsExcept(except map[string]bool, value gjson.Result) {
 	switch {
 	case value.Type == gjson.String:
 		s.text(value.Str)
+		if value.Str != "" {
+			s.frame.text = insideOf(value)
+		}
 	case value.IsArray():
 		value.ForEach(func(_, element gjson.Result) bool {
 			s.stringsExcept(noOutput, element)

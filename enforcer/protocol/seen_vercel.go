@@ -21,7 +21,7 @@ type vercelSeen struct {
 const maxInputs = 1024
 
 func (s *vercelSeen) part(data []byte) {
-	s.frames++
+	s.nextFrame()
 	part := gjson.Parse(view(data))
 	switch part.Get("type").Str {
 	case "text-start":
@@ -33,6 +33,7 @@ func (s *vercelSeen) part(data []byte) {
 		s.begin()
 		s.call(part, "id")
 	case "text-delta", "reasoning-delta", "tool-input-delta":
+		s.frame.repeats = true
 		s.stringsExcept(ofVercelPart, part)
 	case "text-end", "reasoning-end", "tool-input-end":
 		s.open--

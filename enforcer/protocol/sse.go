@@ -21,6 +21,11 @@ type eventStream struct {
 	hiding bool
 	// tap, if set, is given the data of each frame that has come to its end, before read is.
 	tap func(data []byte)
+	// varies, if set, says of the data that was read last what may differ in frames that say the
+	// same but for the text in them; nothing where it says more. If it is anything, again is given
+	// the values of such frames, which are not read, until it says so of other data.
+	varies func(data []byte) []varying
+	again  func(values)
 
 	frame    []byte // the frame so far, unless it is too large or has come whole
 	line     int    // the length of its last line so far
@@ -28,6 +33,7 @@ type eventStream struct {
 	afterCR  bool   // the last byte was a CR, whose LF may follow
 	leftOut  bool   // the last whole frame was left out
 	out      []byte
+	template template
 	joined   []byte
 	plain    []byte
 	copied   int64 // how many bytes were copied, for a benchmark
@@ -40,8 +46,8 @@ type eventStream struct {
 type hidden struct {
 	// all is whether it sees nothing of the frame.
 	all bool
-	// from and to are where it is in the data: nowhere if they are equal.
-	from, to int
+	// span is where it is in the data.
+	span
 }
 
 // pass takes a chunk of the stream and returns what the client is to see now.
@@ -206,6 +212,10 @@ func (s *eventStream) interject(event string, data []byte) []byte {
 
 // readFrame reads a frame and returns what of it the client is not to see.
 func (s *eventStream) readFrame(frame []byte) hidden {
+	if values, hide, ok := s.template.match(frame); ok {
+		s.again(values)
+		return hide
+	}
 	data, at := s.data(frame)
 	if data == nil {
 		return hidden{}
@@ -213,13 +223,26 @@ func (s *eventStream) readFrame(frame []byte) hidden {
 	if s.tap != nil && !s.cut {
 		s.tap(data)
 	}
-	switch hide := s.read(data); {
+	hide := s.read(data)
+	switch {
 	case hide.all:
 		return hide
 	case at < 0:
 		return hidden{}
-	default:
-		return hidden{from: at + hide.from, to: at + hide.to}
+	}
+	hide.span = hide.shifted(at)
+	s.learn(frame, data, at, hide)
+	return hide
+}
+
+// learn makes a frame that was read the template of those to come, if nothing but text is to
+// differ in them. Its data is at a place in it.
+func (s *eventStream) learn(frame, data []byte, at int, hide hidden) {
+	if s.varies == nil || s.cut || len(frame) > maxTemplate {
+		return
+	}
+	if varies := s.varies(data); len(varies) > 0 {
+		s.template.learn(frame, at, varies, hide)
 	}
 }
 

@@ -116,7 +116,8 @@ type vercelStream struct {
 
 func newVercelStream(b bill, seen vercelSeen) *vercelStream {
 	s := &vercelStream{bill: b, seen: seen}
-	s.events = eventStream{read: s.read, tap: s.seen.part}
+	s.events = eventStream{read: s.read, tap: s.seen.part, again: func(v values) { s.seen.again(v.text) }}
+	s.events.varies = func(data []byte) []varying { return s.seen.varies(data, "", "") }
 	return s
 }
 
