@@ -242,11 +242,13 @@ func (c *client) holdsBack(piece []byte) bool {
 
 // write sends a piece of the answer: at once if it is streamed.
 func (c *client) write(piece []byte) {
-	if len(piece) > 0 && !c.holdsBack(piece) {
-		held := c.held
-		c.held = nil
-		c.send(append(held, piece...))
+	if len(piece) == 0 || c.holdsBack(piece) {
+		return
 	}
+	if held := c.held; len(held) > 0 {
+		c.held, piece = nil, append(held, piece...)
+	}
+	c.send(piece)
 }
 
 // trail has the server send fields after the body, unless the head has them.
