@@ -34,7 +34,11 @@ type RequestDecision struct {
 	By, Reason string
 	// Namespace and Grant name the BudgetGrant, of what was approved.
 	Namespace, Grant string
-	At               time.Time
+	// Amount is how much more was granted, as it is written, and ExpiresAt until when; empty and zero
+	// of what was declined.
+	Amount    string
+	ExpiresAt time.Time
+	At        time.Time
 	// Granted is whether that BudgetGrant is on record, whatever has become of it since.
 	Granted bool
 }
@@ -52,6 +56,7 @@ type RequestQuery struct {
 const requestColumns = `
 SELECT r.request_id::text, r.user_id, r.requested_by, r.limit_name, r.amount, r.expires_at, r.reason, r.requested_at,
        d.approved, d.decided_by, d.reason, d.namespace, d.grant_name, d.decided_at,
+       CASE WHEN d.approved THEN coalesce(d.granted_amount, r.amount) ELSE '' END, CASE WHEN d.approved THEN coalesce(d.granted_until, r.expires_at) END,
        EXISTS (SELECT FROM budget_grants AS g WHERE (g.tenant_id, g.namespace, g.grant_name) = (d.tenant_id, d.namespace, d.grant_name))
 FROM budget_requests AS r LEFT JOIN budget_decisions AS d USING (request_id)
 WHERE r.tenant_id = @tenant AND `
@@ -89,11 +94,15 @@ func (r *Reader) Request(ctx context.Context, as As, id string) (request BudgetR
 func scanRequest(row pgx.CollectableRow) (r BudgetRequest, err error) {
 	var approved *bool
 	var by, reason, namespace, grant *string
-	var at *time.Time
+	var at, until *time.Time
+	var amount string
 	granted := false
-	err = row.Scan(&r.ID, &r.User, &r.By, &r.Limit, &r.Amount, &r.ExpiresAt, &r.Reason, &r.At, &approved, &by, &reason, &namespace, &grant, &at, &granted)
+	err = row.Scan(&r.ID, &r.User, &r.By, &r.Limit, &r.Amount, &r.ExpiresAt, &r.Reason, &r.At, &approved, &by, &reason, &namespace, &grant, &at, &amount, &until, &granted)
 	if err == nil && approved != nil {
-		r.Decision = &RequestDecision{Approved: *approved, By: *by, Reason: *reason, Namespace: *namespace, Grant: *grant, At: *at, Granted: granted}
+		r.Decision = &RequestDecision{Approved: *approved, By: *by, Reason: *reason, Namespace: *namespace, Grant: *grant, Amount: amount, At: *at, Granted: granted}
+		if until != nil {
+			r.Decision.ExpiresAt = *until
+		}
 	}
 	return r, err
 }

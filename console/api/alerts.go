@@ -37,7 +37,7 @@ type Alert struct {
 	PeriodEnd   time.Time  `json:"periodEnd"`
 	Action      string     `json:"action" enum:"Warn,Downgrade,Trip,Exhaust,ForceOpen,Test,Unusual,Refusals,UnusedKey,Request,Decision" doc:"That of the rung; Exhaust where the limit was spent in full. Request where a user asks for more of the limit, Decision, which only admins see, where that was approved or declined. About no limit, and without an amount: ForceOpen where the breaker was forced open, Test where somebody asked for a message, and Unusual, Refusals and UnusedKey where spending, refused calls or an APIKey stood out."`
 	AtPercent   int32      `json:"atPercent"`
-	Amount      Money      `json:"amount" doc:"The limit when it was seen; of Request and Decision, what is asked for."`
+	Amount      Money      `json:"amount" doc:"The limit when it was seen; of Request what is asked for, of Decision what was granted, or was asked for and declined."`
 	Spent       Money      `json:"spent" doc:"What was spent when it was seen."`
 	Message     string     `json:"message"`
 	Muted       bool       `json:"muted" doc:"Whether nobody was told, because too many were told of within the hour."`

@@ -63,21 +63,48 @@ type Request struct {
 
 // Decision is what became of a request.
 type Decision struct {
-	By        string    `json:"by,omitempty" doc:"Who decided, for admins."`
-	At        time.Time `json:"at"`
-	Reason    string    `json:"reason,omitempty" doc:"What they said."`
-	Namespace string    `json:"namespace,omitempty"`
-	Grant     string    `json:"grant,omitempty" doc:"The BudgetGrant in the namespace, of what was approved."`
-	Granted   bool      `json:"granted" doc:"Whether the BudgetGrant is on record, as it is a moment after it was made. If it never is, approving the request again makes it."`
+	By        string     `json:"by,omitempty" doc:"Who decided, for admins."`
+	At        time.Time  `json:"at"`
+	Reason    string     `json:"reason,omitempty" doc:"What they said."`
+	Namespace string     `json:"namespace,omitempty"`
+	Grant     string     `json:"grant,omitempty" doc:"The BudgetGrant in the namespace, of what was approved."`
+	Amount    string     `json:"amount,omitempty" doc:"How much more was granted in each period, in the budget's currency, of what was approved."`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty" doc:"Until when it was granted, of what was approved."`
+	Granted   bool       `json:"granted" doc:"Whether the BudgetGrant is on record, as it is a moment after it was made. If it never is, approving the request again makes it."`
 }
 
-// DecisionInput is what an admin decides of a request.
+// RequestParameter names a request.
+type RequestParameter struct {
+	ID string `path:"id" minLength:"36" maxLength:"36" pattern:"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"`
+}
+
+// DecisionInput is what an admin says of a request that they decline.
 type DecisionInput struct {
 	TenantParameter
-	ID   string `path:"id" minLength:"36" maxLength:"36" pattern:"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"`
+	RequestParameter
 	Body struct {
 		Reason string `json:"reason,omitempty" maxLength:"512" doc:"What to tell who asked. One line."`
 	}
+}
+
+// Approval is what an admin grants of a request.
+type Approval struct {
+	Reason    string     `json:"reason,omitempty" maxLength:"512" doc:"What to tell who asked. One line."`
+	Amount    string     `json:"amount,omitempty" minLength:"1" maxLength:"32" pattern:"^[0-9]+(\\.[0-9]{1,9})?$" example:"5.00" doc:"How much more to grant in each period, in the budget's currency. Absent: what is asked for."`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty" doc:"Until when to grant it. Absent: until when it is asked for."`
+}
+
+// ApprovalInput is what an admin grants of a request.
+type ApprovalInput struct {
+	TenantParameter
+	RequestParameter
+	Body Approval
+}
+
+// ApprovedRequest is a request that was approved.
+type ApprovedRequest struct {
+	Request
+	Warnings []string `json:"warnings" nullable:"false" doc:"What the API server and Bursar's webhooks warn of."`
 }
 
 func (a *api) registerRequests(routes huma.API) {
@@ -106,15 +133,9 @@ func (a *api) registerRequests(routes huma.API) {
 			return page, nil
 		})
 	const rights = " For who may grant it: an admin of the tenant, for limits per User, Group and Key; an admin of the platform, for every limit."
-	handle(a, routes, changing(http.MethodPost, "approveRequest", "/requests/{id}/approve", "Requests", "Give what is asked for",
-		"Makes a BudgetGrant of what was asked for, and keeps who did."+rights),
-		func(ctx context.Context, who auth.Who, in *DecisionInput) (*Request, error) {
-			return a.decide(ctx, who, in, true)
-		})
-	handle(a, routes, changing(http.MethodPost, "declineRequest", "/requests/{id}/decline", "Requests", "Decline what is asked for", "Keeps that it was declined, and who did."+rights),
-		func(ctx context.Context, who auth.Who, in *DecisionInput) (*Request, error) {
-			return a.decide(ctx, who, in, false)
-		})
+	handle(a, routes, changing(http.MethodPost, "approveRequest", "/requests/{id}/approve", "Requests", "Give what is asked for, or another amount",
+		"Makes a BudgetGrant of what was asked for, or of another amount or until another time, and keeps who did."+rights), a.approveRequest)
+	handle(a, routes, changing(http.MethodPost, "declineRequest", "/requests/{id}/decline", "Requests", "Decline what is asked for", "Keeps that it was declined, and who did."+rights), a.declineRequest)
 }
 
 func (a *api) makeRequest(ctx context.Context, who auth.Who, in *NewRequestInput) (*Request, error) {
@@ -167,61 +188,101 @@ func (a *api) request(ctx context.Context, v view, id string) (*Request, error) 
 	return &request, nil
 }
 
-// decide decides a request of a tenant that who asks administers, once.
-func (a *api) decide(ctx context.Context, who auth.Who, in *DecisionInput, approved bool) (*Request, error) {
-	v, err := a.view(ctx, who, in.Tenant, auth.Admin)
+// deciding is a request that who asks may decide, and the budget that it is of.
+type deciding struct {
+	view    view
+	budget  *v1alpha1.TenantBudget
+	request history.BudgetRequest
+}
+
+// deciding finds a request of a tenant that who asks administers.
+func (a *api) deciding(ctx context.Context, who auth.Who, tenant, id, reason string) (d deciding, err error) {
+	if d.view, err = a.view(ctx, who, tenant, auth.Admin); err != nil {
+		return d, err
+	}
+	if !isOneLine(reason) {
+		return d, invalid("body.reason", "must be one line of printable text")
+	}
+	if d.request, err = a.Ledger.Request(ctx, d.view.as, id); err != nil {
+		return d, err
+	}
+	if d.budget, err = a.Cluster.Budget(ctx, d.view.tenant); err != nil {
+		return d, err
+	}
+	return d, reservedGrant(who, d.budget, d.request.Limit)
+}
+
+func (a *api) declineRequest(ctx context.Context, who auth.Who, in *DecisionInput) (*Request, error) {
+	d, err := a.deciding(ctx, who, in.Tenant, in.ID, in.Body.Reason)
 	if err != nil {
 		return nil, err
 	}
-	if !isOneLine(in.Body.Reason) {
-		return nil, invalid("body.reason", "must be one line of printable text")
+	if err := a.Requests.Decide(ctx, requests.Decision{Tenant: d.view.tenant, ID: in.ID, By: personOf(who), Reason: in.Body.Reason}); err != nil {
+		return nil, err
 	}
-	request, err := a.Ledger.Request(ctx, v.as, in.ID)
+	return a.request(ctx, d.view, in.ID)
+}
+
+func (a *api) approveRequest(ctx context.Context, who auth.Who, in *ApprovalInput) (*ApprovedRequest, error) {
+	d, err := a.deciding(ctx, who, in.Tenant, in.ID, in.Body.Reason)
 	if err != nil {
 		return nil, err
 	}
-	budget, err := a.Cluster.Budget(ctx, v.tenant)
+	warnings, err := a.approve(ctx, who, d, in.Body)
 	if err != nil {
 		return nil, err
 	}
-	if err := reservedGrant(who, budget, request.Limit); err != nil {
-		return nil, err
-	}
-	if approved {
-		err = a.approve(ctx, who, budget, request, in.Body.Reason)
-	} else {
-		err = a.Requests.Decide(ctx, requests.Decision{Tenant: v.tenant, ID: request.ID, By: personOf(who), Reason: in.Body.Reason})
-	}
+	request, err := a.request(ctx, d.view, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return a.request(ctx, v, request.ID)
+	return &ApprovedRequest{*request, append([]string{}, warnings...)}, nil
 }
 
 // grantTimeout bounds the making of a grant, whatever becomes of who asked for it.
 const grantTimeout = 10 * time.Second
 
-// approve decides a request and then makes its grant: what is declined never has one. Where the
-// first was done and the second was not, approving it again makes the grant.
-func (a *api) approve(ctx context.Context, who auth.Who, budget *v1alpha1.TenantBudget, request history.BudgetRequest, reason string) error {
-	d := requests.Decision{
-		Tenant: budget.Spec.Tenant, ID: request.ID, Approved: true, By: personOf(who), Reason: reason, Namespace: budget.Namespace, Grant: "request-" + request.ID,
+// approve decides a request and then makes its grant, and gives the API server's warnings: what is
+// declined never has one. Where the first was done and the second was not, approving it again makes
+// the grant, of what was decided.
+func (a *api) approve(ctx context.Context, who auth.Who, d deciding, granted Approval) (warnings []string, err error) {
+	decision := requests.Decision{
+		Tenant: d.view.tenant, ID: d.request.ID, Approved: true, By: personOf(who), Reason: granted.Reason,
+		Namespace: d.budget.Namespace, Grant: "request-" + d.request.ID,
 	}
-	if request.Decision == nil {
-		if err := a.grantRequested(ctx, who, a.by(who).Trying(), budget, request, d.Grant); err != nil {
-			return err // it could not be made: nothing is decided
+	if before := d.request.Decision; before != nil {
+		if isGranted, err := a.isGranted(ctx, who, before); err != nil {
+			return nil, err
+		} else if decision.Amount, decision.ExpiresAt = granted.or(before.Amount, before.ExpiresAt); isGranted || decision.Amount != before.Amount || !decision.ExpiresAt.Equal(before.ExpiresAt) {
+			return nil, requests.ErrDecided
 		}
-		if err := a.Requests.Decide(ctx, d); err != nil {
-			return err
+	} else {
+		decision.Amount, decision.ExpiresAt = granted.or(d.request.Amount, d.request.ExpiresAt)
+		if !isPositive(decision.Amount) {
+			return nil, invalid("body.amount", "must be more than 0, and at most 9000000")
 		}
-	} else if granted, err := a.isGranted(ctx, who, request.Decision); err != nil {
-		return err
-	} else if granted {
-		return requests.ErrDecided
+		if _, err := a.grantRequested(ctx, who, a.by(who).Trying(), d, decision); err != nil {
+			return nil, err // it could not be made: nothing is decided
+		}
+		if err := a.Requests.Decide(ctx, decision); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grantTimeout)
 	defer cancel()
-	return a.grantRequested(ctx, who, a.by(who), budget, request, d.Grant)
+	return a.grantRequested(ctx, who, a.by(who), d, decision)
+}
+
+// or is what is to be granted, and until when: to the second, as a BudgetGrant has it; what is given
+// where nothing else is named.
+func (g Approval) or(amount string, until time.Time) (string, time.Time) {
+	if g.Amount != "" {
+		amount = g.Amount
+	}
+	if g.ExpiresAt != nil {
+		until = g.ExpiresAt.Truncate(time.Second)
+	}
+	return amount, until
 }
 
 // isGranted is whether a decision needs no grant, or has it, or had one that was taken back.
@@ -236,18 +297,21 @@ func (a *api) isGranted(ctx context.Context, who auth.Who, d *history.RequestDec
 	return err == nil, err
 }
 
-// grantRequested makes the grant of a request. One that an attempt before has made, and whose answer was
-// lost, is as good.
-func (a *api) grantRequested(ctx context.Context, who auth.Who, by cluster.Writer, budget *v1alpha1.TenantBudget, request history.BudgetRequest, name string) error {
-	grant := NewGrant{Limit: request.Limit, Amount: request.Amount, Reason: request.Reason, ExpiresAt: request.ExpiresAt}
-	if limit, _ := limitOf(budget, request.Limit); perOf(limit.Per) == v1alpha1.ScopeUser {
-		grant.User = request.User
+// grantRequested makes the grant of a request, as it is decided. One that an attempt before has made,
+// and whose answer was lost, is as good.
+func (a *api) grantRequested(ctx context.Context, who auth.Who, by cluster.Writer, d deciding, decision requests.Decision) (warnings []string, err error) {
+	grant := NewGrant{Limit: d.request.Limit, Amount: decision.Amount, Reason: d.request.Reason, ExpiresAt: decision.ExpiresAt}
+	if limit, _ := limitOf(d.budget, grant.Limit); perOf(limit.Per) == v1alpha1.ScopeUser {
+		grant.User = d.request.User
 	}
-	_, err := a.makeGrant(ctx, who, by, budget, name, grant)
-	if errors.Is(err, cluster.ErrThere) {
-		return nil
+	made, err := a.makeGrant(ctx, who, by, d.budget, decision.Grant, grant)
+	switch {
+	case errors.Is(err, cluster.ErrThere):
+		return nil, nil
+	case err != nil:
+		return nil, err
 	}
-	return err
+	return made.Warnings, nil
 }
 
 // requestOf is a request as it is told.
@@ -261,7 +325,10 @@ func (v view) requestOf(r history.BudgetRequest) Request {
 		if d.Approved {
 			told.State = "Approved"
 		}
-		told.Decision = &Decision{By: d.By, At: d.At.UTC(), Reason: d.Reason, Namespace: d.Namespace, Grant: d.Grant, Granted: d.Granted}
+		told.Decision = &Decision{By: d.By, At: d.At.UTC(), Reason: d.Reason, Namespace: d.Namespace, Grant: d.Grant, Amount: d.Amount, Granted: d.Granted}
+		if d.Approved {
+			told.Decision.ExpiresAt = utc(&d.ExpiresAt)
+		}
 	}
 	if !v.isAdmin() {
 		told.RequestedBy = ""

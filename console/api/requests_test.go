@@ -49,7 +49,7 @@ func TestRequests(t *testing.T) {
 	}
 	got = decide(admin, asked.ID, "approve")
 	got.read(t, &decided)
-	if got.status != http.StatusOK || decided.State != "Approved" || decided.Decision.Grant != "request-"+asked.ID || decided.Decision.By != "company/hugo.hooli" {
+	if got.status != http.StatusOK || decided.State != "Approved" || decided.Decision.Grant != "request-"+asked.ID || decided.Decision.By != "company/hugo.hooli" || decided.Decision.Amount != "3.00" || !decided.Decision.ExpiresAt.Equal(decided.ExpiresAt) {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	grant := &v1alpha1.BudgetGrant{ObjectMeta: metav1.ObjectMeta{Namespace: "hooli", Name: decided.Decision.Grant}}
@@ -74,10 +74,53 @@ func TestRequests(t *testing.T) {
 	}
 	decided = api.Request{}
 	decide(platform, asked.ID, "decline").read(t, &decided)
-	if decided.State != "Declined" || decided.Decision.Grant != "" {
+	if decided.State != "Declined" || decided.Decision.Grant != "" || decided.Decision.Amount != "" || decided.Decision.ExpiresAt != nil {
 		t.Errorf("%+v", decided)
 	}
 	checkAsking(t, member)
+}
+
+// TestAnotherAmountIsGranted: an admin grants another amount than was asked for, and until another
+// time, which is held to what a grant is; what was asked for and what was granted are both on record,
+// and who asked is told.
+func TestAnotherAmountIsGranted(t *testing.T) {
+	admin, id := token("hugo.hooli"), openRequest(t, "hana.hooli")
+	approve := func(body string) answer {
+		return doWith(t, http.MethodPost, "/api/ai/requests/"+id+"/approve?tenant=hooli", admin, nil, body)
+	}
+	for _, tc := range []struct{ body, want string }{
+		{`{"amount":""}`, "invalid_parameter body.amount"},
+		{`{"amount":"0"}`, "invalid_parameter body.amount"},
+		{`{"amount":"-1"}`, "invalid_parameter body.amount"},
+		{`{"amount":"1e3"}`, "invalid_parameter body.amount"},
+		{`{"amount":"9000000.01"}`, "invalid_parameter body.amount"},
+		{`{"expiresAt":"` + now.Format(time.RFC3339) + `"}`, "invalid_parameter body.expiresAt"},
+		{`{"expiresAt":"tomorrow"}`, "invalid_parameter body.expiresAt"},
+		{`{"limit":"daily"}`, "invalid_parameter body.limit"},
+		{`{"reason":"a\nb"}`, "invalid_parameter body.reason"},
+	} {
+		if code, parameter := approve(tc.body).problem(t); code+" "+parameter != tc.want || grantOf(t, id) {
+			t.Errorf("%s: %s %s, want %s; there is a grant: %t", tc.body, code, parameter, tc.want, grantOf(t, id))
+		}
+	}
+	var decided api.ApprovedRequest
+	got := approve(`{"amount":"1.25","expiresAt":"2026-12-24T00:00:00.75Z","reason":"a part of it"}`)
+	got.read(t, &decided)
+	until := time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC)
+	if got.status != http.StatusOK || decided.Amount != "3.00" || decided.Decision.Amount != "1.25" || !decided.Decision.ExpiresAt.Equal(until) || decided.ExpiresAt.Equal(until) {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	var grant v1alpha1.BudgetGrant
+	testkit.Must(t, shared.admin.Get(t.Context(), types.NamespacedName{Namespace: "hooli", Name: decided.Decision.Grant}, &grant))
+	if s := grant.Spec; s.Amount != "1.25" || !s.ExpiresAt.Time.Equal(until) || s.User != "hana.hooli" {
+		t.Errorf("the grant is %+v", s)
+	}
+	var requested api.Requests
+	do(t, http.MethodGet, "/api/ai/requests", token("hana.hooli"), nil).read(t, &requested)
+	told := slices.IndexFunc(requested.Requests, func(r api.Request) bool { return r.ID == id })
+	if told < 0 || requested.Requests[told].Amount != "3.00" || requested.Requests[told].Decision.Amount != "1.25" || !requested.Requests[told].Decision.ExpiresAt.Equal(until) {
+		t.Errorf("who asked is told %+v", requested.Requests)
+	}
 }
 
 // checkAsking asks for what nobody may ask for, and too often.
@@ -189,13 +232,22 @@ func TestDecisionsThatAreLost(t *testing.T) {
 
 	id = openRequest(t, "ned.hooli")
 	_, err = shared.ledger.Exec(t.Context(), `
-INSERT INTO budget_decisions (request_id, tenant_id, approved, decided_by, namespace, grant_name) VALUES ($1::uuid, 'hooli', true, 'somebody', 'hooli', 'request-' || $1)`, id)
+INSERT INTO budget_decisions (request_id, tenant_id, approved, decided_by, namespace, grant_name, granted_amount)
+VALUES ($1::uuid, 'hooli', true, 'somebody', 'hooli', 'request-' || $1, '2.50')`, id)
 	testkit.Must(t, err)
 	if code, _ := decideAt(t, server.URL, id, "decline").problem(t); code != "already_decided" {
 		t.Errorf("declined after it was approved: %s", code)
 	}
+	if code, _ := doWith(t, http.MethodPost, "/api/ai/requests/"+id+"/approve?tenant=hooli", token("hugo.hooli"), nil, `{"amount":"2.00"}`).problem(t); code != "already_decided" || grantOf(t, id) {
+		t.Errorf("approved again with another amount: %s", code)
+	}
 	if got := decideAt(t, server.URL, id, "approve"); got.status != http.StatusOK || !strings.Contains(got.body, `"granted":false`) || !grantOf(t, id) {
 		t.Errorf("approved again: %d %s", got.status, got.body)
+	}
+	var grant v1alpha1.BudgetGrant
+	testkit.Must(t, shared.admin.Get(t.Context(), types.NamespacedName{Namespace: "hooli", Name: "request-" + id}, &grant))
+	if grant.Spec.Amount != "2.50" {
+		t.Errorf("granted are %s, and not what was decided", grant.Spec.Amount)
 	}
 	if code, _ := decideAt(t, server.URL, id, "approve").problem(t); code != "already_decided" {
 		t.Errorf("approved with its grant: %s", code)

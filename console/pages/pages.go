@@ -252,7 +252,7 @@ type questions struct {
 
 	requests      api.Question[api.RequestsInput, api.Requests]
 	makeRequest   api.Question[api.NewRequestInput, api.Request]
-	approve       api.Question[api.DecisionInput, api.Request]
+	approve       api.Question[api.ApprovalInput, api.ApprovedRequest]
 	decline       api.Question[api.DecisionInput, api.Request]
 	budget        api.Question[api.BudgetInput, api.Budget]
 	changeBudget  api.Question[api.BudgetChangeInput, api.ChangedBudget]

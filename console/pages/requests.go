@@ -2,7 +2,6 @@ package pages
 
 import (
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"time"
@@ -117,15 +116,22 @@ func (p *Pages) makeRequest(q *request) (view, error) {
 type requestRow struct {
 	ID, To, When, User, By, Limit, Scope, Amount, Until, UntilIn, Reason string
 	State, Class, Decided, Answer                                        string
+	// Granted is how much was granted, and GrantedUntil until when, where that is not what was asked for.
+	Granted, GrantedUntil string
 	// IsOpen is whether it can still be granted.
 	IsOpen bool
-	// MayDecide is whether the one who looks at it may decide it, GrantTo where else to give more.
+	// MayDecide is whether the one who looks at it may decide it.
 	MayDecide bool
-	GrantTo   string
-	// Form is how it is decided.
+	// Form is how it is decided, with how much is granted and for how long.
 	Form       form
 	Complaints *complaints
+	Given, For input
 	Words      input
+}
+
+// fields are those of the form, by their names in the API.
+func (r *requestRow) fields() map[string]*input {
+	return map[string]*input{"body.amount": &r.Given, "body.expiresAt": &r.For, "body.reason": &r.Words}
 }
 
 // requestsPage are the requests of a tenant, or of oneself.
@@ -164,8 +170,9 @@ func (p *Pages) requestsWith(q *request, decided string, failed error) (view, er
 			continue
 		}
 		if failed != nil && one.ID == decided {
-			row.Words.Value, isShown = q.field("reason"), true
-			if row.Complaints, err = q.complain(failed, map[string]*input{"body.reason": &row.Words}); err != nil {
+			row.Given.Value, row.Words.Value, isShown = q.field("amount"), q.field("reason"), true
+			choose(row.For.Options, q.field("for"))
+			if row.Complaints, err = q.complain(failed, row.fields()); err != nil {
 				return view{}, err
 			}
 		}
@@ -197,23 +204,36 @@ func (p *Pages) requestRow(q *request, r api.Request, currency string) requestRo
 		if d.By != "" {
 			row.Decided = q.l.say("%s, by %s", row.Decided, d.By)
 		}
+		row.tellGranted(q, r, currency)
 	}
 	per := "User"
 	if limit, ok := q.limitNamed(r.Limit); ok {
 		per, row.Scope = limit.Per, q.l.word(limit.Period)
 	}
 	row.MayDecide = q.tenant.isAdmin && (per != "Tenant" || q.me.PlatformAdmin)
-	if row.MayDecide {
-		given := url.Values{"limit": {r.Limit}, "amount": {r.Amount}, "reason": {r.Reason}}
-		if per == "User" {
-			given.Set("user", r.User)
-		}
-		row.GrantTo = q.path("/grants/new", given)
-	}
+	row.Given = q.amountField("amount", q.l.say("More in each period, %s", currency), r.Amount)
+	row.Given.ID, row.Given.Hint = "amount-"+r.ID, ""
+	row.For = field("for", "select", q.l.say("For how long"), "")
+	row.For.ID = "for-" + r.ID
+	row.For.Options = choose(q.lastingOptions(pick{Name: q.l.say("Until %s, as asked for", row.Until), Value: asAsked}), asAsked)
 	row.Words = p.bounded(field("reason", "text", q.l.say("What to tell who asked"), ""), "declineRequest", "reason")
 	row.Words.ID = "reason-" + r.ID
 	row.Words.Hint = q.l.say("Needed to decline.")
 	return row
+}
+
+// asAsked is the choice to grant more for as long as it was asked for.
+const asAsked = "asked"
+
+// tellGranted tells what was granted, where that is not what was asked for.
+func (row *requestRow) tellGranted(q *request, r api.Request, currency string) {
+	d := r.Decision
+	if d.Amount != "" && d.Amount != r.Amount {
+		row.Granted = q.l.written(d.Amount, currency)
+	}
+	if d.ExpiresAt != nil && !d.ExpiresAt.Equal(r.ExpiresAt) {
+		row.GrantedUntil = q.l.moment(d.ExpiresAt.In(q.tenant.zone))
+	}
 }
 
 // limitNamed is a limit of the tenant's budget, as it is written.
@@ -242,31 +262,52 @@ func (q *request) budget() *api.Budget {
 var requestID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // decideRequest approves a request, or declines it.
-func (p *Pages) decideRequest(q *request) (view, error) {
-	in := api.DecisionInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, ID: q.PathValue("id")}
-	if !requestID.MatchString(in.ID) {
+func (p *Pages) decideRequest(q *request) (v view, err error) {
+	id := q.PathValue("id")
+	if !requestID.MatchString(id) {
 		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
 	}
-	in.Body.Reason = q.field("reason")
-	err := p.API.CheckBody("declineRequest", in.Body)
 	what := ""
-	switch decision := q.field("decision"); {
-	case err != nil:
-	case decision == "approve":
-		what = "approved"
-		_, err = p.ask.approve(q.ctx, q.who, &in)
-	case decision == "decline" && q.tenant.isAdmin && in.Body.Reason == "":
-		err = missing("body.reason", phrase("must be there: whoever asked is told why it is declined"))
-	case decision == "decline":
-		what = "declined"
-		_, err = p.ask.decline(q.ctx, q.who, &in)
+	switch q.field("decision") {
+	case "approve":
+		what, err = "approved", p.approve(q, id)
+	case "decline":
+		what, err = "declined", p.decline(q, id)
 	default:
 		err = &api.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_parameter"}
 	}
-	if err != nil && statusOf(err) == http.StatusUnprocessableEntity {
-		return p.requestsWith(q, in.ID, err)
+	if statusOf(err) == http.StatusUnprocessableEntity {
+		return p.requestsWith(q, id, err)
 	}
 	return q.done("/requests", what), err
+}
+
+// approve grants what is asked for, or what the form has in its place.
+func (p *Pages) approve(q *request, id string) error {
+	in := &api.ApprovalInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, RequestParameter: api.RequestParameter{ID: id}}
+	in.Body = api.Approval{Reason: q.field("reason"), Amount: q.l.amount(q.field("amount"))}
+	if lasts := q.field("for"); lasts != asAsked && q.PostForm.Has("for") {
+		until := q.now.AddDate(0, 0, daysOf(lasts))
+		in.Body.ExpiresAt = &until
+	}
+	if err := p.API.CheckBody("approveRequest", in.Body); err != nil {
+		return err
+	}
+	_, err := p.ask.approve(q.ctx, q.who, in)
+	return err
+}
+
+func (p *Pages) decline(q *request, id string) error {
+	in := &api.DecisionInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, RequestParameter: api.RequestParameter{ID: id}}
+	in.Body.Reason = q.field("reason")
+	if err := p.API.CheckBody("declineRequest", in.Body); err != nil {
+		return err
+	}
+	if q.tenant.isAdmin && in.Body.Reason == "" {
+		return missing("body.reason", phrase("must be there: whoever asked is told why it is declined"))
+	}
+	_, err := p.ask.decline(q.ctx, q.who, in)
+	return err
 }
 
 // ownRequests are the latest requests of whoever asks.

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -82,7 +83,7 @@ func TestAskingForMore(t *testing.T) {
 			t.Errorf("%s asks: %d", who, status)
 		}
 	}
-	for _, reason := range []string{"to be approved", "to be declined"} {
+	for _, reason := range []string{"to be approved", "to be declined", "for half of it"} {
 		does(t, "/requests/new", luis, ask("each-user", "1.5", "7", reason), "Your request is with the administrators", reason, "luis asks for $1.50 more", "An administrator has yet to decide")
 	}
 	does(t, "/requests/new", luis, ask("daily", "7", "reset", "for all of us"), "for all of us")
@@ -90,8 +91,8 @@ func TestAskingForMore(t *testing.T) {
 		t.Error("an employee sees what another asks for")
 	}
 
-	approved, declined, ofAll := askedFor(t, rita, "to be approved"), askedFor(t, rita, "to be declined"), askedFor(t, rita, "for all of us")
-	yes, no := url.Values{"decision": {"approve"}, "reason": {"enjoy it"}}, url.Values{"decision": {"decline"}, "reason": {"not now"}}
+	approved, declined, ofAll, half := askedFor(t, rita, "to be approved"), askedFor(t, rita, "to be declined"), askedFor(t, rita, "for all of us"), askedFor(t, rita, "for half of it")
+	yes, no := url.Values{"decision": {"approve"}, "amount": {"1.5"}, "for": {"asked"}, "reason": {"enjoy it"}}, url.Values{"decision": {"decline"}, "reason": {"not now"}}
 	for who, tc := range map[string]struct {
 		token string
 		want  int
@@ -114,11 +115,30 @@ func TestAskingForMore(t *testing.T) {
 	shows(t, "/requests", luis, "enjoy it", "not now", "Approved", "Declined")
 	shows(t, "/usage", luis, "What I asked for", "enjoy it")
 
-	var grant v1alpha1.BudgetGrant
-	testkit.Must(t, shared.Cluster.Get(t.Context(), client.ObjectKey{Namespace: "research", Name: "request-" + strings.TrimPrefix(approved, "/requests/")}, &grant))
-	if grant.Spec.User != "luis" || grant.Spec.Amount != "1.5" || grant.Spec.Limit != "each-user" {
-		t.Errorf("the grant is %+v", grant.Spec)
+	if grant := grantOf(t, approved); grant.User != "luis" || grant.Amount != "1.5" || grant.Limit != "each-user" {
+		t.Errorf("the grant is %+v", grant)
 	}
+	shows(t, "/requests", rita, `value="1.5" autocomplete="off" required`, "as asked for</option>")
+	refuses(t, half, rita, with(yes, "amount", "some"), 422, `value="some"`, `id="amount-`+strings.TrimPrefix(half, "/requests/")+`-problem"`, `value="enjoy it"`)
+	refuses(t, half, rita, with(yes, "amount", "0"), 422, "must be more than 0")
+	refuses(t, half, rita, with(yes, "for", "never"), 422, "must be in the future", `id="for-`+strings.TrimPrefix(half, "/requests/")+`-problem"`)
+	does(t, half, rita, with(yes, "amount", "0.75", "for", "1", "reason", "a part"), "It is approved", "a part")
+	if grant := grantOf(t, half); grant.Amount != "0.75" || grant.ExpiresAt.Sub(now()) > 25*time.Hour {
+		t.Errorf("the grant is %+v", grant)
+	}
+	for _, path := range []string{"/requests", "/usage"} {
+		if body := shows(t, path, luis, "$1.50", "granted: $0.75"); strings.Count(body, "granted: ") != 2 {
+			t.Errorf("%s says of others than one that another amount, until another time, was granted", path)
+		}
+	}
+}
+
+// grantOf is the grant of the request that is decided at a path.
+func grantOf(t *testing.T, path string) v1alpha1.BudgetGrantSpec {
+	t.Helper()
+	var grant v1alpha1.BudgetGrant
+	testkit.Must(t, shared.Cluster.Get(t.Context(), client.ObjectKey{Namespace: "research", Name: "request-" + strings.TrimPrefix(path, "/requests/")}, &grant))
+	return grant.Spec
 }
 
 // TestAmountsAsWritten: what is entered is what is meant where the reader is, or refused.
@@ -207,9 +227,10 @@ func TestAskingInBrowsers(t *testing.T) {
 	tb = open(t, platform, how)
 	tb.visit("/requests?tenant=research")
 	card := value[string](tb, `[...document.querySelectorAll(".request")].find(e => e.innerText.includes("in browsers")).id`)
-	tb.do(chromedp.SendKeys(chromedp.CSS(`#reason-`+strings.TrimPrefix(card, "request-")), "go on"), chromedp.Click(chromedp.CSS(`#`+card+` button[value="approve"]`)))
+	id := strings.TrimPrefix(card, "request-")
+	tb.do(chromedp.Clear(chromedp.CSS(`#amount-`+id)), chromedp.SendKeys(chromedp.CSS(`#amount-`+id), "0.50"), chromedp.SendKeys(chromedp.CSS(`#reason-`+id), "go on"), chromedp.Click(chromedp.CSS(`#`+card+` button[value="approve"]`)))
 	testkit.Eventually(t, "the request is approved", func() bool {
-		return value[bool](tb, `document.querySelector("[role=status]")?.innerText.startsWith("It is approved") ? document.body.innerText.includes("go on") : false`)
+		return value[bool](tb, `document.querySelector("[role=status]")?.innerText.startsWith("It is approved") ? document.body.innerText.includes("go on") && document.body.innerText.includes("granted: $0.50") : false`)
 	})
 	for _, complaint := range tb.complaints() {
 		t.Errorf("the browser complains: %s", complaint)

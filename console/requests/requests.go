@@ -83,11 +83,14 @@ type Decision struct {
 	By, Reason string
 	// Namespace and Grant name the BudgetGrant, of what is approved.
 	Namespace, Grant string
+	// Amount is how much more is granted, as it is written, and ExpiresAt until when, of what is approved.
+	Amount    string
+	ExpiresAt time.Time
 }
 
 const addDecision = `
-INSERT INTO budget_decisions (request_id, tenant_id, approved, decided_by, reason, namespace, grant_name)
-VALUES (@id::uuid, @tenant, @approved, @by, @reason, @namespace, @grant)`
+INSERT INTO budget_decisions (request_id, tenant_id, approved, decided_by, reason, namespace, grant_name, granted_amount, granted_until)
+VALUES (@id::uuid, @tenant, @approved, @by, @reason, @namespace, @grant, CASE WHEN @approved THEN @amount::text END, CASE WHEN @approved THEN @until::timestamptz END)`
 
 // Decide adds a decision: when it returns nil, it is decided so and never otherwise. It fails with
 // ErrDecided if somebody was first, also at the same moment.
@@ -95,6 +98,7 @@ func (rs *Requests) Decide(ctx context.Context, d Decision) error {
 	return said.Write(ctx, rs.db, history.As{Tenant: d.Tenant, Admin: true}, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, addDecision, pgx.NamedArgs{
 			"id": d.ID, "tenant": d.Tenant, "approved": d.Approved, "by": d.By, "reason": d.Reason, "namespace": d.Namespace, "grant": d.Grant,
+			"amount": d.Amount, "until": d.ExpiresAt,
 		})
 		var failure *pgconn.PgError
 		const uniqueViolation = "23505"

@@ -18,8 +18,8 @@ func newRequest(c *cluster) *cobra.Command {
 	root := groups(&cobra.Command{Use: "request", Short: "Ask for more of a limit, and decide what others ask for"})
 	root.AddCommand(
 		newRequestMake(c), newRequestList(c),
-		newRequestDecide(c, "approve", "Approve a request, which makes a BudgetGrant of it"),
-		newRequestDecide(c, "decline", "Decline a request"),
+		newRequestApprove(c),
+		newRequestDecide(c, "decline", "Decline a request", func(map[string]any) error { return nil }),
 	)
 	return root
 }
@@ -70,7 +70,10 @@ type requestDecision struct {
 	Reason    string    `json:"reason,omitempty"`
 	Namespace string    `json:"namespace,omitempty"`
 	Grant     string    `json:"grant,omitempty"`
-	Granted   bool      `json:"granted"`
+	// Amount is how much more was granted, and ExpiresAt until when, of what was approved.
+	Amount    string     `json:"amount,omitempty"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	Granted   bool       `json:"granted"`
 }
 
 // write writes the request for people.
@@ -86,6 +89,9 @@ func (r budgetRequest) write(w io.Writer) {
 		}
 		if d.Grant != "" {
 			facts = append(facts, cells("GRANT", d.Namespace+"/"+d.Grant))
+		}
+		if d.Amount != "" && d.ExpiresAt != nil {
+			facts = append(facts, cells("GRANTED", d.Amount+" until "+moment(*d.ExpiresAt)))
 		}
 	}
 	facts.write(w)
@@ -187,8 +193,32 @@ func newRequestList(c *cluster) *cobra.Command {
 	return cmd
 }
 
-// newRequestDecide makes the command that approves or declines a request.
-func newRequestDecide(c *cluster, what, short string) *cobra.Command {
+// newRequestApprove makes the command that grants what is asked for, or something else.
+func newRequestApprove(c *cluster) *cobra.Command {
+	var amount, expires string
+	cmd := newRequestDecide(c, "approve", "Approve a request, which makes a BudgetGrant of it", func(decision map[string]any) error {
+		until, err := parseExpiry(expires, time.Now())
+		if err != nil {
+			return err
+		}
+		if until != nil {
+			decision["expiresAt"] = until
+		}
+		if amount != "" {
+			decision["amount"] = amount
+		}
+		return nil
+	})
+	cmd.Example += `
+  kubectl budget request approve 0b8e0f0e-6a0f-4c0c-9d1c-0f8c1d6b9f3a --amount 2.00 --expires 24h --reason "half of it, for today"`
+	cmd.Flags().StringVar(&amount, "amount", "", "how much more to grant in each of the limit's periods (default: what is asked for)")
+	cmd.Flags().StringVar(&expires, "expires", "", "until when to grant it: a time such as 2027-01-31T00:00:00Z, or a duration from now, such as 24h or 7d (default: until when it is asked for)")
+	return cmd
+}
+
+// newRequestDecide makes the command that approves or declines a request. What the console is told
+// beyond the reason is added by its last argument.
+func newRequestDecide(c *cluster, what, short string, add func(decision map[string]any) error) *cobra.Command {
 	var o requestOptions
 	var reason string
 	cmd := &cobra.Command{
@@ -198,15 +228,25 @@ func newRequestDecide(c *cluster, what, short string) *cobra.Command {
 		Example: "  kubectl budget request " + what + ` 0b8e0f0e-6a0f-4c0c-9d1c-0f8c1d6b9f3a --tenant acme --reason "until the launch"`,
 		Args:    exactly(1, "the id of one request"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			decision := map[string]any{"reason": reason}
+			if err := add(decision); err != nil {
+				return err
+			}
 			client, about, err := o.open(cmd, c)
 			if err != nil {
 				return err
 			}
-			var decided budgetRequest
-			if err := client.ask(cmd.Context(), http.MethodPost, "/requests/"+url.PathEscape(args[0])+"/"+what, about, map[string]string{"reason": reason}, &decided); err != nil {
+			var decided struct {
+				budgetRequest
+				Warnings []string `json:"warnings"`
+			}
+			if err := client.ask(cmd.Context(), http.MethodPost, "/requests/"+url.PathEscape(args[0])+"/"+what, about, decision, &decided); err != nil {
 				return err
 			}
-			return writeFound(cmd.OutOrStdout(), o.format, decided)
+			for _, warning := range decided.Warnings {
+				fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", warning)
+			}
+			return writeFound(cmd.OutOrStdout(), o.format, decided.budgetRequest)
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "what to tell who asked, in one line")

@@ -93,6 +93,24 @@ VALUES ($1::uuid, 'acme', true, 'company/hugo', 'good luck', 'acme', 'request-x'
 	x.checkWhoSees()
 }
 
+// TestGrantedIsTold: where something else is granted than was asked for, both are told, and what is
+// granted is the amount of the alert.
+func TestGrantedIsTold(t *testing.T) {
+	x, d := requestsWorld(t)
+	id := x.ask("ana", "the launch")
+	_, err := x.admin.Exec(t.Context(), `
+INSERT INTO budget_decisions (request_id, tenant_id, approved, decided_by, namespace, grant_name, granted_amount, granted_until)
+VALUES ($1::uuid, 'acme', true, 'company/hugo', 'acme', 'request-x', '1.50', '2099-01-01Z')`, id)
+	testkit.Must(t, err)
+	x.watch(d)
+	x.awaitTold(1, "3.00 USD more of limit each-user until ", "; granted are 1.50 USD until 2099-01-01T00:00:00Z")
+	var hook event
+	testkit.Must(t, json.Unmarshal(world.Webhook.Taken(x.hook)[0].Body, &hook))
+	if got := hook.Data; got.RequestID != id || got.Amount != "1.5" && got.Amount != "1.50" {
+		t.Errorf("webhook: %+v", got)
+	}
+}
+
 // awaitTold waits until all is delivered, and expects so many messages by mail, webhook, Slack and
 // Teams each, of which the last says something.
 func (x *test) awaitTold(want int, texts ...string) {

@@ -126,29 +126,44 @@ func (w *Watcher) budgetOf(ctx context.Context, tenant string) (*v1alpha1.Tenant
 
 // alertOf is the alert of a request, or of what was decided of it.
 func alertOf(r budgetstore.Request, currency *v1alpha1.Currency) budgetstore.Alert {
-	amount, _ := compile.Dollars(v1alpha1.Amount(r.Amount), currency) // 0 where it cannot be converted any more
+	amount, until := r.Amount, r.ExpiresAt
+	if r.Decision != nil {
+		amount, until = r.Decision.Amount, r.Decision.ExpiresAt
+	}
+	dollars, _ := compile.Dollars(v1alpha1.Amount(amount), currency) // 0 where it cannot be converted any more
 	alert := budgetstore.Alert{
-		Rung:      budgetstore.Rung{Limit: r.Limit, Amount: amount, Action: ledgerv1.Requested},
-		Period:    period.Span{Start: r.RequestedAt, End: r.ExpiresAt},
+		Rung:      budgetstore.Rung{Limit: r.Limit, Amount: dollars, Action: ledgerv1.Requested},
+		Period:    period.Span{Start: r.RequestedAt, End: until},
 		RequestID: r.ID,
 	}
-	asked := fmt.Sprintf("%s %s more of limit %s until %s", r.Amount, codeOf(currency), r.Limit, r.ExpiresAt.UTC().Format(time.RFC3339))
+	asked := fmt.Sprintf("%s %s more of limit %s until %s", r.Amount, codeOf(currency), r.Limit, moment(r.ExpiresAt))
 	if r.Decision == nil {
 		alert.Owner = limiterv1.Owner{User: r.User}
 		alert.Message = fmt.Sprintf("%s asks for %s: %s", alert.Owner, asked, r.Reason)
 		return alert
 	}
 	alert.Action, alert.Period.Start = ledgerv1.RequestDecided, r.Decision.At
-	what := "declined"
-	if r.Decision.Approved {
-		what = "approved"
-	}
-	alert.Message = fmt.Sprintf("%s has %s what user %s asked for: %s", r.Decision.By, what, r.User, asked)
-	if r.Decision.Reason != "" {
-		alert.Message += ": " + r.Decision.Reason
-	}
+	alert.Message = decided(r, asked, fmt.Sprintf("%s %s until %s", amount, codeOf(currency), moment(until)))
 	return alert
 }
+
+// decided says what became of what was asked for, and what was granted where that is something else.
+func decided(r budgetstore.Request, asked, granted string) string {
+	d, what := r.Decision, "declined"
+	if d.Approved {
+		what = "approved"
+	}
+	text := fmt.Sprintf("%s has %s what user %s asked for: %s", d.By, what, r.User, asked)
+	if d.Approved && (d.Amount != r.Amount || !d.ExpiresAt.Equal(r.ExpiresAt)) {
+		text += "; granted are " + granted
+	}
+	if d.Reason != "" {
+		text += ": " + d.Reason
+	}
+	return text
+}
+
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func codeOf(currency *v1alpha1.Currency) string {
 	if currency == nil {

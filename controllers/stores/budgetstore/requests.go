@@ -35,6 +35,10 @@ type Decided struct {
 	// By is who decided, and Reason what they said.
 	By, Reason string
 	At         time.Time
+	// Amount is how much more was granted, as it is written, and ExpiresAt until when; what was asked
+	// for, where it was declined.
+	Amount    string
+	ExpiresAt time.Time
 }
 
 // decisionsAreToldFor is for how long after it was made it is told what was decided, should no manager
@@ -43,7 +47,8 @@ const decisionsAreToldFor = 72 * time.Hour
 
 const untold = `
 SELECT r.request_id::text, r.tenant_id, r.user_id, r.limit_name, r.amount, r.reason, r.requested_at, r.expires_at,
-  d.request_id IS NOT NULL, coalesce(d.approved, false), coalesce(d.decided_by, ''), coalesce(d.reason, ''), coalesce(d.decided_at, 'epoch')
+  d.request_id IS NOT NULL, coalesce(d.approved, false), coalesce(d.decided_by, ''), coalesce(d.reason, ''), coalesce(d.decided_at, 'epoch'),
+  coalesce(d.granted_amount, r.amount), coalesce(d.granted_until, r.expires_at)
 FROM budget_requests AS r LEFT JOIN budget_decisions AS d USING (request_id)
 WHERE CASE WHEN d.request_id IS NULL THEN r.expires_at > now() ELSE d.decided_at > now() - @told_for::interval END
   AND EXISTS (SELECT FROM tenants AS t WHERE t.tenant_id = r.tenant_id AND t.withdrawn_at IS NULL)
@@ -77,7 +82,7 @@ func (r *Requests) Untold(ctx context.Context) ([]Request, error) {
 func scanRequest(row pgx.CollectableRow) (r Request, err error) {
 	var d Decided
 	isDecided := false
-	err = row.Scan(&r.ID, &r.Tenant, &r.User, &r.Limit, &r.Amount, &r.Reason, &r.RequestedAt, &r.ExpiresAt, &isDecided, &d.Approved, &d.By, &d.Reason, &d.At)
+	err = row.Scan(&r.ID, &r.Tenant, &r.User, &r.Limit, &r.Amount, &r.Reason, &r.RequestedAt, &r.ExpiresAt, &isDecided, &d.Approved, &d.By, &d.Reason, &d.At, &d.Amount, &d.ExpiresAt)
 	if isDecided {
 		r.Decision = &d
 	}

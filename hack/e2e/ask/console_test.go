@@ -13,8 +13,12 @@ import (
 
 // request is a request for more as kubectl budget prints it.
 type request struct {
-	ID, User, State, Reason string
-	Decision                *struct{ By, Reason string }
+	ID, User, State, Amount, Reason string
+	ExpiresAt                       time.Time
+	Decision                        *struct {
+		By, Reason, Amount string
+		ExpiresAt          time.Time
+	}
 }
 
 // TestPluginAsksTheConsole: with a console and their own key, and no login of the ledger, a user sees
@@ -110,8 +114,11 @@ func askForMore(t *testing.T, user, admin string) {
 	if _, err := plugin(t, user, "request", "approve", made.ID); err == nil || !strings.Contains(err.Error(), "forbidden") {
 		t.Errorf("a user approves: %v", err)
 	}
-	testkit.Must(t, pluginJSON(t, &decided, admin, "request", "approve", made.ID, "--reason", "good luck"))
-	if decided.State != "Approved" || decided.Decision == nil || decided.Decision.Reason != "good luck" {
+	if _, err := plugin(t, admin, "request", "approve", made.ID, "--amount", "none"); err == nil || !strings.Contains(err.Error(), "body.amount") {
+		t.Errorf("approved with no amount: %v", err)
+	}
+	testkit.Must(t, pluginJSON(t, &decided, admin, "request", "approve", made.ID, "--amount", "0.05", "--expires", "30m", "--reason", "good luck"))
+	if decided.State != "Approved" || decided.Amount != "0.10" || decided.Decision == nil || decided.Decision.Reason != "good luck" || decided.Decision.Amount != "0.05" || !decided.Decision.ExpiresAt.Before(decided.ExpiresAt) {
 		t.Errorf("decided %+v", decided)
 	}
 	if _, err := plugin(t, admin, "request", "decline", made.ID); err == nil || !strings.Contains(err.Error(), "already_decided") {
