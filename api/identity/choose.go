@@ -26,7 +26,7 @@ func (e *ChoiceError) Error() string {
 	case len(e.Tenants) == 0:
 		return belongs
 	}
-	return fmt.Sprintf("the caller belongs to more than one tenant, and the request does not say which of them pays: %s",
+	return fmt.Sprintf("the caller belongs to several tenants, and the request does not say which one pays: %s",
 		strings.Join(e.Tenants, ", "))
 }
 
@@ -55,7 +55,7 @@ func (t Tenancy) checkGroups() error {
 	if len(t.Groups) <= MaxCallerGroups {
 		return nil
 	}
-	return refuse(Unmappable, "the caller is in %d groups, more than %d: claimMappings.groups of the IdentityProvider is to leave out those that limits are not about",
+	return refuse(Unmappable, "the caller is in %d groups, but at most %d are allowed: have claimMappings.groups of the IdentityProvider leave out those that no limit selects",
 		len(t.Groups), MaxCallerGroups)
 }
 

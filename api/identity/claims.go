@@ -169,7 +169,7 @@ func (m *mappings) userOf(token map[string]any) (string, error) {
 	case name == "":
 		return "", m.user.refusal("gives nothing")
 	case !IsUser(name):
-		return "", m.user.refusal("gives what cannot be the name of a user: letters, digits and . _ @ + -, at most 128 of them,")
+		return "", m.user.refusal("gives no valid user name: at most 128 letters, digits and . _ @ + -, the first a letter or a digit")
 	}
 	return name, nil
 }
@@ -201,7 +201,7 @@ var tier = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 func (m *mappings) tierOf(token map[string]any) (string, error) {
 	name, err := m.tier.text(token)
 	if err == nil && name != "" && !tier.MatchString(name) {
-		err = m.tier.refusal("gives what cannot be the name of a tier")
+		err = m.tier.refusal("gives no valid tier: at most 63 lowercase letters, digits and -, the first and the last no -")
 	}
 	return name, err
 }
@@ -224,7 +224,7 @@ func (m *mappings) labelsOf(token map[string]any) (labels map[string]string, err
 }
 
 func (m *mapping) refusal(what string) error {
-	return refuse(Unmappable, "%s of the IdentityProvider %s for the token", m.field, what)
+	return refuse(Unmappable, "for this token, %s of the IdentityProvider %s", m.field, what)
 }
 
 // value is what the mapping gives, as encoding/json has it; nil for nothing.
@@ -245,7 +245,7 @@ func (m *mapping) value(token map[string]any) (any, error) {
 	case types.ListType:
 		texts, err := result.ConvertToNative(reflect.TypeFor[[]string]())
 		if err != nil {
-			return nil, m.refusal("gives a list of more than texts")
+			return nil, m.refusal("gives a list that has not only strings")
 		}
 		return texts, nil
 	}
@@ -260,7 +260,7 @@ func (m *mapping) text(token map[string]any) (string, error) {
 	}
 	text, ok := value.(string)
 	if !ok || text != "" && !isName(text) {
-		return "", m.refusal(fmt.Sprintf("gives what is not a text of 1 to %d bytes that can be printed", MaxNameBytes))
+		return "", m.refusal(fmt.Sprintf("gives no string of 1 to %d printable bytes", MaxNameBytes))
 	}
 	return text, nil
 }
@@ -273,7 +273,7 @@ func (m *mapping) list(token map[string]any, most int) ([]string, error) {
 	}
 	texts, ok := stringsOf(value)
 	if !ok || len(texts) > most || slices.ContainsFunc(texts, func(text string) bool { return !isName(text) }) {
-		return nil, m.refusal(fmt.Sprintf("gives what is not a list of at most %d texts of 1 to %d bytes that can be printed", most, MaxNameBytes))
+		return nil, m.refusal(fmt.Sprintf("gives no list of at most %d strings of 1 to %d printable bytes", most, MaxNameBytes))
 	}
 	texts = slices.Clone(texts)
 	slices.Sort(texts)
@@ -287,7 +287,7 @@ func (m *mapping) bool(token map[string]any) (bool, error) {
 	}
 	truth, ok := value.(bool)
 	if !ok {
-		return false, m.refusal("gives what is neither true nor false")
+		return false, m.refusal("gives neither true nor false")
 	}
 	return truth, nil
 }

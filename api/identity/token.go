@@ -40,14 +40,14 @@ func Parse(token string) (*Token, error) {
 	var notAllowed *jose.ErrUnexpectedSignatureAlgorithm
 	switch {
 	case errors.As(err, &notAllowed):
-		return nil, refuse(AlgorithmNotAllowed, "the token is not signed in a way that is allowed")
+		return nil, refuse(AlgorithmNotAllowed, "the token's signature algorithm is not allowed")
 	case err != nil:
-		return nil, refuse(Malformed, "the token's header is not that of a signed JSON Web Token")
+		return nil, refuse(Malformed, "the token's header is not that of a signed JSON Web Token (JWS)")
 	}
 	t := &Token{signed: signed}
 	// This decoder tells names by their case, and refuses a name that is there twice.
 	if err := json.Unmarshal(signed.UnsafePayloadWithoutVerification(), &t.claims); err != nil || t.claims == nil {
-		return nil, refuse(Malformed, "the token's claims are not a JSON object without repeated names")
+		return nil, refuse(Malformed, "the token's claims are no JSON object, or a name is repeated in them")
 	}
 	if t.Issuer, _ = t.claims["iss"].(string); t.Issuer == "" {
 		return nil, refuse(Malformed, "the token has no claim iss")

@@ -48,11 +48,11 @@ func (i *Issuer) Verify(t *Token, now time.Time) (Claims, error) {
 
 func (i *Issuer) verifySignature(t *Token) error {
 	if !slices.Contains(i.document.Algorithms, t.algorithm()) {
-		return refuse(AlgorithmNotAllowed, "the token is not signed in a way that is allowed")
+		return refuse(AlgorithmNotAllowed, "the token's signature algorithm is not allowed")
 	}
 	keys := i.keys.find(t.KeyID(), t.algorithm())
 	if len(keys) == 0 {
-		return refuse(UnknownKey, "the key that the token is signed with is unknown")
+		return refuse(UnknownKey, "the token is signed with an unknown key")
 	}
 	for _, key := range keys {
 		if _, err := t.signed.Verify(key.Key); err == nil {
@@ -67,7 +67,7 @@ func (i *Issuer) checkTimes(t *Token, now time.Time) (until time.Time, err error
 	leeway := i.document.Leeway.Std()
 	expires, ok := t.time("exp")
 	if !ok {
-		return until, refuse(Malformed, "the token has no claim exp that is a time")
+		return until, refuse(Malformed, "the token's claim exp is missing, or not a time")
 	}
 	if until = expires.Add(leeway); !now.Before(until) {
 		return until, &Error{Reason: Expired, At: expires, Message: "the token expired at " + format(expires)}
@@ -102,7 +102,7 @@ func (t *Token) time(name string) (time.Time, bool) {
 func (i *Issuer) checkAudience(t *Token) error {
 	audiences, ok := stringsOf(t.claims["aud"])
 	if !ok || len(audiences) == 0 {
-		return refuse(Malformed, "the token has no claim aud that is a text or a list of texts")
+		return refuse(Malformed, "the token's claim aud is missing, or neither a string nor a list of strings")
 	}
 	for _, audience := range audiences {
 		if slices.Contains(i.document.Audiences, audience) {
@@ -140,7 +140,7 @@ func (r rule) check(variable string, value any) error {
 		isTrue, err := r.expression.isTrue(variable, value)
 		switch {
 		case err != nil:
-			return refuse(RuleNotFulfilled, "%s of the IdentityProvider cannot be evaluated for the token", r.field)
+			return refuse(RuleNotFulfilled, "%s of the IdentityProvider cannot be evaluated for this token", r.field)
 		case !isTrue:
 			return r.refusal()
 		}
@@ -157,7 +157,7 @@ func (r rule) refusal() error {
 	if r.Message != "" {
 		return refuse(RuleNotFulfilled, "%s", r.Message)
 	}
-	return refuse(RuleNotFulfilled, "the token does not fulfil %s of the IdentityProvider", r.field)
+	return refuse(RuleNotFulfilled, "the token does not meet %s of the IdentityProvider", r.field)
 }
 
 // scalar is a claim as a requiredValue names it.

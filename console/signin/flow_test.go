@@ -286,7 +286,7 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("by a session beside what is another's: %s", got)
 	}
 	refused := b.ask(http.MethodGet, c.URL+"/", nil, func(h http.Header) { h.Set("Authorization", "Bearer nonsense") })
-	if refused.StatusCode != http.StatusUnauthorized || !strings.Contains(refused.body, "The API key is unknown.") {
+	if refused.StatusCode != http.StatusUnauthorized || !strings.Contains(refused.body, "The API key is unknown") {
 		t.Errorf("with a header that is nobody's: %d %s", refused.StatusCode, refused.body)
 	}
 }

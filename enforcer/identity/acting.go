@@ -67,15 +67,15 @@ func namesIn(header protocol.HeaderView) (n names, err error) {
 		case 1:
 			*field.into = &values[0]
 		default:
-			return names{}, mayNot("the header %s is there more than once: send one", field.name)
+			return names{}, mayNot("the header %s was sent more than once: send it once", field.name)
 		}
 	}
 	switch {
 	case n.user != nil:
 	case n.tier != nil:
-		return names{}, mayNot("the header %s counts only beside the header %s: send both", TierHeader, UserHeader)
+		return names{}, mayNot("the header %s is read only together with the header %s: send both", TierHeader, UserHeader)
 	case n.groups != nil:
-		return names{}, mayNot("the header %s counts only beside the header %s: send both", GroupsHeader, UserHeader)
+		return names{}, mayNot("the header %s is read only together with the header %s: send both", GroupsHeader, UserHeader)
 	}
 	return n, nil
 }
@@ -105,7 +105,7 @@ func groupsFor(list string, subject admission.Subject, grant limiterv1.ActFor) (
 		group = strings.Trim(group, " ")
 		switch {
 		case !identity.IsGroup(group):
-			return nil, mayNot("the header %s must be groups with commas between them, each at most 63 letters, digits and . _ -, the first and the last a letter or a digit",
+			return nil, mayNot("the header %s must list groups, separated by commas, each of at most 63 letters, digits and . _ -, the first and the last a letter or a digit",
 				GroupsHeader)
 		case !slices.Contains(subject.Groups, group) && !limiterv1.Matches(grant.Groups, group):
 			return nil, mayNot("the header %s names a group that this credential may not name: it may name %s",
@@ -115,7 +115,7 @@ func groupsFor(list string, subject admission.Subject, grant limiterv1.ActFor) (
 	}
 	slices.Sort(groups)
 	if groups = slices.Compact(groups); len(groups) > identity.MaxCallerGroups {
-		return nil, mayNot("with the header %s the user is in %d groups, more than %d", GroupsHeader, len(groups), identity.MaxCallerGroups)
+		return nil, mayNot("with the header %s, the user is in %d groups, of which there may be %d: name fewer", GroupsHeader, len(groups), identity.MaxCallerGroups)
 	}
 	return groups, nil
 }

@@ -82,13 +82,13 @@ var (
 		Message: `no API key or token: send one header "Authorization: Bearer KEY"`,
 	}
 	ErrSeveral = badKey(Several, "invalid_request",
-		"the request has two credentials that differ, and each is one of Bursar's: send one of them")
-	ErrUnknown   = badKey(UnknownAPIKey, "invalid_token", "the API key is unknown")
-	ErrExpired   = badKey(ExpiredAPIKey, "invalid_token", "the API key has expired")
+		"the request has two different credentials, both of Bursar's: send only one")
+	ErrUnknown   = badKey(UnknownAPIKey, "invalid_token", "the API key is unknown: send a key of Bursar's, not the provider's")
+	ErrExpired   = badKey(ExpiredAPIKey, "invalid_token", "the API key has expired: ask for a new one")
 	ErrAmbiguous = badKey(AmbiguousAPIKey, "invalid_token",
 		"the API key is registered in more than one namespace and does not name its own: "+
 			"replace it by a key made with kubectl budget key create")
-	ErrNotConfigured = &Error{Reason: NotConfigured, Status: Unavailable, Message: "the limiter's configuration is not complete yet"}
+	ErrNotConfigured = &Error{Reason: NotConfigured, Status: Unavailable, Message: "Bursar's configuration is not complete yet, so the call was not made. Try again later"}
 )
 
 const (
@@ -101,7 +101,7 @@ func badKey(reason Reason, oauthError, message string) *Error {
 }
 
 func expiredKey(at time.Time) *Error {
-	return badKey(ExpiredAPIKey, "invalid_token", "the API key expired at "+at.UTC().Format(time.RFC3339))
+	return badKey(ExpiredAPIKey, "invalid_token", "the API key expired at "+at.UTC().Format(time.RFC3339)+": ask for a new one")
 }
 
 // badToken is what a caller is told whose token does not say who it is.
