@@ -47,9 +47,9 @@ type NoRoom struct{ Own bool }
 // Error is a sentence for the caller.
 func (e *NoRoom) Error() string {
 	if e.Own {
-		return "The requests in progress of this API key or its tenant take all the memory that they may have: send fewer or smaller ones at once."
+		return "Requests in progress with this API key, or of its tenant, already take all the memory that they may use: send fewer at once, or smaller ones."
 	}
-	return "Bursar has no memory for a request of this size at the moment. Try again later."
+	return "Bursar has no memory left for a request of this size at the moment. Try again later."
 }
 
 func (e *NoRoom) problem() *Problem {
@@ -66,7 +66,7 @@ type TooManyFailures struct{ Wait time.Duration }
 
 // Error is a sentence for the caller.
 func (e *TooManyFailures) Error() string {
-	return fmt.Sprintf("Too many requests of this API key were refused; try again in %s.", protocol.RoundUp(e.Wait, time.Millisecond))
+	return fmt.Sprintf("Too many requests with this API key were refused: correct them, and try again in %s.", protocol.RoundUp(e.Wait, time.Millisecond))
 }
 
 func (e *TooManyFailures) problem() *Problem {

@@ -42,8 +42,14 @@ func (calls *Calls) protocolsOf(models []string) (all []limiterv1.Protocol) {
 	return all
 }
 
-// UnknownModel is the refusal of a request about a model that the tenant has not.
-func (calls *Calls) UnknownModel(name string) *Problem { return calls.absent(unknownModel(name)) }
+// UnknownModel is the refusal of a request about a model that is none of those available.
+func (calls *Calls) UnknownModel(name string, available []protocol.ListedModel) *Problem {
+	var names []string
+	for _, listed := range available {
+		names = append(names, listed.Name)
+	}
+	return calls.absent(unknownModel(name, names))
+}
 
 // virtualModels are the models of each virtual one of a tenant, by its name.
 func (calls *Calls) virtualModels(name string) map[string][]string {

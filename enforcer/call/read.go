@@ -25,7 +25,7 @@ func (c *Call) read(context.Context) *Problem {
 	c.asked = asked{model: strings.Clone(c.request.Model()), streamed: c.request.Streamed(), refers: protocol.Refers(c.request)}
 	c.asked.costComment = slices.Equal(c.Header.Values(CostCommentHeader), []string{"true"}) && protocol.ReadsComments(c.Endpoint.Protocol())
 	if !mayAskFor(c.subject, c.asked.model) {
-		return modelForbidden(c.asked.model)
+		return modelForbidden(c.asked.model, c.availableModels())
 	}
 	if _, ok := cacheOf(c.tenant); ok {
 		c.recording = &recording{}

@@ -13,6 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/api/identity/identify"
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/nearest"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
@@ -111,8 +112,12 @@ func sentence(text string) string {
 	if text == "" {
 		text = "the caller could not be identified"
 	}
+	return capitalized(text) + "."
+}
+
+func capitalized(text string) string {
 	first, size := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(first)) + text[size:] + "."
+	return string(unicode.ToUpper(first)) + text[size:]
 }
 
 func noBudget(subject admission.Subject) *Problem {
@@ -124,8 +129,16 @@ func noBudget(subject admission.Subject) *Problem {
 // demands that every one is limited.
 func unlimitedTier(subject admission.Subject, policy string) *Problem {
 	return refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, "tier_not_limited", "Tier not limited",
-		fmt.Sprintf("RateLimitPolicy %s refuses users of tier %q, because none of its limits selects that tier. "+
-			"Whoever manages the budget can correct the tier of the API key, or add a limit.", policy, subject.Tier)).finally()
+		fmt.Sprintf("RateLimitPolicy %s refuses %s, because none of its limits selects them. "+
+			"Your request did not cause this: whoever manages the budget can correct your tier, or add a limit.", policy, ofTier(subject.Tier))).finally()
+}
+
+// ofTier is who has a tier.
+func ofTier(tier string) string {
+	if tier == "" {
+		return "users without a tier"
+	}
+	return fmt.Sprintf("users of tier %q", tier)
 }
 
 // unavailable is the refusal of a call while Bursar cannot decide on it.
@@ -135,7 +148,7 @@ func unavailable(why string) *Problem {
 }
 
 func notConfigured() *Problem {
-	return unavailable("The limiter's configuration is not complete yet.")
+	return unavailable("Bursar's configuration is not complete yet, so the call was not made. Try again later.")
 }
 
 // absent is the refusal of a call for what is not configured: while the configuration is
@@ -157,7 +170,7 @@ func unreadable(err error) *Problem {
 	if errors.As(err, &why) {
 		return why.problem()
 	}
-	return invalid("The request body was incomplete.")
+	return invalid("The request body was incomplete: send the request again.")
 }
 
 func invalid(message string) *Problem {
@@ -176,17 +189,27 @@ func badRequest(err error) *Problem {
 	return r
 }
 
-func unknownModel(name string) *Problem {
+// unknownModel is the refusal of a request for a model that there is not. The caller is asked whether
+// it meant one of the models that it may ask for.
+func unknownModel(name string, available []string) *Problem {
 	r := refuseWith(protocol.StatusNotFound, protocol.InvalidRequest, "model_not_found", "Model not found",
-		fmt.Sprintf("There is no model %q; GET /v1/models lists the available models.", name))
+		fmt.Sprintf("There is no model %q%s GET /v1/models lists the available models.", name, didYouMean(name, available)))
 	r.Param = "model"
 	return r
 }
 
+// didYouMean asks whether the nearest of the models was meant, or goes on with the sentence.
+func didYouMean(name string, available []string) string {
+	if !limiterv1.IsModelName(name) { // whatever its length
+		return ";"
+	}
+	return cmp.Or(nearest.DidYouMean(name, available), ";")
+}
+
 // modelForbidden is the refusal of a request for a model that the credential may not ask for.
-func modelForbidden(name string) *Problem {
+func modelForbidden(name string, available []string) *Problem {
 	r := refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, "model_forbidden", "Model not allowed",
-		fmt.Sprintf("This API key may not be used for model %q; GET /v1/models lists the models that it may be used for.", name))
+		fmt.Sprintf("This API key may not be used for model %q%s GET /v1/models lists the models that it may be used for.", name, didYouMean(name, available)))
 	r.Param = "model"
 	return r
 }
@@ -194,7 +217,7 @@ func modelForbidden(name string) *Problem {
 // tooManyLimits is the refusal of a call whose caller is in so many groups.
 func tooManyLimits(groups int) *Problem {
 	return refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, "too_many_limits", "Too many limits",
-		fmt.Sprintf("The caller is in %d groups, and the tenant has so many limits that count each group that they cannot all be looked at: put the caller into fewer groups, or remove limits with per: Group.", groups)).finally()
+		fmt.Sprintf("The caller is in %d groups, and the tenant has too many limits per Group to check them all for one call: put the caller into fewer groups, or remove limits with per: Group.", groups)).finally()
 }
 
 // notAdmitted is the refusal of a call by a limit, with advice: what else there is to say,
@@ -207,7 +230,7 @@ func notAdmitted(r *admission.Refusal, advice string) *Problem {
 	case ledgerv1.RateLimited:
 		return tooFast(r)
 	case ledgerv1.TooLarge:
-		return tooManyTokens(fmt.Sprintf("The call may use %d tokens, more than the rate limit %q per %s ever has at once: %d.%s",
+		return tooManyTokens(fmt.Sprintf("The call may use %d tokens, more than the rate limit %q per %s allows at once: %d.%s",
 			r.Tokens, r.Limit, scope(r), r.Burst, advice)).by(rateLimit(r))
 	}
 	return outOfMoney(r, advice)
@@ -253,9 +276,10 @@ func outOfMoney(r *admission.Refusal, advice string) *Problem {
 	switch {
 	case r.Reason == ledgerv1.BreakerOpen:
 		code, title = codeBreakerOpen, "Breaker open"
-		message = fmt.Sprintf("The breaker is open on %s: $%s spent and $%s held of %s. %s", limit, r.Spent, r.Held, amount, resets)
+		message = fmt.Sprintf("%s has tripped: $%s spent and $%s held of %s. Paid calls that count against it are refused until it resets at %s.",
+			capitalized(limit), r.Spent, r.Held, amount, resetsAt.Format(time.RFC3339))
 	case r.NeverFits():
-		message = fmt.Sprintf("The call may cost $%s, more than %s ever has: %s.%s", r.Bound, limit, amount, advice)
+		message = fmt.Sprintf("The call may cost $%s, more than the whole of %s: %s.%s", r.Bound, limit, amount, advice)
 	}
 	return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally().by(protocol.LimitMembers{
 		Limit: r.Limit, Per: string(r.Per), Group: r.Owner.Group, Period: string(r.Period), ResetsAt: &resetsAt,
@@ -282,12 +306,12 @@ func providerFault(code, title, message string) *Problem {
 // noAnswer is the refusal of a call whose provider was asked and did not answer. What may
 // have been paid for is not to be tried again.
 func noAnswer() *Problem {
-	return providerFault("provider_failed", "Provider failed", "The call was sent to the provider, which did not answer.").finally()
+	return providerFault("provider_failed", "Provider failed", "The call was sent to the provider, which did not answer. Sending it again makes, and pays for, a new call.").finally()
 }
 
 // answerCut is the refusal of a call whose answer was cut off.
 func answerCut() *Problem {
-	return providerFault("provider_cut", "Answer cut off", "The provider's answer was cut off before its end.").finally()
+	return providerFault("provider_cut", "Answer cut off", "The provider's answer was cut off before its end. Sending it again makes, and pays for, a new call.").finally()
 }
 
 func badIdempotencyKey() *Problem {
@@ -305,7 +329,7 @@ func aboutCall(call string, status int, code, title, message string) *Problem {
 // idempotencyKeyReused is the refusal of a request whose name another request has.
 func idempotencyKeyReused(call string) *Problem {
 	return aboutCall(call, protocol.StatusUnprocessableEntity, "idempotency_key_reused", "Idempotency-Key reused",
-		"The Idempotency-Key was used before with a different request: send the same request, or a new key.")
+		"The Idempotency-Key was used before with a different request: send the same request, or another Idempotency-Key.")
 }
 
 // underWay is the refusal of a request that was sent before and has no answer yet.
@@ -318,7 +342,7 @@ func underWay(call string) *Problem {
 func answerGone(call string) *Problem {
 	return aboutCall(call, protocol.StatusConflict, "idempotency_answer_gone", "Answer not stored",
 		fmt.Sprintf("The call with this Idempotency-Key was made and paid for (call %s), but its answer is not stored here. "+
-			"To make and pay for a new call, send a new key.", call)).finally()
+			"To make and pay for a new call, send another Idempotency-Key.", call)).finally()
 }
 
 // callInterrupted is the refusal of a request that was sent before and whose
@@ -326,5 +350,5 @@ func answerGone(call string) *Problem {
 func callInterrupted(call string) *Problem {
 	return aboutCall(call, protocol.StatusConflict, "idempotency_call_interrupted", "Call interrupted",
 		fmt.Sprintf("The call with this Idempotency-Key (call %s) was interrupted. It may have been made, so its full hold is charged. "+
-			"To make and pay for a new call, send a new key.", call)).finally()
+			"To make and pay for a new call, send another Idempotency-Key.", call)).finally()
 }

@@ -2,6 +2,7 @@ package call
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
@@ -17,9 +18,9 @@ func (c *Call) routeTo(model string) (*config.Route, *Problem) {
 	case listed && c.speaksTo(route):
 		return route, nil
 	case listed:
-		return nil, unknownModel(model)
+		return nil, c.unknown(model)
 	case !c.asksFor(model):
-		return nil, c.calls.absent(unknownModel(model))
+		return nil, c.calls.absent(c.unknown(model))
 	}
 	route, refusal := c.routeToUnlisted(model)
 	if refusal != nil {
@@ -44,7 +45,7 @@ func (c *Call) asksFor(model string) bool {
 // both the tenant and a provider say that it may.
 func (c *Call) routeToUnlisted(model string) (*config.Route, *Problem) {
 	if c.tenant.Document().UnknownModel != limiterv1.PriceAsMostExpensive {
-		return nil, denied(model)
+		return nil, c.denied(model)
 	}
 	if !mayBeUnlisted(c.Endpoint, model) {
 		return nil, noModelName(model)
@@ -52,7 +53,7 @@ func (c *Call) routeToUnlisted(model string) (*config.Route, *Problem) {
 	speaks := c.Endpoint.Protocol().Name()
 	route, ok := c.calls.Config.RouteUnlisted(speaks, model)
 	if !ok {
-		return nil, untaken(model, speaks)
+		return nil, c.untaken(model, speaks)
 	}
 	return route, nil
 }
@@ -74,22 +75,40 @@ func (c *Call) pricing() ledgerv1.Pricing {
 	return ""
 }
 
+// unknown is the refusal of a call for a model that there is not for its protocol.
+func (c *Call) unknown(model string) *Problem {
+	if !c.asksFor(model) {
+		return unknownModel(model, nil)
+	}
+	return unknownModel(model, c.availableModels())
+}
+
+// availableModels are the models that the caller may ask for in the protocol that it speaks.
+func (c *Call) availableModels() (names []string) {
+	for _, listed := range c.calls.Models(c.subject) {
+		if slices.Contains(listed.Protocols, c.Endpoint.Protocol().Name()) {
+			names = append(names, listed.Name)
+		}
+	}
+	return names
+}
+
 // denied is the refusal of a call for a model that no provider lists.
-func denied(model string) *Problem {
-	r := unknownModel(model)
+func (c *Call) denied(model string) *Problem {
+	r := c.unknown(model)
 	r.Message += " To allow models that are not listed, set unknownModel: PriceAsMostExpensive in the TenantBudget."
 	return r
 }
 
 // untaken is the refusal of a call for a model that no provider lists, and none takes.
-func untaken(model string, speaks limiterv1.Protocol) *Problem {
-	r := unknownModel(model)
+func (c *Call) untaken(model string, speaks limiterv1.Protocol) *Problem {
+	r := c.unknown(model)
 	r.Message += fmt.Sprintf(" No ModelProvider of protocol %s accepts models that it does not list: set its spec.unlistedModels.", speaks)
 	return r
 }
 
 func noModelName(name string) *Problem {
-	r := unknownModel(name)
+	r := unknownModel(name, nil)
 	r.Message = fmt.Sprintf("%q is not a valid model name.", name)
 	return r
 }

@@ -186,7 +186,7 @@ func (a allowed) check(request gjson.Result) (unpriced, *RequestError) {
 	c := checker{request: request}
 	c.members(request, object(a))
 	if c.err == nil && len(c.found) > maxUnpriced {
-		c.err = wrong("", "has more than %d members that are not known", maxUnpriced)
+		c.err = wrong("", "has more than %d unknown fields", maxUnpriced)
 	}
 	return c.found, c.err
 }
@@ -293,9 +293,9 @@ func (c *checker) addCharged(of rule, object gjson.Result, member, value string)
 	switch {
 	case bounded:
 	case of.ofRequest:
-		why = "it is billed by its use, and the request has no " + of.uses
+		why = "it is billed per use, and the request has no " + of.uses + ": set it"
 	default:
-		why = "its cost has no bound without " + of.uses + ", so set that"
+		why = "its cost has no bound without " + of.uses + ": set it"
 	}
 	c.note(Unpriced{Fee: of.fee, Unbounded: !bounded}, why, member, value)
 }

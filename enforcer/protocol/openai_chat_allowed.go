@@ -7,7 +7,7 @@ const (
 	whyRunByProvider = "the cost of tools that the provider runs cannot be bounded"
 	whySeparately    = "it is billed separately"
 	whyOtherModel    = "another model may have other prices"
-	whyKeptLonger    = "what is kept in the cache for so long may have another price"
+	whyKeptLonger    = "what is kept in the cache for that long may have another price"
 	whyCacheWrites   = "what it writes to the cache has a price of its own"
 )
 
@@ -32,7 +32,7 @@ var chatAllowed = allowed{
 	"usage": object(allowed{"include": free}), // OpenRouter's include_usage
 
 	"prediction":           unbounded("rejected predictions are billed beyond max_completion_tokens"),
-	"web_search_options":   unbounded("its searches are billed, and no answer of Chat Completions counts them: use the tool web_search of Responses"),
+	"web_search_options":   unbounded("its searches are billed, but no answer of Chat Completions counts them: use the tool web_search of Responses"),
 	"moderation":           unbounded(whySeparately),
 	"prompt_cache_options": cacheOptions,
 	// What some compatible providers add.
@@ -45,7 +45,7 @@ var chatAllowed = allowed{
 	"route":             unbounded(whyOtherModel),
 	"extra_body":        googleBody,
 	"enable_search":     onlyFalse(whySeparately), "search_options": unbounded(whySeparately),
-	"best_of": unbounded("answers that are not given are billed beyond max_completion_tokens"),
+	"best_of": unbounded("answers that are generated and not returned are billed, too"),
 }
 
 // googleBody is what Gemini's API in OpenAI's shape has beside it.

@@ -479,5 +479,5 @@ func ExampleUnpriced() {
 	}
 	// Output:
 	// web_search_options
-	// web_search_options is not supported: its searches are billed, and no answer of Chat Completions counts them: use the tool web_search of Responses.
+	// web_search_options is not supported: its searches are billed, but no answer of Chat Completions counts them: use the tool web_search of Responses.
 }

@@ -11,7 +11,7 @@ var responsesAllowed = allowed{
 	"temperature": free, "top_p": free, "top_logprobs": free, "include": free, "truncation": free, "text": free,
 	"reasoning": object(allowed{
 		"effort": free, "summary": free, "generate_summary": free, "context": bounded,
-		"mode": onlyValues("what else the model does is billed beyond max_output_tokens", "standard"),
+		"mode": onlyValues("what other modes do is billed beyond max_output_tokens", "standard"),
 	}),
 	"tool_choice": free, "parallel_tool_calls": free, maxToolCalls: bounded,
 	"store": free, "metadata": free, "client_metadata": free, "user": free, "safety_identifier": free,

@@ -10,7 +10,7 @@ import (
 // Why an option of the gateway is unpriced.
 const (
 	whyOtherHost   = "another host of the model may have other prices: put those of the dearest host in the ModelProvider"
-	whyOtherKey    = "what is paid with a key of the caller's own is not counted"
+	whyOtherKey    = "what the caller's own key pays for is not counted"
 	whyModelsOfOwn = "another model has other prices and other limits: use a virtual model"
 )
 
@@ -144,7 +144,7 @@ var vercelOptions = object(vercelByProvider(map[string]allowed{
 	},
 	"google vertex googleVertex": {
 		"thinkingConfig":     object(allowed{"thinkingBudget": free, "includeThoughts": free, "thinkingLevel": free}),
-		"responseModalities": onlyValues("tokens of other output have prices that the answer does not tell apart", "TEXT"),
+		"responseModalities": onlyValues("tokens of other kinds of output have prices of their own, and the answer does not count them apart", "TEXT"),
 		"safetySettings":     free, "structuredOutputs": free, "threshold": free, "labels": free, "mediaResolution": free,
 	},
 	"xai":      {"reasoningEffort": free, "parallelFunctionCalling": free},

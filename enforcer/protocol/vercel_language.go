@@ -288,7 +288,7 @@ func (r *vercelRequest) readFile(file gjson.Result) *RequestError {
 		r.input.only("a file")
 		return nil
 	}
-	why := *unsupported("mediaType", "sound has a price of its own, and the gateway does not say how much of it there was")
+	why := *unsupported("mediaType", "audio has a price of its own, and the gateway does not report how much of it there was")
 	r.unpriced = append(r.unpriced, Unpriced{
 		RequestError: why, Field: "prompt[].content[].mediaType=" + clipped(media.value.Str),
 	})

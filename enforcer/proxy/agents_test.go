@@ -423,7 +423,7 @@ func TestSearchWithoutMaxUses(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := a.door.do(a.door.request(http.MethodPost, a.path, string(raw)))
-	const want = `tools[0].type is not supported: its cost has no bound without max_uses, so set that. To allow it, add a fee \"web_search\" with usesPerCall ` +
+	const want = `tools[0].type is not supported: its cost has no bound without max_uses: set it. To allow it, add a fee \"web_search\" with usesPerCall ` +
 		`to prices.fees of model claude-sonnet-4-5 in ModelProvider Anthropic.`
 	if got.status != http.StatusBadRequest || !strings.Contains(got.body, want) {
 		t.Errorf("refused with %d %s, want %s", got.status, got.body, want)

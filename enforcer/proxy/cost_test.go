@@ -39,7 +39,7 @@ func TestCostOfAnAnswer(t *testing.T) {
 		"streamed":                {stream(chunk, usageChunk, done), streamedChat, chunk + done, inTrailer},
 		"a stream without a type": {typed("", chunk, usageChunk, done), streamedChat, chunk + done, inTrailer},
 		"a stream that is cut": {
-			stream(chunk, cut), streamedChat, chunk + "data: " + errorBody("provider_cut", "The provider's answer was cut off before its end.") + "\n\n", inTrailer,
+			stream(chunk, cut), streamedChat, chunk + "data: " + errorBody("provider_cut", "The provider's answer was cut off before its end. Sending it again makes, and pays for, a new call.") + "\n\n", inTrailer,
 		},
 		"of a provider that says so itself": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set(call.CostHeader, "0.00")

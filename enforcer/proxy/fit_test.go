@@ -145,21 +145,21 @@ func TestFit(t *testing.T) {
 			wanted{status: 429, questions: 1, says: "Ask for at most 1 output tokens (max_tokens), or wait until"}},
 		"where nothing is to be lowered": {chat, left(cost(chat, 40) + 1), off, wanted{status: 429, questions: 1, says: "Ask for at most 40 output tokens (max_completion_tokens, or"}},
 		"with no room for its input":     {chat, left(cost(chat, 0)), asIs, wanted{status: 429, questions: 1, says: "per day. Wait until calls in flight end. The limit resets at "}},
-		"with nothing left":              {chat, room{spent: money.USD, user: money.USD, tokens: 200_000}, asIs, wanted{status: 429, questions: 1, says: "of $1.00 per day. The limit resets at "}},
+		"with nothing left":              {chat, room{spent: money.USD, user: money.USD, tokens: 200_000}, asIs, wanted{status: 429, questions: 1, says: "of $1.00 per day. Paid calls that count against it are refused until it resets at "}},
 
 		"larger than a limit": {chat, wide, dayOf(cost(chat, 40) + 1), wanted{output: 40, lowered: "Fit", questions: 2}},
 		"larger than a limit, which is held": {chat, room{held: 1, user: money.USD, tokens: 200_000}, dayOf(cost(chat, 10)), wanted{
 			status: 429, questions: 2, says: "The call may cost $0.00016, more than is left of the limit \\\"daily\\\" of tenant acme: $0.00 spent, $0.000000001 held",
 		}},
 		"larger than a limit ever fits": {chat, wide, dayOf(cost(chat, 9) + 1), wanted{status: 429, questions: 1,
-			says: "The call may cost $0.00106, more than the limit \\\"daily\\\" of tenant acme ever has: $0.000150001 per day. Ask for at most 9 output tokens (max_completion_tokens, or assumedOutputTokens in the TenantBudget)."}},
+			says: "The call may cost $0.00106, more than the whole of the limit \\\"daily\\\" of tenant acme: $0.000150001 per day. Ask for at most 9 output tokens (max_completion_tokens, or assumedOutputTokens in the TenantBudget)."}},
 		"larger than a limit by its input": {chat, wide, dayOf(1), wanted{status: 429, questions: 1, says: "per day. Send less input, or have the limit raised."}},
 
 		"larger than a bucket": {chat, tokens(1000), bucketOf(length(chat) + 40), wanted{output: 40, lowered: "Fit", questions: 2}},
 		"larger than a bucket, which is empty": {chat, tokens(0), bucketOf(length(chat) + 40), wanted{status: 429, questions: 2,
 			says: "has too little left for this call; try again in "}},
 		"larger than a bucket ever fits": {chat, tokens(1000), bucketOf(length(chat) + 9), wanted{status: 400, questions: 1,
-			says: "The call may use 160 tokens, more than the rate limit \\\"org/tokens\\\" per tenant ever has at once: 69. Ask for at most 9 output tokens (max_completion_tokens, or assumedOutputTokens in the TenantBudget)."}},
+			says: "The call may use 160 tokens, more than the rate limit \\\"org/tokens\\\" per tenant allows at once: 69. Ask for at most 9 output tokens (max_completion_tokens, or assumedOutputTokens in the TenantBudget)."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			document := dollarADay

@@ -31,7 +31,7 @@ func (p *Proxy) serveModel(path string) http.HandlerFunc {
 		i := slices.IndexFunc(models, func(m protocol.ListedModel) bool { return m.Name == name })
 		describer, describes := lister.(protocol.ModelDescriber)
 		if i < 0 || !describes {
-			p.refuse(w, p.Calls.UnknownModel(name), lister)
+			p.refuse(w, p.Calls.UnknownModel(name, models), lister)
 			return
 		}
 		answer(w, describer.ModelDetail(models[i]))

@@ -48,3 +48,42 @@ func TestModelOfAnotherProtocol(t *testing.T) {
 		t.Errorf("got %d %s", got.status, got.body)
 	}
 }
+
+// TestNearestModel: who asks for a model that there is not is asked whether they meant one of those that
+// they may call here, and of no other.
+func TestNearestModel(t *testing.T) {
+	d := newDoor(t, func(http.ResponseWriter, *http.Request) { t.Error("the provider was asked") })
+	virtual := dollarADay
+	virtual.VirtualModels = map[string][]string{"auto": {"mini"}, "broken": {"gpt-none"}}
+	d.config.tenant = newTenant(t, virtual)
+	for name, spoken := range map[string]limiterv1.Protocol{"text-3": limiterv1.OpenAI, "claude-opus": limiterv1.Anthropic} {
+		model := mini
+		model.Name = name
+		d.config.routes = append(d.config.routes, &config.Route{Provider: limiterv1.Provider{Name: name, Protocol: spoken}, Model: model})
+	}
+	list := "GET /v1/models lists the available models."
+	forSome := "GET /v1/models lists the models that it may be used for."
+	for asked, tc := range map[string]struct{ key, want string }{
+		"minni":                    {want: `There is no model \"minni\"; did you mean \"mini\"? ` + list},
+		"Auto":                     {want: `There is no model \"Auto\"; did you mean \"auto\"? ` + list},
+		"text-2":                   {want: `There is no model \"text-2\"; did you mean \"text-3\"? ` + list},
+		"claude-opuss":             {want: `There is no model \"claude-opuss\"; ` + list},
+		"claude-opus":              {want: `There is no model \"claude-opus\"; ` + list},
+		"broken":                   {want: `There is no model \"gpt-none\"; ` + list},
+		"mi ni":                    {want: `There is no model \"mi ni\"; ` + list},
+		strings.Repeat("mini", 99): {want: `mini\"; ` + list},
+		"autoo":                    {key: "key-for-some-models", want: `may not be used for model \"autoo\"; did you mean \"auto\"? ` + forSome},
+		"minii":                    {key: "key-for-some-models", want: `may not be used for model \"minii\"; ` + forSome},
+	} {
+		request := d.request(http.MethodPost, "/v1/chat/completions", strings.Replace(chat, "mini", asked, 1))
+		if tc.key != "" {
+			request.Header.Set("Authorization", "Bearer "+tc.key)
+		}
+		if got := d.do(request); !strings.Contains(got.body, tc.want) {
+			t.Errorf("%s: got %d %s, want %s", asked, got.status, got.body, tc.want)
+		}
+	}
+	if got := d.do(d.request(http.MethodGet, "/v1/models/minni", "")); !strings.Contains(got.body, `did you mean \"mini\"?`) {
+		t.Errorf("of one model: got %d %s", got.status, got.body)
+	}
+}

@@ -77,11 +77,11 @@ func TestRefusalsOfProtocols(t *testing.T) {
 		},
 		"Anthropic's, beside its path": {
 			"POST", "/v1/messages/batches", `{}`, "key",
-			`{"error":{"type":"not_found_error","message":"There is no endpoint at /v1/messages/batches.","code":"unknown_url"},"type":"error",`,
+			`{"error":{"type":"not_found_error","message":"Bursar serves no endpoint at /v1/messages/batches: check the client's base URL, or call another endpoint.","code":"unknown_url"},"type":"error",`,
 		},
 		"Anthropic's, for a wrong key": {
 			"POST", "/v1/messages", `{}`, "guess",
-			`{"error":{"type":"authentication_error","message":"The API key is unknown.","code":"invalid_api_key"},"type":"error",`,
+			`{"error":{"type":"authentication_error","message":"The API key is unknown: send a key of Bursar's, not the provider's.","code":"invalid_api_key"},"type":"error",`,
 		},
 		"Gemini's": {
 			"POST", "/v1beta/models/none:generateContent", `{"contents":[]}`, "key",
@@ -89,7 +89,7 @@ func TestRefusalsOfProtocols(t *testing.T) {
 		},
 		"Gemini's, for another method": {
 			"POST", "/v1beta/models/gemini-2.5-flash:batchGenerateContent", `{}`, "key",
-			`{"error":{"code":404,"message":"There is no endpoint at /v1beta/models/gemini-2.5-flash:batchGenerateContent.","status":"NOT_FOUND",`,
+			`{"error":{"code":404,"message":"Bursar serves no endpoint at /v1beta/models/gemini-2.5-flash:batchGenerateContent: check the client's base URL, or call another endpoint.","status":"NOT_FOUND",`,
 		},
 		"Gemini's, for a stream that is an array": {
 			"POST", "/v1beta/models/gemini-2.5-flash:streamGenerateContent", `{"contents":[]}`, "key",
@@ -105,14 +105,14 @@ func TestRefusalsOfProtocols(t *testing.T) {
 		},
 		"Vercel's, of an account": {
 			"GET", "/v1/credits", "", "key",
-			`{"error":{"message":"There is no endpoint at /v1/credits.","type":"not_found","param":null,"code":"unknown_url"},"type":"error",`,
+			`{"error":{"message":"Bursar serves no endpoint at /v1/credits: check the client's base URL, or call another endpoint.","type":"not_found","param":null,"code":"unknown_url"},"type":"error",`,
 		},
 		"of another protocol's model": {
 			"POST", "/v1/chat/completions", `{"model":"claude-sonnet-4-5","messages":[]}`, "key",
 			`{"error":{"message":"There is no model \"claude-sonnet-4-5\";`,
 		},
 		"of a response that was stored": {
-			"GET", "/v1/responses/resp_1", "", "key", `{"error":{"message":"There is no endpoint at /v1/responses/resp_1.","type":"invalid_request_error"`,
+			"GET", "/v1/responses/resp_1", "", "key", `{"error":{"message":"Bursar serves no endpoint at /v1/responses/resp_1: check the client's base URL, or call another endpoint.","type":"invalid_request_error"`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

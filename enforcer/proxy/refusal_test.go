@@ -39,8 +39,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		"unknown path": {
 			path: "/v1/completions", wantStatus: 404, wantHeader: http.Header{},
-			wantBody: `{"error":{"message":"There is no endpoint at /v1/completions.","type":"invalid_request_error","param":null,"code":"unknown_url"},` +
-				`"type":"urn:bursar:problem:unknown-url","title":"Unknown URL","status":404,"detail":"There is no endpoint at /v1/completions."}`,
+			wantBody: `{"error":{"message":"Bursar serves no endpoint at /v1/completions: check the client's base URL, or call another endpoint.","type":"invalid_request_error","param":null,"code":"unknown_url"},` +
+				`"type":"urn:bursar:problem:unknown-url","title":"Unknown URL","status":404,"detail":"Bursar serves no endpoint at /v1/completions: check the client's base URL, or call another endpoint."}`,
 		},
 		"wrong method": {
 			method: "GET", wantStatus: 405, wantHeader: http.Header{"Allow": {"POST"}},
@@ -53,32 +53,32 @@ func TestRefusals(t *testing.T) {
 				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"No API key or token: send one header \"Authorization: Bearer KEY\"."}`,
 		},
 		"unknown key": {
-			key: "guess", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {`Bearer realm="bursar", error="invalid_token", error_description="the API key is unknown"`}},
-			wantBody: `{"error":{"message":"The API key is unknown.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
-				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"The API key is unknown."}`,
+			key: "guess", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {`Bearer realm="bursar", error="invalid_token", error_description="the API key is unknown: send a key of Bursar's, not the provider's"`}},
+			wantBody: `{"error":{"message":"The API key is unknown: send a key of Bursar's, not the provider's.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
+				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"The API key is unknown: send a key of Bursar's, not the provider's."}`,
 		},
 		"expired key": {
-			key: "key-that-expired", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {`Bearer realm="bursar", error="invalid_token", error_description="the API key expired at 1970-01-01T00:00:01Z"`}},
-			wantBody: `{"error":{"message":"The API key expired at 1970-01-01T00:00:01Z.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
-				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"The API key expired at 1970-01-01T00:00:01Z."}`,
+			key: "key-that-expired", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {`Bearer realm="bursar", error="invalid_token", error_description="the API key expired at 1970-01-01T00:00:01Z: ask for a new one"`}},
+			wantBody: `{"error":{"message":"The API key expired at 1970-01-01T00:00:01Z: ask for a new one.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
+				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"The API key expired at 1970-01-01T00:00:01Z: ask for a new one."}`,
 		},
 		"unknown key before there is a configuration": {
 			key: "guess", change: func(d *door) { d.config.running = config.Running{} },
 			wantStatus: 503, wantHeader: http.Header{"Retry-After": {"1"}},
-			wantBody: `{"error":{"message":"The limiter's configuration is not complete yet.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
-				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter's configuration is not complete yet."}`,
+			wantBody: `{"error":{"message":"Bursar's configuration is not complete yet, so the call was not made. Try again later.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
+				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"Bursar's configuration is not complete yet, so the call was not made. Try again later."}`,
 		},
 		"no budget while the configuration is incomplete": {
 			key: "key-without-budget", change: func(d *door) { d.config.running = config.Running{} },
 			wantStatus: 503, wantHeader: http.Header{"Retry-After": {"1"}},
-			wantBody: `{"error":{"message":"The limiter's configuration is not complete yet.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
-				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter's configuration is not complete yet."}`,
+			wantBody: `{"error":{"message":"Bursar's configuration is not complete yet, so the call was not made. Try again later.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
+				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"Bursar's configuration is not complete yet, so the call was not made. Try again later."}`,
 		},
 		"unknown model while the configuration is incomplete": {
 			body: `{"model":"of-nobody","messages":[]}`, change: func(d *door) { d.config.running = config.Running{} },
 			wantStatus: 503, wantHeader: http.Header{"Retry-After": {"1"}},
-			wantBody: `{"error":{"message":"The limiter's configuration is not complete yet.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
-				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter's configuration is not complete yet."}`,
+			wantBody: `{"error":{"message":"Bursar's configuration is not complete yet, so the call was not made. Try again later.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
+				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"Bursar's configuration is not complete yet, so the call was not made. Try again later."}`,
 		},
 		"no budget": {
 			key: "key-without-budget", wantStatus: 403, wantHeader: http.Header{},
@@ -92,8 +92,8 @@ func TestRefusals(t *testing.T) {
 				d.config.tenant = newTenant(d.t, limited)
 			},
 			wantStatus: 403, wantHeader: http.Header{"X-Should-Retry": {"false"}},
-			wantBody: `{"error":{"message":"RateLimitPolicy tiers refuses users of tier \"gerente\", because none of its limits selects that tier. Whoever manages the budget can correct the tier of the API key, or add a limit.","type":"permission_error","param":null,"code":"tier_not_limited"},` +
-				`"type":"urn:bursar:problem:tier-not-limited","title":"Tier not limited","status":403,"detail":"RateLimitPolicy tiers refuses users of tier \"gerente\", because none of its limits selects that tier. Whoever manages the budget can correct the tier of the API key, or add a limit."}`,
+			wantBody: `{"error":{"message":"RateLimitPolicy tiers refuses users of tier \"gerente\", because none of its limits selects them. Your request did not cause this: whoever manages the budget can correct your tier, or add a limit.","type":"permission_error","param":null,"code":"tier_not_limited"},` +
+				`"type":"urn:bursar:problem:tier-not-limited","title":"Tier not limited","status":403,"detail":"RateLimitPolicy tiers refuses users of tier \"gerente\", because none of its limits selects them. Your request did not cause this: whoever manages the budget can correct your tier, or add a limit."}`,
 		},
 		"too large a body": {
 			body: strings.Repeat(" ", 2<<20), wantStatus: 413, wantHeader: http.Header{},
@@ -136,8 +136,8 @@ func TestRefusals(t *testing.T) {
 		"breaker open": {
 			change: refusing(admission.AdmitReply{Refusing: 2, Spent: 46 * money.Cent, Debts: left(200_000, 20)}), wantStatus: 429,
 			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
-			wantBody: `{"error":{"message":"The breaker is open on the limit \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. The limit resets at RESET.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
-				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker is open on the limit \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. The limit resets at RESET.",` +
+			wantBody: `{"error":{"message":"The limit \"each-user\" of user gerente-1 has tripped: $0.46 spent and $0.00 held of $0.50 per month. Paid calls that count against it are refused until it resets at RESET.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
+				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The limit \"each-user\" of user gerente-1 has tripped: $0.46 spent and $0.00 held of $0.50 per month. Paid calls that count against it are refused until it resets at RESET.",` +
 				`"limit":"each-user","per":"User","period":"Month","resetsAt":"RESET","amount":"0.50","spent":"0.46","held":"0.00"}`,
 		},
 		"rate limited": {
@@ -201,8 +201,8 @@ func TestRefusals(t *testing.T) {
 			body:       `{"model":"mini","messages":[],"n":100,"max_tokens":100,"user":"` + strings.Repeat("x", 200_000) + `"}`,
 			change:     refusing(admission.AdmitReply{Refusing: 3, Debts: left(200_000, 20)}),
 			wantStatus: 400, wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
-			wantBody: `{"error":{"message":"The call may use 210065 tokens, more than the rate limit \"org/tokens\" per tenant ever has at once: 200000. Send less input, or have the limit raised.","type":"invalid_request_error","param":null,"code":"request_too_large"},` +
-				`"type":"urn:bursar:problem:request-too-large","title":"Request too large","status":400,"detail":"The call may use 210065 tokens, more than the rate limit \"org/tokens\" per tenant ever has at once: 200000. Send less input, or have the limit raised.",` +
+			wantBody: `{"error":{"message":"The call may use 210065 tokens, more than the rate limit \"org/tokens\" per tenant allows at once: 200000. Send less input, or have the limit raised.","type":"invalid_request_error","param":null,"code":"request_too_large"},` +
+				`"type":"urn:bursar:problem:request-too-large","title":"Request too large","status":400,"detail":"The call may use 210065 tokens, more than the rate limit \"org/tokens\" per tenant allows at once: 200000. Send less input, or have the limit raised.",` +
 				`"limit":"org/tokens","per":"Tenant"}`,
 		},
 	} {

@@ -67,7 +67,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, problem *call.Problem, spoken prot
 func unknownPath(r *http.Request) *call.Problem {
 	return &call.Problem{Error: protocol.Error{
 		Status: http.StatusNotFound, Kind: protocol.InvalidRequest, Code: "unknown_url",
-		Title: "Unknown URL", Message: fmt.Sprintf("There is no endpoint at %s.", r.URL.Path),
+		Title: "Unknown URL", Message: fmt.Sprintf("Bursar serves no endpoint at %s: check the client's base URL, or call another endpoint.", r.URL.Path),
 	}}
 }
 

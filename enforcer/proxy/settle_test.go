@@ -28,7 +28,7 @@ func TestEndOfACall(t *testing.T) {
 	// its text, the end of a message, and another such chunk that was not sent.
 	seenOfChunk := price.Usage{Input: int64(len(streamedChat)), Output: 5 + 2 + 5}
 	large := `{"id":"` + strings.Repeat("x", 70<<10)
-	const cutOff = "The provider's answer was cut off before its end."
+	const cutOff = "The provider's answer was cut off before its end. Sending it again makes, and pays for, a new call."
 	const operators = " Your request did not cause this: the operator of Bursar must fix it. Report call CALL."
 	for name, tc := range map[string]struct {
 		upstream    http.HandlerFunc // nil: nobody listens
@@ -142,7 +142,7 @@ func TestEndOfACall(t *testing.T) {
 			wantStatus: 502, wantBody: errorBody("provider_unreachable", `The provider of model "mini" could not be reached: it refused the connection.`+operators) + "\n", wantOutcome: ledgerv1.Voided,
 		},
 		"no answer": {
-			upstream: hijack(""), wantStatus: 502, wantBody: errorBody("provider_failed", "The call was sent to the provider, which did not answer.") + "\n",
+			upstream: hijack(""), wantStatus: 502, wantBody: errorBody("provider_failed", "The call was sent to the provider, which did not answer. Sending it again makes, and pays for, a new call.") + "\n",
 			wantOutcome: ledgerv1.ChargedHold,
 		},
 		"cut before the first byte of a whole answer": {

@@ -347,7 +347,7 @@ func TestUnknownKids(t *testing.T) {
 					return
 				}
 				request.Header.Set("Authorization", "Bearer "+key.SignRaw(map[string]any{"alg": "ES256", "kid": rand.Text()}, claims))
-				if got := d.do(request); got.status == http.StatusUnauthorized && strings.Contains(got.body, "The key that the token is signed with is unknown") {
+				if got := d.do(request); got.status == http.StatusUnauthorized && strings.Contains(got.body, "The token is signed with an unknown key") {
 					refused.Add(1)
 				} else if got.err == nil {
 					t.Errorf("got %d %s", got.status, got.body)
@@ -417,7 +417,7 @@ func TestRefusalsOfTokens(t *testing.T) {
 		},
 		"of two tenants": {
 			token: project.Token(issuer.Regular, "both", "", now, nil), status: 400,
-			message: "The caller belongs to more than one tenant, and the request does not say which of them pays: acme, beta: send one of them in the header X-Bursar-Tenant.",
+			message: "The caller belongs to several tenants, and the request does not say which one pays: acme, beta: send one of them in the header X-Bursar-Tenant.",
 		},
 		"of two tenants, and names a third": {
 			token: project.Token(issuer.Regular, "both", "", now, nil), tenant: "root", status: 403,

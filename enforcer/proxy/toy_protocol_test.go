@@ -235,8 +235,8 @@ func TestToyProtocol(t *testing.T) {
 		},
 		"a stream that breaks off": {
 			body: sayLive, breaks: true, sent: `{"voice":"mini-2026","say":"hello","words":7,"live":true}`,
-			want: aviaryFirst + `data: {"squawk":"The provider's answer was cut off before its end.","reason":"provider_cut",` +
-				`"type":"urn:bursar:problem:provider-cut","title":"Answer cut off","status":502,"detail":"The provider's answer was cut off before its end."}` + "\n\n",
+			want: aviaryFirst + `data: {"squawk":"The provider's answer was cut off before its end. Sending it again makes, and pays for, a new call.","reason":"provider_cut",` +
+				`"type":"urn:bursar:problem:provider-cut","title":"Answer cut off","status":502,"detail":"The provider's answer was cut off before its end. Sending it again makes, and pays for, a new call."}` + "\n\n",
 			outcome: ledgerv1.ChargedSeen, cost: 9*1000 + 2*10_000,
 		},
 	} {
@@ -310,8 +310,8 @@ func TestToyProtocolRefuses(t *testing.T) {
 		"another protocol's model": {
 			body: `{"voice":"gpt","say":"hello","words":7}`, status: 404, want: `{"squawk":"There is no model \"gpt\";`,
 		},
-		"an unknown path": {path: "/parrot/v1/sing", status: 404, want: `{"squawk":"There is no endpoint at /parrot/v1/sing.","reason":"unknown_url",`},
-		"an unknown key":  {key: "guess", status: 401, want: `{"squawk":"The API key is unknown.","reason":"invalid_api_key",`},
+		"an unknown path": {path: "/parrot/v1/sing", status: 404, want: `{"squawk":"Bursar serves no endpoint at /parrot/v1/sing: check the client's base URL, or call another endpoint.","reason":"unknown_url",`},
+		"an unknown key":  {key: "guess", status: 401, want: `{"squawk":"The API key is unknown: send a key of Bursar's, not the provider's.","reason":"invalid_api_key",`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &aviary{}

@@ -302,7 +302,7 @@ func TestGatewayModels(t *testing.T) {
 		if r := (call{client: client, api: "models"}).make(t, d, "rich"); r.Error != nil || !strings.Contains(r.Text, "openai/gpt-4o-mini") {
 			t.Errorf("%s: the models are %q, error %+v", client.name, r.Text, r.Error)
 		}
-		if r := (call{client: client, api: "credits"}).make(t, d, "rich"); r.Error == nil || !r.says("There is no endpoint at /v1/credits.") {
+		if r := (call{client: client, api: "credits"}).make(t, d, "rich"); r.Error == nil || !r.says("Bursar serves no endpoint at /v1/credits: check the client's base URL, or call another endpoint.") {
 			t.Errorf("%s: the credits are %q, error %+v", client.name, r.Text, r.Error)
 		}
 	}
@@ -343,7 +343,7 @@ func TestErrorInAStream(t *testing.T) {
 	sideBySide(t, "error in a stream", func(c call) bool { return c.kind == streamed }, func(t *testing.T, c call) {
 		d := newDoor(t)
 		r := c.say(t, d, "rich", "Tell me a story [[output=7 cut=3]]")
-		if r.Error == nil || !r.says("The provider's answer was cut off before its end.") || strings.Contains(r.Error.Name, "Validation") {
+		if r.Error == nil || !r.says("The provider's answer was cut off before its end. Sending it again makes, and pays for, a new call.") || strings.Contains(r.Error.Name, "Validation") {
 			t.Errorf("got %q, error %+v, want one that says that the answer was cut off", r.Text, r.Error)
 		}
 		if log := d.log(); len(log) != 1 || log[0].status != http.StatusOK {
