@@ -161,7 +161,7 @@ func (c *Call) recognize(piece []byte) []byte {
 	f := &c.forward
 	first := piece
 	if len(f.first) > 0 {
-		first = append(f.first, piece...)
+		first = slices.Concat(f.first, piece)
 	}
 	form := protocol.FormOf(first)
 	if form == protocol.Undecided {
