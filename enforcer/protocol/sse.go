@@ -1,6 +1,9 @@
 package protocol
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // maxFrame is the size of the largest frame that is read. Larger ones, which no
 // provider is known to send, pass unread.
@@ -53,6 +56,9 @@ type hidden struct {
 // pass takes a chunk of the stream and returns what the client is to see now.
 func (s *eventStream) pass(chunk []byte) []byte {
 	s.out = s.out[:0]
+	if s.hiding {
+		s.out = slices.Grow(s.out, len(s.frame)+len(chunk)) // mostly, nearly all of it is seen
+	}
 	for rest := chunk; len(rest) > 0; {
 		if frame := s.wholeFrame(rest); len(frame) > 0 {
 			s.endFrame(frame)
