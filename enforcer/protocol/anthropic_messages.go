@@ -480,8 +480,16 @@ func newMessagesStream(usage messagesUsage, seen messagesSeen) *messagesStream {
 	return s
 }
 
-func (s *messagesStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
-func (s *messagesStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
+func (s *messagesStream) Pass(chunk []byte) []byte {
+	s.seen.arrive()
+	return s.events.pass(chunk)
+}
+
+func (s *messagesStream) End(cut bool) []byte {
+	s.seen.arrive()
+	s.cut = cut
+	return s.events.end(cut)
+}
 
 // Unfinished is whether the stream ended before its end. Some compatible providers do not
 // close a stream with message_stop, but then with the reason for which the model stopped.

@@ -393,8 +393,16 @@ func newGenerateStream(candidates int64, usage generateUsage, seen generateSeen)
 	return s
 }
 
-func (s *generateStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
-func (s *generateStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
+func (s *generateStream) Pass(chunk []byte) []byte {
+	s.seen.arrive()
+	return s.events.pass(chunk)
+}
+
+func (s *generateStream) End(cut bool) []byte {
+	s.seen.arrive()
+	s.cut = cut
+	return s.events.end(cut)
+}
 
 // Unfinished is whether the stream ended before the answer did. Nothing else says
 // that a stream is at its end than its connection.

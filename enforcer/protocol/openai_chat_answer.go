@@ -161,9 +161,13 @@ func newChatStream(hideUsage bool, b bill, choices int64, seen chatSeen) *chatSt
 	return s
 }
 
-func (s *chatStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
+func (s *chatStream) Pass(chunk []byte) []byte {
+	s.seen.arrive()
+	return s.events.pass(chunk)
+}
 
 func (s *chatStream) End(cut bool) []byte {
+	s.seen.arrive()
 	s.cut = cut
 	return s.events.end(cut)
 }

@@ -142,8 +142,16 @@ func newResponsesStream(b bill, seen responsesSeen) *responsesStream {
 	return s
 }
 
-func (s *responsesStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
-func (s *responsesStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
+func (s *responsesStream) Pass(chunk []byte) []byte {
+	s.seen.arrive()
+	return s.events.pass(chunk)
+}
+
+func (s *responsesStream) End(cut bool) []byte {
+	s.seen.arrive()
+	s.cut = cut
+	return s.events.end(cut)
+}
 
 // Unfinished is whether the stream ended before the response did. What follows the
 // last event is not missed.

@@ -73,8 +73,9 @@ type seen struct {
 	// atOnce is how many tokens came at once at the most since the last report, reportedAtOnce
 	// by how many two reports differed.
 	atOnce, reportedAtOnce int64
-	// first and last are when the first and the last of the output came.
-	first, last time.Time
+	// now is when the piece came that is being read, first and last when the first and the last of
+	// the output came.
+	now, first, last time.Time
 	// finished is whether no more output is to come.
 	finished bool
 	// modelNamed is whether the name of the model that answers was seen.
@@ -137,9 +138,12 @@ func (s *seen) tokens(n int64) {
 	s.spoken, s.all = min(s.spoken+n, price.MaxTokens), min(s.all+n, price.MaxTokens)
 }
 
+// arrive begins a piece of the answer, all of which has come at once.
+func (s *seen) arrive() { s.now = time.Now() }
+
 func (s *seen) came() {
 	s.frame.pieces++
-	s.last = time.Now()
+	s.last = s.now
 	if s.first.IsZero() {
 		s.first = s.last
 	}

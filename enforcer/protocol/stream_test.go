@@ -273,6 +273,7 @@ var perFrame = map[string]struct {
 	"usage wanted":     {first, true},
 	"usage taken out":  {first, false},
 	"no word of usage": {firstNo, false},
+	"sixteen at once":  {strings.Repeat(firstNo, 16), true},
 }
 
 // BenchmarkStream measures one frame of a stream on its way through.

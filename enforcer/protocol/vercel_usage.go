@@ -121,8 +121,16 @@ func newVercelStream(b bill, seen vercelSeen) *vercelStream {
 	return s
 }
 
-func (s *vercelStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
-func (s *vercelStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
+func (s *vercelStream) Pass(chunk []byte) []byte {
+	s.seen.arrive()
+	return s.events.pass(chunk)
+}
+
+func (s *vercelStream) End(cut bool) []byte {
+	s.seen.arrive()
+	s.cut = cut
+	return s.events.end(cut)
+}
 
 // Unfinished is whether the stream ended before its last part.
 func (s *vercelStream) Unfinished() bool { return !s.done }
