@@ -24,13 +24,36 @@ func withhold(key string, response *http.Response) {
 			delete(response.Header, name)
 		}
 	}
-	response.Body = &redactor{ReadCloser: response.Body, key: []byte(key), stars: bytes.Repeat([]byte{'*'}, len(key))}
+	response.Body = &redactor{
+		ReadCloser: response.Body, key: []byte(key), rarest: rarestOf(key), stars: bytes.Repeat([]byte{'*'}, len(key)),
+	}
+}
+
+// common are the bytes of which keys are made, from those that are most common in answers on.
+const common = `etaonirsldhcumpfgybw-vk_0123459786ESTAICONRLDMPUFBGHYWVxjqzKJXQZ`
+
+// rarestOf is where in a key the byte is that is rarest in answers.
+func rarestOf(key string) (at int) {
+	rarity := func(i int) int {
+		if rank := strings.IndexByte(common, key[i]); rank >= 0 {
+			return rank
+		}
+		return len(common)
+	}
+	for i := range len(key) {
+		if rarity(i) > rarity(at) {
+			at = i
+		}
+	}
+	return at
 }
 
 // redactor reads a body without the key.
 type redactor struct {
 	io.ReadCloser
 	key, stars []byte
+	// rarest is where in the key the byte is by which it is looked for.
+	rarest int
 	// held is the end of what was read, if the key may begin there.
 	held []byte
 	// ready is what was read for somebody who took less, and then how that reading ended.
@@ -62,9 +85,7 @@ func (r *redactor) readInto(p []byte) (int, error) {
 		n := copy(p, r.held)
 		more, err := r.ReadCloser.Read(p[n:])
 		read := p[:n+more]
-		for at := bytes.Index(read, r.key); at >= 0; at = bytes.Index(read, r.key) {
-			copy(read[at:], r.stars)
-		}
+		r.redact(read)
 		r.held = r.held[:0]
 		if err == nil {
 			r.held = append(r.held, read[len(read)-r.begun(read):]...)
@@ -72,6 +93,22 @@ func (r *redactor) readInto(p []byte) (int, error) {
 		if n = len(read) - len(r.held); n > 0 || err != nil {
 			return n, err
 		}
+	}
+}
+
+// redact puts asterisks in the place of the key. To look for one byte that is rare is faster than
+// to look for all of the key at every place.
+func (r *redactor) redact(read []byte) {
+	for from := 0; ; {
+		found := bytes.IndexByte(read[from:], r.key[r.rarest])
+		if found < 0 {
+			return
+		}
+		at := from + found - r.rarest
+		if at >= 0 && bytes.HasPrefix(read[at:], r.key) {
+			copy(read[at:], r.stars)
+		}
+		from += found + 1
 	}
 }
 

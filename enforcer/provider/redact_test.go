@@ -78,3 +78,21 @@ func TestWithheldFieldsAndCuts(t *testing.T) {
 		t.Errorf("a word was withheld: %v, %q", short.Header, got)
 	}
 }
+
+// BenchmarkWithheldBody measures the reading of a stream that does not have the key.
+func BenchmarkWithheldBody(b *testing.B) {
+	const key = "sk-proj-1aB2cD3eF4gH5iJ6kL7mN8oP9qR0sT"
+	const frame = `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","service_tier":"default",` +
+		`"system_fingerprint":"fp_1","choices":[{"index":0,"delta":{"content":" word"},"logprobs":null,"finish_reason":null}]}` + "\n\n"
+	stream, buffer := strings.Repeat(frame, 100), make([]byte, 16<<10)
+	b.SetBytes(int64(len(stream)))
+	for b.Loop() {
+		response := &http.Response{Body: io.NopCloser(strings.NewReader(stream))}
+		withhold(key, response)
+		for {
+			if _, err := response.Body.Read(buffer); err != nil {
+				break
+			}
+		}
+	}
+}
