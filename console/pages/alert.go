@@ -19,7 +19,7 @@ type alertPage struct {
 	IsOpen         bool
 	To, Back       string
 	Form           form
-	Success        string
+	Success        success
 	Mutes          []option
 	IsAcknowledged bool
 }

@@ -35,7 +35,7 @@ type alertsPage struct {
 	// Told is who is told; nil for who does not administer the tenant.
 	Told    *toldOf
 	Form    form
-	Success string
+	Success success
 }
 
 // toldOf is who is told of the alerts of a tenant.

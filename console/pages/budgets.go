@@ -20,7 +20,7 @@ type budgetPage struct {
 	Grants     []grantRow
 	HasHistory bool
 	Facts      facts
-	Success    string
+	Success    success
 	// Form is how a grant is ended, GrantTo where one is given.
 	Form    form
 	GrantTo string

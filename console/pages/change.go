@@ -69,8 +69,9 @@ func (p *Pages) change(name string, open editing) func(*request) (view, error) {
 		var failed error
 		if q.Method == http.MethodPost {
 			var done bool
-			if done, failed = p.act(q, e, page); done {
-				return q.done("/budgets", "changed"), nil
+			var warnings []string
+			if done, warnings, failed = p.act(q, e, page); done {
+				return q.done("/budgets", "changed", warnings...), nil
 			}
 		}
 		if isOf(failed, http.StatusPreconditionFailed) {
@@ -96,31 +97,32 @@ func (p *Pages) changing(q *request, e *editor) *changePage {
 	return page
 }
 
-// act does what a form asks for: it saves what was entered, tries it, or adds a row.
-func (p *Pages) act(q *request, e *editor, page *changePage) (done bool, err error) {
+// act does what a form asks for: it saves what was entered, tries it, or adds a row. What the API
+// server warns of is given where it is saved.
+func (p *Pages) act(q *request, e *editor, page *changePage) (done bool, warnings []string, err error) {
 	switch q.field("do") {
 	case "save":
 		if err := e.check(); err != nil {
-			return false, err
+			return false, nil, err
 		}
-		version, _, err := e.save(page.Version)
+		version, warnings, err := e.save(page.Version)
 		if patched(err, page) {
-			return false, err
+			return false, nil, err
 		}
 		if err == nil {
 			p.await(q, version)
 		}
-		return err == nil, err
+		return err == nil, warnings, err
 	case "preview":
 		if page.Version != e.version {
-			return false, &api.Problem{Status: http.StatusPreconditionFailed, Code: "stale"}
+			return false, nil, &api.Problem{Status: http.StatusPreconditionFailed, Code: "stale"}
 		}
 		if err := e.check(); err != nil || e.preview == nil {
-			return false, err
+			return false, nil, err
 		}
-		return false, p.tryOut(q, e, page)
+		return false, nil, p.tryOut(q, e, page)
 	}
-	return false, nil // a row is added, which the editor has seen to
+	return false, nil, nil // a row is added, which the editor has seen to
 }
 
 // patched tells what to commit elsewhere, if that is what is wrong.

@@ -16,9 +16,10 @@ func (q *request) form() form { return form{signin.FormField, signin.FormToken(q
 // doneParameter says on the page after a change what was changed.
 const doneParameter = "done"
 
-// done leads to a page that says what was changed, which a reload of the page does not repeat.
-func (q *request) done(path, what string) view {
-	return view{to: q.path(path, url.Values{doneParameter: {what}})}
+// done leads to a page that says what was changed, and what the API server warned of, which a reload of
+// the page does not repeat.
+func (q *request) done(path, what string, warnings ...string) view {
+	return view{to: q.path(path, url.Values{doneParameter: {what}}), done: what, warnings: warnings}
 }
 
 // successes are what pages say after a change.
@@ -36,12 +37,18 @@ var successes = map[string]string{
 	"sent":         phrase("A message is on its way to everybody who is told. Below is how far it has come."),
 }
 
-// success is what was changed just before; empty for nothing.
-func (q *request) success() string {
+// success is what was changed just before, and what the API server warned of; empty for nothing.
+type success struct {
+	Text   string
+	Warned warned
+}
+
+// success is what was changed just before.
+func (q *request) success() (s success) {
 	if text, ok := successes[q.URL.Query().Get(doneParameter)]; ok {
-		return q.l.say(text)
+		s.Text, s.Warned = q.l.say(text), q.warned()
 	}
-	return ""
+	return s
 }
 
 // field is a field of a form that was sent.

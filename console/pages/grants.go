@@ -155,9 +155,10 @@ func (p *Pages) makeGrant(q *request) (view, error) {
 			body.APIKey = q.field("key")
 		}
 	}
+	made := &api.MadeGrant{}
 	err := p.API.CheckBody("makeGrant", body)
 	if err == nil {
-		_, err = p.ask.makeGrant(q.ctx, q.who, &api.NewGrantInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Body: body})
+		made, err = p.ask.makeGrant(q.ctx, q.who, &api.NewGrantInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Body: body})
 	}
 	switch {
 	case err != nil && !q.tenant.isAdmin:
@@ -165,7 +166,7 @@ func (p *Pages) makeGrant(q *request) (view, error) {
 	case err != nil:
 		return p.gives(q, err)
 	}
-	return q.done("/budgets", "granted"), nil
+	return q.done("/budgets", "granted", made.Warnings...), nil
 }
 
 // endGrant takes a grant back.
@@ -174,6 +175,9 @@ func (p *Pages) endGrant(q *request) (view, error) {
 	if !grantName.MatchString(in.Name) {
 		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
 	}
-	_, err := p.ask.endGrant(q.ctx, q.who, &in)
-	return q.done("/budgets", "ended"), err
+	removed, err := p.ask.endGrant(q.ctx, q.who, &in)
+	if err != nil {
+		return view{}, err
+	}
+	return q.done("/budgets", "ended", removed.Warnings...), nil
 }

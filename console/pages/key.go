@@ -110,7 +110,8 @@ const goneWithin = 2 * time.Second
 
 // deleteKey deletes a key, and waits until the page of keys does not show it any more.
 func (p *Pages) deleteKey(q *request, in api.KeyInput) (view, error) {
-	if _, err := p.ask.deleteKey(q.ctx, q.who, &in); err != nil {
+	removed, err := p.ask.deleteKey(q.ctx, q.who, &in)
+	if err != nil {
 		return view{}, err
 	}
 	for began := time.Now(); time.Since(began) < goneWithin; time.Sleep(50 * time.Millisecond) {
@@ -119,5 +120,5 @@ func (p *Pages) deleteKey(q *request, in api.KeyInput) (view, error) {
 			break
 		}
 	}
-	return q.done("/keys", "deleted"), nil
+	return q.done("/keys", "deleted", removed.Warnings...), nil
 }

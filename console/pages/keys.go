@@ -26,7 +26,7 @@ type keysPage struct {
 	Kind     string
 	HasUsers bool
 	Facts    facts
-	Success  string
+	Success  success
 	// Make is where a key is made; nil where it is not asked for. New leads there; empty for who
 	// may make none.
 	Make *newKeyForm

@@ -111,8 +111,10 @@ type view struct {
 	body            any
 	// live is where events come from that say that the page is out of date; empty for nowhere.
 	live string
-	// to is where to go in the place of a page.
-	to string
+	// to is where to go in the place of a page; after a change, done says which, and warnings what the
+	// API server warned of.
+	to, done string
+	warnings []string
 	// status is 200 unless it is set.
 	status int
 }
@@ -146,6 +148,7 @@ func (p *Pages) page(pattern string, answer func(*request) (view, error)) {
 			v = p.failed(q, err)
 		}
 		if v.to != "" {
+			q.keepWarned(w, v)
 			http.Redirect(w, r, v.to, http.StatusSeeOther)
 			return
 		}

@@ -140,7 +140,7 @@ type requestsPage struct {
 	IsAdmin    bool
 	MayAsk     bool
 	Ask, Next  string
-	Success    string
+	Success    success
 	Facts      facts
 }
 
@@ -268,9 +268,11 @@ func (p *Pages) decideRequest(q *request) (v view, err error) {
 		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
 	}
 	what := ""
+	var warnings []string
 	switch q.field("decision") {
 	case "approve":
-		what, err = "approved", p.approve(q, id)
+		what = "approved"
+		warnings, err = p.approve(q, id)
 	case "decline":
 		what, err = "declined", p.decline(q, id)
 	default:
@@ -279,11 +281,12 @@ func (p *Pages) decideRequest(q *request) (v view, err error) {
 	if statusOf(err) == http.StatusUnprocessableEntity {
 		return p.requestsWith(q, id, err)
 	}
-	return q.done("/requests", what), err
+	return q.done("/requests", what, warnings...), err
 }
 
-// approve grants what is asked for, or what the form has in its place.
-func (p *Pages) approve(q *request, id string) error {
+// approve grants what is asked for, or what the form has in its place, and gives what the API server
+// warns of.
+func (p *Pages) approve(q *request, id string) (warnings []string, err error) {
 	in := &api.ApprovalInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, RequestParameter: api.RequestParameter{ID: id}}
 	in.Body = api.Approval{Reason: q.field("reason"), Amount: q.l.amount(q.field("amount"))}
 	if lasts := q.field("for"); lasts != asAsked && q.PostForm.Has("for") {
@@ -291,10 +294,13 @@ func (p *Pages) approve(q *request, id string) error {
 		in.Body.ExpiresAt = &until
 	}
 	if err := p.API.CheckBody("approveRequest", in.Body); err != nil {
-		return err
+		return nil, err
 	}
-	_, err := p.ask.approve(q.ctx, q.who, in)
-	return err
+	approved, err := p.ask.approve(q.ctx, q.who, in)
+	if err != nil {
+		return nil, err
+	}
+	return approved.Warnings, nil
 }
 
 func (p *Pages) decline(q *request, id string) error {
