@@ -154,7 +154,7 @@ func (a *api) makeRequest(ctx context.Context, who auth.Who, in *NewRequestInput
 	case per != v1alpha1.ScopeUser && per != v1alpha1.ScopeTenant:
 		return nil, invalid("body.limit", "must be a limit per User or per Tenant: for groups and keys, an admin makes a grant")
 	case !isPositive(in.Body.Amount):
-		return nil, invalid("body.amount", "must be more than 0, and at most 9000000")
+		return nil, invalid("body.amount", "must be more than 0 and at most 9000000")
 	case !isOneLine(in.Body.Reason):
 		return nil, invalid("body.reason", "must be one line of printable text")
 	case !in.Body.ExpiresAt.After(a.Now()), in.Body.ExpiresAt.After(a.Now().AddDate(1, 0, 0)):

@@ -27,7 +27,7 @@ type filterFields struct {
 func (q *request) filterRow(row rowFields, filter api.AlertFilter) *filterFields {
 	row.Title = strings.Join(filter.Recipients, ", ")
 	if row.Title == "" {
-		row.Title = q.l.say("Somebody is told of less")
+		row.Title = q.l.say("Recipients who get fewer alerts")
 	}
 	name := func(of string) string { return at("filter", row.Row, of) }
 	f := &filterFields{rowFields: row, filter: filter}

@@ -33,7 +33,7 @@ func (p *Pages) rungRow(q *request, row rowFields, rung api.WrittenRung) *rungFi
 		row.Title = q.l.say("At %s percent", percent)
 	}
 	f := &rungFields{rowFields: row, rung: rung}
-	f.AtPercent = p.bounded(field(name("percent"), "number", q.l.say("At percent of the limit"), percent), "changeBudget", "ladder.atPercent")
+	f.AtPercent = p.bounded(field(name("percent"), "number", q.l.say("At this percentage of the limit"), percent), "changeBudget", "ladder.atPercent")
 	f.Action = field(name("action"), "select", q.l.say("What happens"), "")
 	f.Action.Options = choose(q.wordsOf("Warn", "Downgrade", "Trip"), rung.Action)
 	var models []string
@@ -42,7 +42,7 @@ func (p *Pages) rungRow(q *request, row rowFields, rung api.WrittenRung) *rungFi
 	}
 	f.Models = linesField(name("models"), q.l.say("Cheaper models, as model = cheaper model"), models)
 	f.Models.Class, f.Models.Hint = "of Downgrade", "gpt-4o = gpt-4o-mini"
-	for i, label := range []string{q.l.say("Instead of refusing"), q.l.say("or else"), q.l.say("or else, at last")} {
+	for i, label := range []string{q.l.say("Instead of refusing"), q.l.say("or else"), q.l.say("or else, finally")} {
 		one := field(name(fmt.Sprintf("fallback-%d", i)), "select", label, "")
 		one.Options = append([]pick{{Name: "–"}}, q.wordsOf(fallbacks...)...)
 		if i < len(rung.Fallback) {

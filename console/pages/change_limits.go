@@ -67,7 +67,7 @@ func (q *request) row(kind string, n int) rowFields {
 // nameField is the name of a limit, which stays: it is what its counters are known by.
 func (p *Pages) nameField(q *request, row *rowFields, operation, name string) input {
 	in := p.bounded(field(at("limit", row.Row, "name"), "text", q.l.say("Name"), name), operation, "limits.name")
-	in.Pattern, in.Hint = `[a-z0-9]([\-a-z0-9]*[a-z0-9])?`, q.l.say("Such as %s. It stays as it is later.", "weekly")
+	in.Pattern, in.Hint = `[a-z0-9]([\-a-z0-9]*[a-z0-9])?`, q.l.say("Such as %s. It cannot be changed later.", "weekly")
 	row.Title = name
 	if !row.IsNew {
 		in.Kind, in.Hint = "hidden", ""
@@ -156,7 +156,7 @@ func (p *Pages) editLimits(q *request, isEntered bool) (*editor, error) {
 	}
 	e.check = func() error {
 		if len(limits) == 0 {
-			return missing("body.limits", phrase("must have at least one: without limits, nothing is kept within a budget"))
+			return missing("body.limits", phrase("must have at least one: a budget without limits limits nothing"))
 		}
 		return p.API.CheckBody("changeBudget", change)
 	}

@@ -56,7 +56,7 @@ func (p *Pages) rateRow(q *request, row rowFields, rate api.WrittenRate, unit st
 	f.Window = p.bounded(field(name("window"), "text", q.l.say("In what time"), rate.Window), "changeRates", "limits.window")
 	f.Window.Class, f.Window.Hint = "of window", q.l.say("Such as %s.", "1m")
 	f.Burst = p.bounded(field(name("burst"), "number", q.l.say("Burst"), digits(rate.Burst)), "changeRates", "limits.burst")
-	f.Burst.Class, f.Burst.Hint = "of window", q.l.say("How many at once after a pause. Empty: as many.")
+	f.Burst.Class, f.Burst.Hint = "of window", q.l.say("How many at once after a pause. Empty: the same number.")
 	f.Per = field(name("per"), "select", q.l.say("For"), "")
 	f.Per.Options = choose(q.wordsOf("Tenant", "User", "Group", "Key"), rate.Per)
 	return f

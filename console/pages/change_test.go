@@ -107,7 +107,7 @@ func TestChangingLimits(t *testing.T) {
 		t.Fatalf("the form is %v", there)
 	}
 	lower := with(there, "limit-0-amount", "1", "limit-2-remove", "1", "do", "preview")
-	refuses(t, path, diego, lower, 200, "The last 7 days", "The last 30 days", "calls would be refused", "It can be saved", "calls stopped from", `value="1"`, " checked", "Not looked at:", "the limits of the tenants above")
+	refuses(t, path, diego, lower, 200, "The last 7 days", "The last 30 days", "calls would be refused", "It can be saved", "calls stopped from", `value="1"`, " checked", "Not taken into account:", "the limits of the tenants above")
 	if amount := budgetOf(t, "sales").Spec.Limits[0].Amount; amount != "3.60" {
 		t.Errorf("a preview made it %s", amount)
 	}

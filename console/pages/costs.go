@@ -175,7 +175,7 @@ func (page *costsPage) lead(dimensions []string, below int) {
 	if below > 0 && q.tenant.isAdmin {
 		page.Scopes = []link{
 			{Title: q.l.count(int64(below), "With %s tenant below", "With %s tenants below"), To: q.with("scope", "", "user", "group", "by"), Current: page.IsWide},
-			{Title: q.l.say("Alone, by people"), To: q.with("scope", "alone", "by"), Current: !page.IsWide},
+			{Title: q.l.say("This tenant alone, by user"), To: q.with("scope", "alone", "by"), Current: !page.IsWide},
 		}
 	}
 	if !q.tenant.isAbove {

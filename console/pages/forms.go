@@ -24,17 +24,17 @@ func (q *request) done(path, what string, warnings ...string) view {
 
 // successes are what pages say after a change.
 var successes = map[string]string{
-	"acknowledged": phrase("It is on record that you have seen the alert."),
+	"acknowledged": phrase("It is recorded that you have seen the alert."),
 	"muted":        phrase("Nobody is told of this alert until then."),
 	"unmuted":      phrase("People are told of this alert again."),
-	"asked":        phrase("Your request is with the administrators. Here is what becomes of it."),
+	"asked":        phrase("Your request is with the administrators. You can follow it here."),
 	"approved":     phrase("It is approved: the limit grows within seconds."),
 	"declined":     phrase("It is declined. Whoever asked sees why."),
-	"granted":      phrase("It is given, and is listed here when it is in force, within seconds."),
+	"granted":      phrase("It is granted, and will be listed here as in force within seconds."),
 	"ended":        phrase("The grant has ended. What was spent of it stays spent."),
 	"changed":      phrase("It is saved, and is in force within seconds."),
 	"deleted":      phrase("The key is deleted."),
-	"sent":         phrase("A message is on its way to everybody who is told. Below is how far it has come."),
+	"sent":         phrase("A message is on its way to everybody who is told. Its deliveries are below."),
 }
 
 // success is what was changed just before, and what the API server warned of; empty for nothing.

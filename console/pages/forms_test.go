@@ -52,7 +52,7 @@ func TestAlertForms(t *testing.T) {
 		fields url.Values
 		want   []string
 	}{
-		{url.Values{"mark": {"acknowledge"}}, []string{"It is on record", "diego"}},
+		{url.Values{"mark": {"acknowledge"}}, []string{"It is recorded", "diego"}},
 		{url.Values{"mark": {"mute"}, "for": {"7"}}, []string{"Nobody is told of this alert until then", "until Nov 25, 2026", `value="unmute"`}},
 		{url.Values{"mark": {"unmute"}}, []string{"People are told of this alert again", `value="mute"`}},
 	} {

@@ -139,7 +139,7 @@ func (p *Pages) gives(q *request, failed error) (v view, err error) {
 	if failed != nil {
 		page.Complaints, err = q.complain(failed, page.fields())
 	}
-	return view{template: "grant", title: q.l.say("Give more"), body: page, status: statusOf(failed)}, err
+	return view{template: "grant", title: q.l.say("Grant more"), body: page, status: statusOf(failed)}, err
 }
 
 // makeGrant gives more of a limit.

@@ -56,7 +56,7 @@ func (p *Pages) health(q *request) (view, error) {
 		Facts: facts{AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String(), NoMoney: true},
 	}
 	for _, s := range found.Enforcers.Sessions {
-		row := sessionRow{Session: s.Session, Heard: q.l.say("%s ago", q.l.span(time.Duration(s.SilentSeconds*float64(time.Second)))), State: q.l.say("Lives"), Class: "good"}
+		row := sessionRow{Session: s.Session, Heard: q.l.say("%s ago", q.l.span(time.Duration(s.SilentSeconds*float64(time.Second)))), State: q.l.say("Running"), Class: "good"}
 		if !s.Live {
 			row.State, row.Class = q.l.say("Silent"), "warn"
 		}
@@ -93,7 +93,7 @@ func (q *request) healthTiles(h *api.Health) []healthTile {
 			enforcers.Text = q.l.say("Revision %s; one object is not everywhere yet", h.Enforcers.Revision)
 		}
 	}
-	objects := healthTile{q.l.say("Objects not as written"), "0", q.l.say("All are enforced"), "good"}
+	objects := healthTile{q.l.say("Objects not enforced as written"), "0", q.l.say("All are enforced"), "good"}
 	total, wrong := 0, 0
 	for _, kind := range h.Objects {
 		total, wrong = total+kind.Total, wrong+kind.NotReady
@@ -101,14 +101,14 @@ func (q *request) healthTiles(h *api.Health) []healthTile {
 	if wrong > 0 {
 		objects.Figure, objects.Text, objects.Class = q.l.number(int64(wrong)), q.l.say("of %s", total), "warn"
 	}
-	drift := healthTile{q.l.say("Drift"), q.l.shortText(h.Limiter.Drift), q.l.say("Counters are what the ledger says"), "good"}
+	drift := healthTile{q.l.say("Drift"), q.l.shortText(h.Limiter.Drift), q.l.say("Counters agree with the ledger"), "good"}
 	switch {
 	case h.Limiter.Rebuilding:
 		drift.Text, drift.Class = q.l.say("Counters are being set from the ledger: nothing is admitted"), "bad"
 	case h.Limiter.AuditedAt == nil:
 		drift.Figure, drift.Text, drift.Class = "–", q.l.say("Not compared yet"), "same"
 	case h.Limiter.WithDrift+h.Limiter.WithWrongSums > 0:
-		drift.Text, drift.Class = q.l.say("%s tenants with other counters, %s with other sums", h.Limiter.WithDrift, h.Limiter.WithWrongSums), "bad"
+		drift.Text, drift.Class = q.l.say("Counters of %s tenants differ from the ledger, sums of %s", h.Limiter.WithDrift, h.Limiter.WithWrongSums), "bad"
 	}
 	ledger := healthTile{q.l.say("Ledger"), "–", q.l.say("No call within the hour"), "same"}
 	if h.Ledger.LagP95 != nil {
@@ -117,7 +117,7 @@ func (q *request) healthTiles(h *api.Health) []healthTile {
 	if h.Ledger.Unreachable.Status == "True" {
 		ledger.Text, ledger.Class = q.l.say("An enforcer cannot write to it"), "bad"
 	}
-	messages := healthTile{q.l.say("Messages waiting"), q.l.number(h.Alerts.Waiting), q.l.say("%s given up within a day", h.Alerts.Abandoned), "good"}
+	messages := healthTile{q.l.say("Messages waiting"), q.l.number(h.Alerts.Waiting), q.l.say("%s given up in the last day", h.Alerts.Abandoned), "good"}
 	if h.Alerts.Failing+int(h.Alerts.Abandoned) > 0 {
 		messages.Class = "warn"
 	}
@@ -138,7 +138,7 @@ func (q *request) ledgerPairs(h *api.Health) (all []pair) {
 		pair{Name: q.l.say("Sums of each user until"), Value: moment(&h.Ledger.SumsUntil)},
 		pair{Name: q.l.say("Counters last compared with the ledger"), Value: moment(h.Limiter.AuditedAt)},
 		pair{Name: q.l.say("First message due"), Value: moment(h.Alerts.OldestDue)},
-		pair{Name: q.l.say("Tenants of which somebody cannot be told"), Value: q.l.number(int64(h.Alerts.Failing))})
+		pair{Name: q.l.say("Tenants with alerts that cannot be delivered"), Value: q.l.number(int64(h.Alerts.Failing))})
 	if h.Ledger.Unreachable.Status == "True" {
 		all = append(all, pair{Name: q.l.say("An enforcer cannot write to it"), Value: h.Ledger.Unreachable.Message, Class: "over"})
 	}

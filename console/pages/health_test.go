@@ -30,7 +30,7 @@ func TestHealth(t *testing.T) {
 		t.Error("markup of somebody is in the page")
 	}
 	for _, text := range []string{
-		"Revision 412 everywhere", "enforcer-6f7c9-8m2xq-1", "Silent", "Counters are what the ledger says", "time out: check its host", "https://login.northwind.example",
+		"Revision 412 everywhere", "enforcer-6f7c9-8m2xq-1", "Silent", "Counters agree with the ledger", "time out: check its host", "https://login.northwind.example",
 		"behind the end of calls (p95)", "bursar_enforcer_ledger_waiting", ">TenantBudget<", "Does not answer",
 	} {
 		if !strings.Contains(body, text) {

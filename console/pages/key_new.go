@@ -52,12 +52,12 @@ func (p *Pages) newKeyForm(q *request, rules *api.KeyRules) *newKeyForm {
 		in.Hint = q.l.say(hint)
 		return in
 	}
-	f.Name = p.bounded(text("name", phrase("Name"), phrase("For what it is, such as nightly-report: lower-case letters, digits and -. Without one, it is named after its user.")), "createKey", "name")
+	f.Name = p.bounded(text("name", phrase("Name"), phrase("What it is for, such as nightly-report: lower-case letters, digits and -. Empty: it is named after its user.")), "createKey", "name")
 	f.User = p.bounded(text("user", phrase("User"), phrase("Whose calls they are, in limits and figures.")), "createKey", "user")
-	f.Tier = p.bounded(text("tier", phrase("Tier"), phrase("By which rates and limits select, such as empleado. For yourself, yours is taken.")), "createKey", "tier")
-	f.Groups = text("groups", phrase("Groups"), phrase("With commas between them."))
-	f.Labels = text("labels", phrase("Labels"), phrase("Such as team=search, with commas between them."))
-	f.Models = text("models", phrase("Models"), phrase("Those that may be asked for, such as gpt-4o*, with commas between them. Without any, all."))
+	f.Tier = p.bounded(text("tier", phrase("Tier"), phrase("What limits and rate limits select by, such as empleado. For yourself, your own is used.")), "createKey", "tier")
+	f.Groups = text("groups", phrase("Groups"), phrase("Separated by commas."))
+	f.Labels = text("labels", phrase("Labels"), phrase("Such as team=search, separated by commas."))
+	f.Models = text("models", phrase("Models"), phrase("Models that the key may be used for, such as gpt-4o*, separated by commas. Empty: all."))
 	f.Expires = field("expires", "select", q.l.say("Expires"), "")
 	f.Expires.Options = q.keyExpiries(rules)
 	if f.ForOthers && q.Method != http.MethodPost {
@@ -78,7 +78,7 @@ func (q *request) keyExpiries(rules *api.KeyRules) (options []pick) {
 		}
 	}
 	if most > 0 {
-		return choose(append(options, pick{Name: q.l.say("in %s days, the latest", most)}), chosen)
+		return choose(append(options, pick{Name: q.l.say("in %s days at the latest", most)}), chosen)
 	}
 	if chosen == "" {
 		chosen = "90"
@@ -118,7 +118,7 @@ func (q *request) newKey() (asked api.NewKey, err error) {
 	for _, text := range list(q.field("labels")) {
 		parts := labelOfKey.FindStringSubmatch(text)
 		if parts == nil {
-			return asked, missing("body.labels", phrase("must be such as team=search, with commas between them"))
+			return asked, missing("body.labels", phrase("must be such as team=search, separated by commas"))
 		}
 		if asked.Labels == nil {
 			asked.Labels = map[string]string{}

@@ -71,11 +71,11 @@ func TestKeyForms(t *testing.T) {
 	if rotated := keyOf(t, "research", name); second == "" || second == first || rotated.Spec.SHA256 != hashOf(second) || rotated.Spec.PreviousKeys[0].SHA256 != hashOf(first) {
 		t.Errorf("replaced: %+v, %s", rotated.Spec, body)
 	}
-	if !strings.Contains(body, "The key before works until") {
+	if !strings.Contains(body, "The previous key works until") {
 		t.Error("nobody is told until when the key before works")
 	}
 	testkit.Eventually(t, "the key's page says until when the one before works", func() bool {
-		return strings.Contains(known(t, "/keys/"+name, ana), "The key before works until")
+		return strings.Contains(known(t, "/keys/"+name, ana), "The previous key works until")
 	})
 	status, to, body = post(t, "/keys/"+name, ana, url.Values{"do": {"delete"}})
 	if status != http.StatusSeeOther || to != "/keys?done=deleted" {

@@ -78,7 +78,7 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request) {
 	me := &watcher{q: q, page: make(chan []byte, 1)}
 	if !l.enter(me) {
 		w.Header().Set("Retry-After", "60")
-		http.Error(w, q.l.say("Too many are watching. Reload the page to see what is new."), http.StatusServiceUnavailable)
+		http.Error(w, q.l.say("Too many people are watching this page live. Reload it to see what is new."), http.StatusServiceUnavailable)
 		return
 	}
 	defer l.leave(me)

@@ -218,7 +218,7 @@ func (p *Pages) requestRow(q *request, r api.Request, currency string) requestRo
 	row.For.Options = choose(q.lastingOptions(pick{Name: q.l.say("Until %s, as asked for", row.Until), Value: asAsked}), asAsked)
 	row.Words = p.bounded(field("reason", "text", q.l.say("What to tell who asked"), ""), "declineRequest", "reason")
 	row.Words.ID = "reason-" + r.ID
-	row.Words.Hint = q.l.say("Needed to decline.")
+	row.Words.Hint = q.l.say("Required to decline.")
 	return row
 }
 
@@ -310,7 +310,7 @@ func (p *Pages) decline(q *request, id string) error {
 		return err
 	}
 	if q.tenant.isAdmin && in.Body.Reason == "" {
-		return missing("body.reason", phrase("must be there: whoever asked is told why it is declined"))
+		return missing("body.reason", phrase("is required: whoever asked is told why it is declined"))
 	}
 	_, err := p.ask.decline(q.ctx, q.who, in)
 	return err

@@ -180,8 +180,8 @@ func TestGivingMore(t *testing.T) {
 	refuses(t, "/grants/new", employee.token(), give("each-user", "ana", "for me"), 403)
 	refuses(t, "/grants/new?tenant=research", above.token(), give("each-user", "ana", "for her"), 403)
 	refuses(t, "/grants/new?tenant=research", person{user: "sofia"}.token(), give("each-user", "ana", "for her"), 403)
-	does(t, "/grants/new", rita, give("each-user", "mei", "a test gives"), "It is given")
-	does(t, "/grants/new?tenant=research", nadia, give("daily", "", "a test gives to all"), "It is given")
+	does(t, "/grants/new", rita, give("each-user", "mei", "a test gives"), "It is granted")
+	does(t, "/grants/new?tenant=research", nadia, give("daily", "", "a test gives to all"), "It is granted")
 	names := map[string]string{}
 	var grants v1alpha1.BudgetGrantList
 	testkit.Must(t, shared.Cluster.List(t.Context(), &grants, client.InNamespace("research")))
