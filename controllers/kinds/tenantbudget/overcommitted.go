@@ -29,7 +29,7 @@ func (c *Controller) weigh(ctx context.Context, s *scope) error {
 // overcommitment is the verdict on limits that the children may exceed together.
 func overcommitment(exceeded []compile.Overcommitment) verdict.Verdict {
 	if len(exceeded) == 0 {
-		return verdict.False(v1alpha1.ReasonChildrenFit, "of each period, the children's limits together fit into this budget's")
+		return verdict.False(v1alpha1.ReasonChildrenFit, "in each period, the children's limits together fit into this budget's")
 	}
 	return verdict.True(v1alpha1.ReasonChildrenExceedLimit,
 		compile.Promises(exceeded)+": calls that the children's own limits allow may be refused")

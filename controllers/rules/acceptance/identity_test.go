@@ -193,7 +193,7 @@ func TestThousandMembersNotAllowed(t *testing.T) {
 	decided, err := acceptance.DecideMembership(t.Context(),
 		fakecache.New(t, aged(0, budget("acme", v1alpha1.ReasonAccepted)), aged(0, company(unchanged))), aged(1, m))
 	testkit.Must(t, err)
-	if len(decided.Message) > 4000 || !strings.Contains(decided.Message, "990 more members are wrong in this way") {
+	if len(decided.Message) > 4000 || !strings.Contains(decided.Message, "990 more members have the same problem") {
 		t.Errorf("%d bytes: %s", len(decided.Message), decided.Message)
 	}
 }

@@ -177,7 +177,7 @@ func firstOf(errs field.ErrorList) field.ErrorList {
 	if len(errs) <= mostErrors {
 		return errs
 	}
-	rest := field.Invalid(field.NewPath("spec", "members"), field.OmitValueType{}, fmt.Sprintf("%d more members are wrong in this way", len(errs)-mostErrors))
+	rest := field.Invalid(field.NewPath("spec", "members"), field.OmitValueType{}, fmt.Sprintf("%d more members have the same problem", len(errs)-mostErrors))
 	return append(errs[:mostErrors:mostErrors], rest)
 }
 

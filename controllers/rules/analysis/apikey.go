@@ -28,7 +28,7 @@ func OfAPIKey(key *v1alpha1.APIKey, document *limiterv1.Tenant, users []string) 
 	}
 	for _, user := range slices.Sorted(slices.Values(users)) {
 		if user != key.Spec.User && strings.EqualFold(user, key.Spec.User) {
-			f.warn(spec.Child("user"), "%q and %q, of another APIKey, are two users, each with limits of their own: write both alike", key.Spec.User, user)
+			f.warn(spec.Child("user"), "%q and %q, of another APIKey, are two users, each with limits of their own: spell both the same way", key.Spec.User, user)
 			break
 		}
 	}

@@ -162,7 +162,7 @@ func (f *found) output(spec v1alpha1.TenantBudgetSpec, catalogue Catalogue) {
 	path := field.NewPath("spec")
 	most := catalogue.mostOutput(nil)
 	if tokens := ptr.Deref(spec.AssumedOutputTokens, 0); tokens > 0 && most > 0 && tokens >= most {
-		f.noEffect(path.Child("assumedOutputTokens"), "no model has so many output tokens: the most is %d", most)
+		f.noEffect(path.Child("assumedOutputTokens"), "no model has that many output tokens: the most is %d", most)
 	}
 	for i, c := range spec.OutputCaps {
 		of := catalogue.mostOutput(c.Models)
@@ -279,7 +279,7 @@ func (f *found) dearerLater(path *field.Path, models []v1alpha1.ModelName, catal
 		before, hasBefore := catalogue.models[string(models[j-1])]
 		model, has := catalogue.models[string(models[j])]
 		if hasBefore && has && before.protocol == model.protocol && isDearer(model, before) {
-			f.noEffect(path.Index(j), "a call of %s costs more than one of %s, which is tried before it: list the dearer one first", models[j], models[j-1])
+			f.noEffect(path.Index(j), "a call of %s costs more than one of %s, which is tried before it: list the more expensive one first", models[j], models[j-1])
 		}
 	}
 }

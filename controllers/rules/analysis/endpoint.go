@@ -103,7 +103,7 @@ func betterPath(protocol limiterv1.Protocol, known host, path string) (better, w
 	case len(usual) > 0:
 		return usual[0], "is not where this provider's API is"
 	case rest != path:
-		return rest, "has a path too much: calls add it"
+		return rest, "has a path that calls add themselves"
 	case versionTwice.MatchString(path):
 		return versionTwice.ReplaceAllString(path, "$1"), "has a version twice"
 	case len(known.paths) > 0:

@@ -48,7 +48,7 @@ func OfBudgetGrant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget, u
 	has, err := money.Parse(string(budget.Spec.Limits[i].Amount))
 	adds, addsErr := money.Parse(string(spec.Amount))
 	if err == nil && addsErr == nil && has > 0 && adds/has >= muchMore {
-		f.warn(path.Child("amount"), "adds %s to a limit of %s, %d times as much: is a digit too many?", spec.Amount, has, adds/has)
+		f.warn(path.Child("amount"), "adds %s to a limit of %s, %d times as much: is there a digit too many?", spec.Amount, has, adds/has)
 	}
 	return f
 }

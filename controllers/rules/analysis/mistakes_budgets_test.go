@@ -32,7 +32,7 @@ var mistakesOfBudgets = []mistaken{
 		},
 		{
 			change: `virtualModels: [{name: auto, models: [gpt-4o-mini, gpt-4o]}]`,
-			says:   `spec.virtualModels[0].models[1]: a call of gpt-4o costs more than one of gpt-4o-mini, which is tried before it: list the dearer one first`,
+			says:   `spec.virtualModels[0].models[1]: a call of gpt-4o costs more than one of gpt-4o-mini, which is tried before it: list the more expensive one first`,
 			beside: claude,
 		},
 		{
@@ -87,7 +87,7 @@ var mistakesOfBudgets = []mistaken{
 		},
 		{
 			change: `assumedOutputTokens: 100000`,
-			says:   `spec.assumedOutputTokens: no model has so many output tokens: the most is 64000`,
+			says:   `spec.assumedOutputTokens: no model has that many output tokens: the most is 64000`,
 			beside: claude,
 		},
 		{

@@ -68,7 +68,7 @@ var mistakesOfOthers = []mistaken{
 		},
 		{
 			change: `user: Empleado-1`,
-			says:   `spec.user: "Empleado-1" and "empleado-1", of another APIKey, are two users, each with limits of their own: write both alike`,
+			says:   `spec.user: "Empleado-1" and "empleado-1", of another APIKey, are two users, each with limits of their own: spell both the same way`,
 		},
 		{
 			change: `actFor: {users: [".shop-*", "shop-*"]}`,
@@ -105,7 +105,7 @@ var mistakesOfOthers = []mistaken{
 	{"Grants", "Of BudgetGrant `quarterly-report`.", "BudgetGrant/quarterly-report", []mistake{
 		{
 			change: `amount: "100.00"`,
-			says:   `spec.amount: adds 100.00 to a limit of 5.00, 20 times as much: is a digit too many?`,
+			says:   `spec.amount: adds 100.00 to a limit of 5.00, 20 times as much: is there a digit too many?`,
 		},
 		{
 			change: `expiresAt: "2036-01-01T00:00:00Z"`,

@@ -21,7 +21,7 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: `models[0].prices: {input: "10.00", output: "2.50"}`,
-			says:   `spec.models[0].prices.output: 2.50 is less than half of the price of input, 10.00; are the two exchanged?`,
+			says:   `spec.models[0].prices.output: 2.50 is less than half of the price of input, 10.00; are the two swapped?`,
 		},
 		{
 			change: `models[0].prices: {input: "2.50", output: "0"}`,
@@ -45,7 +45,7 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: `models[0].prices: {input: "3.00", cachedInput: "2.00", cacheWrite5m: "0.30", output: "15.00"}`,
-			says:   `spec.models[0].prices.cacheWrite5m: 0.30, for writing to the cache, is less than cachedInput 2.00, for reading; are the two exchanged?`,
+			says:   `spec.models[0].prices.cacheWrite5m: 0.30, for writing to the cache, is less than cachedInput 2.00, for reading; are the two swapped?`,
 		},
 		{
 			change: `models[0].prices: {input: "2.50", output: "10.00", longContext: [{aboveInputTokens: 200, input: "5.00", output: "15.00"}]}`,
@@ -53,7 +53,7 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: `models[0].prices: {input: "2.50", output: "10.00", longContext: [{aboveInputTokens: 200000, input: "1.25", output: "10.00"}]}`,
-			says:   `spec.models[0].prices.longContext[0].input: 1.25 is less than calls with short input cost, 2.50; are the two exchanged?`,
+			says:   `spec.models[0].prices.longContext[0].input: 1.25 is less than calls with short input cost, 2.50; are the two swapped?`,
 		},
 		{
 			change: "models[0].contextWindow: 128000\n" + `models[0].prices: {input: "2.50", output: "10.00", longContext: [{aboveInputTokens: 200000, input: "5.00", output: "15.00"}]}`,
@@ -65,11 +65,11 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: `models[0].prices: {input: "2.50", output: "10.00", serviceTiers: [{name: priority, input: "1.25", output: "5.00"}]}`,
-			says:   `spec.models[0].prices.serviceTiers[0].input: 1.25 is less than the default tier costs, 2.50; priority is dearer with every provider`,
+			says:   `spec.models[0].prices.serviceTiers[0].input: 1.25 is less than the default tier costs, 2.50; priority is more expensive with every provider`,
 		},
 		{
 			change: `models[0].priceChanges: [{effectiveFrom: "2027-01-01T00:00:00Z", prices: {input: "25.00", output: "100.00"}}]`,
-			says:   `spec.models[0].priceChanges[0].prices.input: goes from 2.50 to 25.00, a change by 10 times: is a digit wrong?`,
+			says:   `spec.models[0].priceChanges[0].prices.input: goes from 2.50 to 25.00, by a factor of 10: is a digit wrong?`,
 		},
 	}},
 	{"Multipliers and fees", "Of ModelProvider `anthropic`.", "ModelProvider/anthropic", []mistake{
@@ -110,7 +110,7 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: `models[0].prices.fees: [{name: usage.num_search_queries, amount: "0.005"}]`,
-			says:   `spec.models[0].prices.fees[0].name: a path begins in the usage: write "num_search_queries"`,
+			says:   `spec.models[0].prices.fees[0].name: paths start inside the usage: write "num_search_queries"`,
 			beside: claude,
 		},
 	}},
@@ -129,7 +129,7 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: `endpoint: https://llm.example.com/v1/responses`,
-			says:   `spec.endpoint: has a path too much: calls add it: write "https://llm.example.com/v1"`,
+			says:   `spec.endpoint: has a path that calls add themselves: write "https://llm.example.com/v1"`,
 		},
 		{
 			change: `endpoint: https://llm.example.com/v1/v1`,
@@ -173,7 +173,7 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: "protocol: AzureOpenAI\nendpoint: https://acme.openai.azure.com/openai/deployments/gpt-4o",
-			says:   `spec.endpoint: has a path too much: calls add it: write "https://acme.openai.azure.com/openai"`,
+			says:   `spec.endpoint: has a path that calls add themselves: write "https://acme.openai.azure.com/openai"`,
 		},
 		{
 			change: "protocol: VercelAIGateway\nendpoint: https://ai-gateway.vercel.sh/v1",
@@ -193,7 +193,7 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: `models[0].contextWindow: 8192`,
-			says:   `spec.models[0].maxOutputTokens: 16384 is more than contextWindow 8192; are the two exchanged?`,
+			says:   `spec.models[0].maxOutputTokens: 16384 is more than contextWindow 8192; are the two swapped?`,
 		},
 		{
 			change: `models[0].tokenizer: cl100k_base`,
@@ -201,7 +201,7 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: "models[0].upstreamName: meta/llama-3.1-8b\nmodels[0].tokenizer: o200k_base",
-			says:   `spec.models[0].tokenizer: o200k_base is of OpenAI's models, so that too little is held for calls of llama-3.1-8b: leave it out`,
+			says:   `spec.models[0].tokenizer: o200k_base is for OpenAI's models, so that too little is held for calls of llama-3.1-8b: leave it out`,
 		},
 		{
 			change: `models[0].answeredAs: [gpt-4o]`,
@@ -209,7 +209,7 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: `passFields: [extra_body.top_k]`,
-			says:   `spec.passFields[0]: a path begins in the request's JSON: write "top_k"`,
+			says:   `spec.passFields[0]: paths start at the top of the request's JSON: write "top_k"`,
 		},
 		{
 			change: `passFields: [messages.content]`,
@@ -217,7 +217,7 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: `neutralUsage: [usage.num_search_queries]`,
-			says:   `spec.neutralUsage[0]: a path begins in the usage: write "num_search_queries"`,
+			says:   `spec.neutralUsage[0]: paths start inside the usage: write "num_search_queries"`,
 		},
 	}},
 }

@@ -123,7 +123,7 @@ func (f *found) ratios(list v1alpha1.PriceList, path *field.Path) {
 	case output == 0:
 		f.warn(path, "output costs nothing, and input costs %s: write the price of output, or leave out output and maxOutputTokens", list.Input)
 	case output < input/inputOverOutput:
-		f.warn(path, "%s is less than half of the price of input, %s; are the two exchanged?", list.Output, list.Input)
+		f.warn(path, "%s is less than half of the price of input, %s; are the two swapped?", list.Output, list.Input)
 	case output/input > outputOverInput:
 		f.warn(path, "%s is %d times the price of input, %s; is one of them not per million tokens?", list.Output, output/input, list.Input)
 	}
@@ -138,7 +138,7 @@ func (f *found) ratios(list v1alpha1.PriceList, path *field.Path) {
 		case n/input >= writeOverInput:
 			f.warn(path, "%s is %d times the price of input, %s; providers take about 1.25 or 2 times", write.price, n/input, list.Input)
 		case hasCached && n < cached:
-			f.warn(path, "%s, for writing to the cache, is less than cachedInput %s, for reading; are the two exchanged?", write.price, list.CachedInput)
+			f.warn(path, "%s, for writing to the cache, is less than cachedInput %s, for reading; are the two swapped?", write.price, list.CachedInput)
 		}
 	}
 }
@@ -156,7 +156,7 @@ func (f *found) longContext(base v1alpha1.PriceList, long []v1alpha1.LongContext
 		}
 		f.priceList(prices.PriceList, path)
 		if input, ok := nanos(prices.Input); ok && input < short {
-			f.warn(path.Child("input"), "%s is less than calls with short input cost, %s; are the two exchanged?", prices.Input, base.Input)
+			f.warn(path.Child("input"), "%s is less than calls with short input cost, %s; are the two swapped?", prices.Input, base.Input)
 		}
 	}
 }
@@ -170,7 +170,7 @@ func (f *found) serviceTier(base v1alpha1.PriceList, tier v1alpha1.ServiceTierPr
 	case slices.Contains([]string{"flex", "batch"}, tier.Name) && input > usual:
 		f.warn(path.Child("input"), "%s is more than the default tier costs, %s; %s is cheaper with every provider", tier.Input, base.Input, tier.Name)
 	case slices.Contains([]string{"priority", "fast"}, tier.Name) && input < usual:
-		f.warn(path.Child("input"), "%s is less than the default tier costs, %s; %s is dearer with every provider", tier.Input, base.Input, tier.Name)
+		f.warn(path.Child("input"), "%s is less than the default tier costs, %s; %s is more expensive with every provider", tier.Input, base.Input, tier.Name)
 	}
 }
 
@@ -199,7 +199,7 @@ func (f *found) priceChanges(spec v1alpha1.ModelProviderSpec, model v1alpha1.Mod
 		f.prices(spec, change.Prices, model.ContextWindow, path.Child("prices"))
 		is, ok := nanos(change.Prices.Input)
 		if ok && was > 0 && is > 0 && change.EffectiveFrom.After(now) && (is/was >= steepChange || was/is >= steepChange) {
-			f.warn(path.Child("prices", "input"), "goes from %s to %s, a change by %d times: is a digit wrong?", was, is, max(is/was, was/is))
+			f.warn(path.Child("prices", "input"), "goes from %s to %s, by a factor of %d: is a digit wrong?", was, is, max(is/was, was/is))
 		}
 		was = is
 	}

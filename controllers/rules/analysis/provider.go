@@ -57,7 +57,7 @@ func (f *found) tokens(path *field.Path, output, input int64) {
 	case 0 < input && input < fewInput && input >= 4:
 		f.warn(path.Child("contextWindow"), "%d tokens are few for any model; write %d if it is in thousands", input, input*1000)
 	case 0 < input && input < output:
-		f.warn(path.Child("maxOutputTokens"), "%d is more than contextWindow %d; are the two exchanged?", output, input)
+		f.warn(path.Child("maxOutputTokens"), "%d is more than contextWindow %d; are the two swapped?", output, input)
 	}
 }
 
@@ -73,7 +73,7 @@ func (f *found) tokenizer(path *field.Path, tokenizer, upstream string) {
 	switch {
 	case tokenizer == "":
 	case notOpenAIs.MatchString(upstream):
-		f.warn(path, "%s is of OpenAI's models, so that too little is held for calls of %s: leave it out", tokenizer, upstream)
+		f.warn(path, "%s is for OpenAI's models, so that too little is held for calls of %s: leave it out", tokenizer, upstream)
 	case tokenizer == string(limiterv1.CL100kBase) && newer.MatchString(upstream):
 		f.warn(path, "%s reads text with o200k_base: write that", upstream)
 	case tokenizer == string(limiterv1.O200kBase) && older.MatchString(upstream):
@@ -92,7 +92,7 @@ func (f *found) passFields(fields []string) {
 		first, rest, nested := strings.Cut(whole, ".")
 		switch {
 		case nested && slices.Contains([]string{"body", "request", "extra_body", "$", "spec"}, first):
-			f.noEffect(path, "a path begins in the request's JSON: write %q", strings.TrimPrefix(name, first+"."))
+			f.noEffect(path, "paths start at the top of the request's JSON: write %q", strings.TrimPrefix(name, first+"."))
 		case whole == "extra_body":
 			f.noEffect(path, "clients send what is in extra_body without that name: write the names of its members")
 		case slices.Contains(arrays, first) && rest != "":
@@ -114,7 +114,7 @@ func (f *found) neutralUsage(members []string) {
 func (f *found) memberOfUsage(path *field.Path, name string) {
 	for _, prefix := range []string{"usage.", "usageMetadata.", "response.usage.", "body.usage."} {
 		if rest, found := strings.CutPrefix(name, prefix); found {
-			f.noEffect(path, "a path begins in the usage: write %q", rest)
+			f.noEffect(path, "paths start inside the usage: write %q", rest)
 			return
 		}
 	}
