@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"k8s.io/utils/ptr"
 
 	"github.com/bursar-dev/bursar/api/callers"
 	"github.com/bursar-dev/bursar/api/identity"
@@ -28,18 +30,20 @@ type Limits struct {
 type Limit struct {
 	Name   string `json:"name"`
 	Tenant string `json:"tenant" doc:"Whose limit it is."`
-	Per    string `json:"per" enum:"Tenant,User"`
+	Per    string `json:"per" enum:"Tenant,User,Group,Key"`
+	Group  string `json:"group,omitempty" doc:"Of a limit per Group, the one of your groups of which this is."`
+	APIKey string `json:"apiKey,omitempty" doc:"Of a limit per Key, the APIKey of which this is, as namespace/name."`
 	Period string `json:"period"`
 	Selection
-	Amount    *Money     `json:"amount,omitempty" doc:"The limit, with what was granted. Absent: it is the tenant's, and you do not administer that."`
+	Amount    *Money     `json:"amount,omitempty" doc:"The limit, with what was granted. Absent: calls of others count, too, and you do not administer the tenant; or those of the period are still being added up."`
 	Spent     *Money     `json:"spent,omitempty" doc:"What calls that have ended cost in this period. Absent: as of amount."`
-	Held      *Money     `json:"held,omitempty" doc:"The most that open calls can cost. Absent: as of amount, or the limit is per user, of which no record is kept."`
+	Held      *Money     `json:"held,omitempty" doc:"The most that open calls can cost. Absent: as of amount, or the limit is not per Tenant, of which no record is kept."`
 	Left      *Money     `json:"left,omitempty" doc:"What is left: amount without spent and held, at least 0. Absent: as of amount."`
-	Percent   int64      `json:"percent" doc:"Spent as a percentage of amount, rounded down."`
-	Rung      string     `json:"rung,omitempty" doc:"The action of the highest rung of the ladder that was reached: Warn, Downgrade or Trip. Absent: none, or the limit is per user."`
+	Percent   *int64     `json:"percent,omitempty" doc:"Spent as a percentage of amount, rounded down. Absent: as of amount; of limits per Tenant of your own tenant, it is always there."`
+	Rung      string     `json:"rung,omitempty" doc:"The action of the highest rung of the ladder that was reached: Warn, Downgrade or Trip. Absent: none, or the limit is not per Tenant; of a tenant above that you do not administer, only Trip is told."`
 	ResetsAt  time.Time  `json:"resetsAt" doc:"When the period turns, and spent begins again at zero."`
-	Exhausts  *time.Time `json:"exhaustsAt,omitempty" doc:"When the amount will be used up, if spending goes on as in the last minutes. Absent: no sign that it will, or the limit is per user."`
-	Exhausted bool       `json:"exhausted" doc:"Whether nothing is left."`
+	Exhausts  *time.Time `json:"exhaustsAt,omitempty" doc:"When the amount will be used up, if spending goes on as in the last minutes. Absent: no sign that it will, or the limit is not per Tenant, or is of a tenant above that you do not administer."`
+	Exhausted *bool      `json:"exhausted,omitempty" doc:"Whether nothing is left. Absent: as of amount; of limits per Tenant, it is always there."`
 }
 
 // Selection is which calls count against a limit.
@@ -53,6 +57,7 @@ type Selection struct {
 // RateLimit is a limit of requests, tokens or calls at once.
 type RateLimit struct {
 	Name   string `json:"name"`
+	Tenant string `json:"tenant" doc:"Whose limit it is: of a tenant above, it counts the calls of all tenants below, too."`
 	Policy string `json:"policy" doc:"The RateLimitPolicy that it is of."`
 	Per    string `json:"per" enum:"Tenant,User,Group,Key"`
 	Selection
@@ -104,21 +109,55 @@ func (a *api) limits(ctx context.Context, who auth.Who, in *LimitsInput) (*Limit
 			limits.Money = append(limits.Money, limit.seenBy(v))
 		}
 	}
-	ofUser, err := a.userLimits(ctx, v, user, by)
+	owned, err := a.ownedLimits(ctx, v, who, user, by)
 	if err != nil {
 		return nil, err
 	}
-	limits.Money = append(limits.Money, ofUser...)
-	policies, err := a.Cluster.Policies(ctx, budget)
-	for _, limit := range rateLimits(policies) {
-		if counts(limiterv1.Scope(limit.Per), limit.Selection, by) {
-			limits.Rates = append(limits.Rates, limit)
+	limits.Money = append(limits.Money, owned...)
+	rates, err := a.ratesFor(ctx, budget, by)
+	if err != nil {
+		return nil, err
+	}
+	limits.Rates = append(limits.Rates, rates...)
+	if user != "" {
+		if err := a.tellLeft(ctx, v, user, limits.Rates); err != nil {
+			return nil, err
 		}
 	}
-	if err != nil || user == "" {
-		return limits, err
+	return limits, a.tellAbove(ctx, who, budget, by, limits)
+}
+
+// ratesFor are the limits of the policies that name a budget which calls of somebody count against.
+func (a *api) ratesFor(ctx context.Context, budget *v1alpha1.TenantBudget, by *limiterv1.Caller) ([]RateLimit, error) {
+	policies, err := a.Cluster.Policies(ctx, budget)
+	limits := rateLimits(budget.Spec.Tenant, policies)
+	return slices.DeleteFunc(limits, func(l RateLimit) bool { return !counts(limiterv1.Scope(l.Per), l.Selection, by) }), err
+}
+
+// tellAbove adds the limits of the tenants above that calls of somebody count against: of what a
+// tenant sets, those that count the whole tenant.
+func (a *api) tellAbove(ctx context.Context, who auth.Who, budget *v1alpha1.TenantBudget, by *limiterv1.Caller, limits *Limits) error {
+	above, err := a.Cluster.AncestorBudgets(ctx, budget)
+	if err != nil {
+		return err
 	}
-	return limits, a.tellLeft(ctx, v, user, limits.Rates)
+	for i := range above {
+		role, err := a.Auth.Role(ctx, who, above[i].Spec.Tenant)
+		if err != nil {
+			return err
+		}
+		for _, limit := range tenantLimits(&above[i]) {
+			if counts(limiterv1.PerTenant, limit.Selection, by) {
+				limits.Money = append(limits.Money, limit.seenFromBelow(role))
+			}
+		}
+		rates, err := a.ratesFor(ctx, &above[i], by)
+		if err != nil {
+			return err
+		}
+		limits.Rates = append(limits.Rates, slices.DeleteFunc(rates, func(l RateLimit) bool { return l.Per != string(limiterv1.PerTenant) })...)
+	}
+	return nil
 }
 
 // selectionOf is what a limit selects, as it is written.
@@ -159,13 +198,13 @@ func tenantLimits(budget *v1alpha1.TenantBudget) []Limit {
 		l := Limit{
 			Name: status.Name, Tenant: budget.Spec.Tenant, Per: string(v1alpha1.ScopeTenant), Period: string(spec.Period),
 			Selection: selectionOf(spec.Tiers, spec.Models, spec.Groups, spec.Labels), Amount: amount, Spent: spent, Held: held, Left: left(amount.Nanos, spent.Nanos, held.Nanos),
-			Percent: status.Percent, Rung: string(status.Rung), ResetsAt: status.ResetsAt.UTC(),
+			Percent: &status.Percent, Rung: string(status.Rung), ResetsAt: status.ResetsAt.UTC(),
 		}
 		if status.ExhaustsAt != nil {
 			at := status.ExhaustsAt.UTC()
 			l.Exhausts = &at
 		}
-		l.Exhausted = l.Left.Nanos == 0
+		l.Exhausted = ptr.To(l.Left.Nanos == 0)
 		limits = append(limits, l)
 	}
 	return limits
@@ -179,6 +218,19 @@ func (l Limit) seenBy(v view) Limit {
 	return l
 }
 
+// seenFromBelow leaves out of a limit of a tenant above what somebody who has a role there is not
+// told: all sums, and no more than whether calls are refused.
+func (l Limit) seenFromBelow(role auth.Role) Limit {
+	if role == auth.Admin {
+		return l
+	}
+	l.Amount, l.Spent, l.Held, l.Left, l.Percent, l.Exhausts = nil, nil, nil, nil, nil, nil
+	if l.Rung != string(v1alpha1.ActionTrip) {
+		l.Rung = ""
+	}
+	return l
+}
+
 func names[T ~string](all []T) []string {
 	var texts []string
 	for _, name := range all {
@@ -187,42 +239,11 @@ func names[T ~string](all []T) []string {
 	return texts
 }
 
-// userLimits are the limits per user of a tenant, as they stand for one.
-func (a *api) userLimits(ctx context.Context, v view, user string, by *limiterv1.Caller) (limits []Limit, err error) {
-	if user == "" {
-		return nil, nil
-	}
-	now := a.Now()
-	inForce, err := a.Ledger.LimitsAt(ctx, v.tenant, now)
-	if err != nil {
-		return nil, err
-	}
-	for _, limit := range inForce {
-		of := Selection{limit.Tiers, limit.Models, limit.Groups, limit.Labels}
-		if limit.Per != limiterv1.PerUser || !counts(limit.Per, of, by) {
-			continue
-		}
-		spent, err := a.Ledger.SpentOf(ctx, v.as, limit, user)
-		if err != nil {
-			return nil, err
-		}
-		limit = limit.For(limiterv1.Owner{User: user}, now)
-		amountOf, spentOf := usd(limit.Amount), usd(spent)
-		l := Limit{
-			Name: limit.Name, Tenant: v.tenant, Per: string(limit.Per), Period: string(limit.Period), Selection: of,
-			Amount: &amountOf, Spent: &spentOf, Left: left(amountOf.Nanos, spentOf.Nanos, 0), Percent: spent.Percent(limit.Amount), ResetsAt: limit.Span.End.UTC(),
-		}
-		l.Exhausted = l.Left.Nanos == 0
-		limits = append(limits, l)
-	}
-	return limits, nil
-}
-
-func rateLimits(policies []v1alpha1.RateLimitPolicy) (limits []RateLimit) {
+func rateLimits(tenant string, policies []v1alpha1.RateLimitPolicy) (limits []RateLimit) {
 	for _, policy := range policies {
 		for _, spec := range policy.Spec.Limits {
 			l := RateLimit{
-				Name: spec.Name, Policy: policy.Name, Per: string(spec.Per), Window: spec.Window,
+				Name: spec.Name, Tenant: tenant, Policy: policy.Name, Per: string(spec.Per), Window: spec.Window,
 				Selection: selectionOf(spec.Tiers, spec.Models, spec.Groups, spec.Labels),
 			}
 			switch {

@@ -236,11 +236,16 @@ func claims(user string, groups ...string) map[string]any {
 
 // makeKey makes an APIKey of a tenant whose key is key-of- and its user.
 func makeKey(ctx context.Context, tenant, user, tier string) error {
+	return create(ctx, keyFor(tenant, user, tier))
+}
+
+// keyFor is the APIKey of makeKey.
+func keyFor(tenant, user, tier string) *v1alpha1.APIKey {
 	hash := sha256.Sum256([]byte("key-of-" + user))
-	return create(ctx, &v1alpha1.APIKey{
+	return &v1alpha1.APIKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: user},
 		Spec:       v1alpha1.APIKeySpec{SHA256: hex.EncodeToString(hash[:]), BudgetRef: v1alpha1.BudgetRef{Name: tenant}, User: user, Tier: v1alpha1.Tier(tier)},
-	})
+	}
 }
 
 var platformAdmins = []auth.PlatformAdmin{{Provider: "company", Group: "platform"}}

@@ -248,7 +248,8 @@ func record(ctx context.Context, tenant string, budget *v1alpha1.TenantBudget) e
 		`INSERT INTO budget_limits (tenant_id, limit_name, per, period, time_zone, amount_nanos, budget_uid, generation, valid_from, groups)
 		 SELECT $1, name, per, 'Day', 'America/Argentina/Buenos_Aires', amount, $2, 1, '2026-01-01Z', groups::text[]
 		 FROM (VALUES ('daily', 'Tenant', 5000000000, '{}'), ('each-user', 'User', 500000000, '{}'),
-		   ('each-of-platform', 'User', 500000000, '{platform}'), ('each-of-research', 'User', 500000000, '{research}')) AS l (name, per, amount, groups)`,
+		   ('each-of-platform', 'User', 500000000, '{platform}'), ('each-of-research', 'User', 500000000, '{research}'),
+		   ('each-group', 'Group', 500000000, '{}'), ('each-key', 'Key', 500000000, '{}')) AS l (name, per, amount, groups)`,
 		`INSERT INTO cost_alerts (alert_id, tenant_id, budget_uid, limit_name, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
 		 VALUES (md5('alert of ' || $1)::uuid, $1, $2, 'daily', '2026-11-18Z', '2026-11-19Z', 'Warn', 80, 5000000000, 4000000000, 'alert of ' || $1)`,
 		`INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, group_name, credential, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)

@@ -97,7 +97,7 @@ func (page *budgetPage) tellRates(q *request) {
 			if unit == "concurrent" {
 				unit = "inFlight"
 			}
-			of := api.RateLimit{Name: limit.Name, Per: limit.Per, Selection: limit.Selection, Unit: unit, Window: limit.Window}
+			of := api.RateLimit{Name: limit.Name, Tenant: q.tenant.Name, Per: limit.Per, Selection: limit.Selection, Unit: unit, Window: limit.Window}
 			if count != nil {
 				of.Amount = *count
 			}

@@ -12,8 +12,14 @@ import (
 // Meter is how a limit stands.
 type Meter struct {
 	Name, Scope string
+	// Whose is whose calls count, beside those of who looks at it; empty for nobody's.
+	Whose string
+	// Known is whether it is known how much is used.
+	Known bool
 	// Percent is how much is used, and Width as much of it as there is room for.
 	Percent, Width int64
+	// Exhausted is whether nothing is left, as far as that is known.
+	Exhausted bool
 	// Class is good, warn or bad.
 	Class               string
 	Amount, Spent, Left *api.Money
@@ -33,20 +39,39 @@ type Meter struct {
 func (q *request) meter(limit api.Limit) Meter {
 	at := limit.ResetsAt.In(q.tenant.zone)
 	m := Meter{
-		Name: limit.Name, Scope: q.l.word(limit.Period), Percent: limit.Percent, Width: max(0, min(100, limit.Percent)), Class: "good",
+		Name: limit.Name, Scope: q.l.word(limit.Period), Whose: q.whose(limit), Known: limit.Percent != nil, Class: "good",
 		Amount: limit.Amount, Spent: limit.Spent, Left: limit.Left,
 		ResetsAt: at, Resets: q.l.moment(at), ResetsIn: q.l.until(q.now, at), Notes: q.selection(limit.Selection),
 	}
+	if limit.Percent != nil {
+		m.Percent, m.Width = *limit.Percent, max(0, min(100, *limit.Percent))
+	}
+	m.Exhausted = limit.Exhausted != nil && *limit.Exhausted || limit.Rung == "Trip"
 	switch {
-	case limit.Exhausted, limit.Rung == "Trip", limit.Percent >= 100:
+	case m.Exhausted, m.Percent >= 100:
 		m.Class = "bad"
-	case limit.Rung != "", limit.Percent >= 80:
+	case limit.Rung != "", m.Percent >= 80:
 		m.Class = "warn"
 	}
 	if limit.Exhausts != nil {
 		m.Notes = append(m.Notes, q.l.say("At the present pace it is used up %s.", q.l.until(q.now, *limit.Exhausts)))
 	}
 	return m
+}
+
+// whose is whose calls count against a limit, beside those of who looks at it.
+func (q *request) whose(limit api.Limit) string {
+	switch {
+	case limit.Tenant != q.tenant.Name:
+		return q.l.say("tenant %s", limit.Tenant)
+	case limit.Per == "Tenant":
+		return q.l.say("whole tenant")
+	case limit.Group != "":
+		return q.l.say("group %s", limit.Group)
+	case limit.APIKey != "":
+		return q.l.say("API key %s", limit.APIKey)
+	}
+	return ""
 }
 
 // selection says which calls count, if not all do.
@@ -96,7 +121,11 @@ func (q *request) rate(limit api.RateLimit) Rate {
 	default:
 		r.Allows += " " + q.l.say("per %s", limit.Window)
 	}
-	r.Allows += ", " + q.l.word(limit.Per)
+	if limit.Tenant == q.tenant.Name {
+		r.Allows += ", " + q.l.word(limit.Per)
+	} else {
+		r.Allows += ", " + q.l.say("tenant %s", limit.Tenant)
+	}
 	if limit.Left != nil {
 		full := max(1, limit.Amount, limit.Burst)
 		r.Width = 100 * *limit.Left / full

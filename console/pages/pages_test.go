@@ -300,6 +300,21 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
+// TestLimitsOfTenantsAbove: a user is shown that there are limits that others' calls count against, too, and not
+// what those spend.
+func TestLimitsOfTenantsAbove(t *testing.T) {
+	_, body, _ := get(t, "/usage", employee.token(), "en")
+	above := slices.DeleteFunc(strings.Split(body, "</li>"), func(card string) bool { return !strings.Contains(card, "tenant northwind") })
+	if len(above) != 3 || !strings.Contains(above[0], "Shared with others") || !strings.Contains(above[0], "Resets") {
+		t.Fatalf("limits of the tenant above: %q", above)
+	}
+	for _, card := range above {
+		if strings.ContainsAny(card, "$%") {
+			t.Errorf("an employee is shown what is spent there: %s", card)
+		}
+	}
+}
+
 // TestFiguresAreTheAPIs: a page's sums are those that the API answers, to the last digit.
 func TestFiguresAreTheAPIs(t *testing.T) {
 	token := admin.token()

@@ -27,7 +27,12 @@ const untilReset = "reset"
 
 // askable are the limits of which somebody may ask for more.
 func askable(limits *api.Limits) []api.Limit {
-	return slices.DeleteFunc(slices.Clone(limits.Money), func(l api.Limit) bool { return l.Tenant != limits.Tenant })
+	return slices.DeleteFunc(slices.Clone(limits.Money), func(l api.Limit) bool { return !isAskable(l, limits) })
+}
+
+// isAskable reports whether somebody may ask for more of one of their limits.
+func isAskable(limit api.Limit, limits *api.Limits) bool {
+	return limit.Tenant == limits.Tenant && (limit.Per == "Tenant" || limit.Per == "User")
 }
 
 // asking is the form to ask for more, of a limit that is chosen in advance, filled in with what was sent.

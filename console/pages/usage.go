@@ -105,10 +105,10 @@ const mostRows = 10_000
 func (page *usagePage) takeLimits(limits *api.Limits) {
 	for _, limit := range limits.Money {
 		meter := page.q.meter(limit)
-		if meter.Class != "good" && limit.Tenant == limits.Tenant {
+		if meter.Class != "good" && isAskable(limit, limits) {
 			meter.Ask = page.q.path("/requests/new", url.Values{"limit": {limit.Name}})
 		}
-		if limit.Per == "Tenant" {
+		if limit.Per == "Tenant" || limit.Spent == nil {
 			page.Shared = append(page.Shared, meter)
 		} else {
 			page.Mine = append(page.Mine, meter)
