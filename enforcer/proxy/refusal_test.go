@@ -247,6 +247,53 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestRefusedAgain: refusals are built once for all calls that are told the same. Whatever is
+// different of a call, of the limit or of its tenant, is said.
+func TestRefusedAgain(t *testing.T) {
+	d := newDoor(t, func(http.ResponseWriter, *http.Request) { t.Error("the provider was asked") })
+	stands := func(spent, held money.Nanos) {
+		refusing(admission.AdmitReply{Refusing: 1, Spent: spent, Held: held, Debts: left(200_000, 20)})(d)
+	}
+	larger := strings.Replace(chat, "hi", "hi, my friend", 1)
+	stands(80*money.Cent, 20*money.Cent)
+	d.call(chat) // from then on, the store's time is known
+	first, again := d.call(chat), d.call(chat)
+	if again.body != first.body || again.status != first.status || !strings.Contains(first.body, "may cost $"+boundOf(chat).String()) {
+		t.Errorf("the same call gets\n%s\nand then\n%s", first.body, again.body)
+	}
+	if id := again.header.Get(call.CallIDHeader); id == "" || id == first.header.Get(call.CallIDHeader) {
+		t.Errorf("two calls have the name %q", id)
+	}
+	for _, step := range []struct {
+		name   string
+		change func()
+		body   string
+		want   []string
+	}{
+		{"a larger call", func() {}, larger, []string{"may cost $" + boundOf(larger).String(), `"budget_exhausted"`}},
+		{"more is spent", func() { stands(85*money.Cent, 15*money.Cent) }, chat, []string{"$0.85 spent", `"spent":"0.85"`}},
+		{"the breaker opens", func() { stands(91*money.Cent, 0) }, chat, []string{`"breaker_open"`, "$0.91 spent"}},
+		{"its owner has a word for callers", func() {
+			document := dollarADay
+			document.Contact = "#ai-budgets"
+			d.config.tenant = newTenant(t, document)
+		}, chat, []string{`"breaker_open"`, "Contact: #ai-budgets."}},
+	} {
+		step.change()
+		got := d.call(step.body)
+		for _, want := range step.want {
+			if !strings.Contains(got.body, want) {
+				t.Errorf("%s: got %s, want %s", step.name, got.body, want)
+			}
+		}
+	}
+	d.config.routes[0].Provider.Protocol, d.config.routes[0].Model.Name = limiterv1.Anthropic, "claude"
+	ofAnthropic := d.request(http.MethodPost, "/v1/messages", `{"model":"claude","max_tokens":10,"messages":[{"role":"user","content":"hi"}]}`)
+	if got := d.do(ofAnthropic); !strings.Contains(got.body, `"error":{"type":"billing_error"`) || !strings.Contains(got.body, "$0.91 spent") {
+		t.Errorf("in another protocol: got %s", got.body)
+	}
+}
+
 // TestChildrenDoNotCloseTheirParentsBreaker: a parent's breaker that is forced open refuses the
 // calls of a child, whatever the child's own budget says of itself.
 func TestChildrenDoNotCloseTheirParentsBreaker(t *testing.T) {
