@@ -79,8 +79,11 @@ func (p *Pages) nameField(q *request, row *rowFields, operation, name string) in
 type limitFields struct {
 	rowFields
 	selectionFields
-	Name, Amount, Period, Per input
+	Name, Amount, Period, Window, Per input
 }
+
+// aWindow is the choice of a period that has no name, but a length.
+const aWindow = "Window"
 
 // periods are those that a limit may have by name.
 var periods = []string{"Minute", "Hour", "Day", "Week", "Month", "Quarter", "Year"}
@@ -93,14 +96,24 @@ func (p *Pages) limitRow(q *request, row rowFields, limit api.WrittenLimit, amou
 		f.Amount.Hint = ""
 	}
 	f.Period = field(at("limit", row.Row, "period"), "select", q.l.say("Period"), "")
-	known := periods
-	if limit.Period != "" && !slices.Contains(known, limit.Period) {
-		known = append(slices.Clone(known), limit.Period)
+	f.Window = p.bounded(field(at("limit", row.Row, "window"), "text", q.l.say("How long the window is"), ""), "changeBudget", "limits.period")
+	f.Window.Class, f.Window.Required, f.Window.Hint = "of window", false, q.l.say("Such as %s: from 1s to 24h.", "5m")
+	chosen := limit.Period
+	if chosen != "" && !slices.Contains(periods, chosen) {
+		chosen, f.Window.Value = aWindow, limit.Period
 	}
-	f.Period.Options = choose(q.wordsOf(known...), limit.Period)
+	f.Period.Options = choose(append(q.wordsOf(periods...), pick{Name: q.l.say("A window"), Value: aWindow, Of: "window"}), chosen)
 	f.Per = field(at("limit", row.Row, "per"), "select", q.l.say("For"), "")
 	f.Per.Options = choose(q.wordsOf("Tenant", "User", "Group", "Key"), limit.Per)
 	return f
+}
+
+// periodField is the field that says the period.
+func (f *limitFields) periodField() *input {
+	if slices.ContainsFunc(f.Period.Options, func(p pick) bool { return p.Value == aWindow && p.Selected }) {
+		return &f.Window
+	}
+	return &f.Period
 }
 
 // limits edits the money limits of a budget.
@@ -126,11 +139,16 @@ func (p *Pages) editLimits(q *request, isEntered bool) (*editor, error) {
 		if entered("name")+entered("period") == "" { // it was not in the form, which asks to add it
 			row.IsNew = true
 		}
+		period := entered("period")
+		if period == aWindow {
+			period = strings.TrimSpace(entered("window"))
+		}
 		limit := api.WrittenLimit{
-			Name: strings.TrimSpace(entered("name")), Per: entered("per"), Period: entered("period"), Amount: q.l.amount(entered("amount")), Selection: q.selectionEntered(i),
+			Name: strings.TrimSpace(entered("name")), Per: entered("per"), Period: period, Amount: q.l.amount(entered("amount")), Selection: q.selectionEntered(i),
 		}
 		fields := p.limitRow(q, row, limit, "", budget.Currency)
-		fields.Amount.Value = entered("amount")
+		fields.Amount.Value, fields.Window.Value = entered("amount"), entered("window")
+		choose(fields.Period.Options, entered("period"))
 		if rows = append(rows, fields); !row.IsRemoved {
 			sent[len(limits)], limits = fields, append(limits, limit)
 		}
@@ -140,7 +158,7 @@ func (p *Pages) editLimits(q *request, isEntered bool) (*editor, error) {
 	e.title, e.path, e.rows = q.l.say("Limits of %s", budget.Tenant), "/budgets/limits", rows
 	e.lines = func() (lines []string) {
 		for _, l := range limits {
-			line := []string{l.Name + ": " + q.l.written(l.Amount, budget.Currency), q.l.word(l.Period), q.l.word(l.Per)}
+			line := []string{l.Name + ": " + q.l.written(l.Amount, budget.Currency), q.l.period(l.Period), q.l.word(l.Per)}
 			lines = append(lines, strings.Join(append(line, q.selection(l.Selection)...), ", "))
 		}
 		return lines
@@ -149,7 +167,7 @@ func (p *Pages) editLimits(q *request, isEntered bool) (*editor, error) {
 		all := map[string]*input{}
 		for i, f := range sent {
 			of := fmt.Sprintf("body.limits[%d]", i)
-			all[of], all[of+".name"], all[of+".amount"], all[of+".period"], all[of+".per"] = &f.Amount, &f.Name, &f.Amount, &f.Period, &f.Per
+			all[of], all[of+".name"], all[of+".amount"], all[of+".period"], all[of+".per"] = &f.Amount, &f.Name, &f.Amount, f.periodField(), &f.Per
 			f.fields(of, all)
 		}
 		return all

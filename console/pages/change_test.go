@@ -139,6 +139,16 @@ func TestChangingLimits(t *testing.T) {
 	}
 	refuses(t, path, diego, lower, 412, "Somebody has changed it", "What you entered", "daily: $1.00, per day", "What there is now", "research-models: $0.75, per week", `value="3.5"`)
 	refuses(t, path, diego, with(lower, "do", "save"), 412, "Somebody has changed it")
+	there = with(formOf(t, path, diego), "do", "save", "limit-3-period", "Window", "limit-3-window", "5m")
+	refuses(t, path, diego, with(there, "limit-3-window", "25h"), 422, `id="limit-3-window-problem"`, `value="25h"`, `<option value="Window" data-of="window" selected>`)
+	refuses(t, path, diego, with(there, "limit-3-window", ""), 422, `id="limit-3-window-problem"`)
+	does(t, path, diego, there, "It is saved")
+	if saved := budgetOf(t, "sales").Spec.Limits; saved[3].Period != "5m" {
+		t.Errorf("saved is %+v", saved)
+	}
+	refuses(t, path, diego, with(there, "do", "save"), 412, "research-models: $0.75, per 5m")
+	shows(t, path, diego, `<option value="Window" data-of="window" selected>A window`, `value="5m"`)
+	does(t, path, diego, with(formOf(t, path, diego), "do", "save", "limit-3-window", "90m"), "It is saved")
 	back := with(formOf(t, path, diego), "do", "save", "limit-3-remove", "1")
 	does(t, path, diego, back, "It is saved")
 	does(t, path+"?tenant=sales", platform.token(), with(formOf(t, path+"?tenant=sales", platform.token()), "do", "save", "limit-0-amount", "3.60"), "It is saved")

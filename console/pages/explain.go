@@ -103,6 +103,14 @@ func (l *locale) word(word string) string {
 	return word
 }
 
+// period is how often a limit of money resets: by the name of the period, or the length of a window.
+func (l *locale) period(name string) string {
+	if _, isNamed := words[name]; isNamed || name == "" {
+		return l.word(name)
+	}
+	return l.say("per %s", name)
+}
+
 // phrase marks a text that is said later.
 func phrase(text string) string { return text }
 

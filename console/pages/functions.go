@@ -25,7 +25,7 @@ func (l *locale) text(text string, args ...any) any {
 // functions are what templates may use.
 func (p *Pages) functions(l *locale) template.FuncMap {
 	return template.FuncMap{
-		"t": l.text, "n": l.count, "num": l.anyNumber, "usd": l.money, "short": l.short, "word": l.word,
+		"t": l.text, "n": l.count, "num": l.anyNumber, "usd": l.money, "short": l.short, "period": l.period, "word": l.word,
 		"asset": func(name string) string { return p.assets.paths[name] },
 		"saved": saved, "tokens": tokens,
 		"share": func(part, whole api.Money) string {

@@ -125,7 +125,7 @@ func (p *Pages) gives(q *request, failed error) (v view, err error) {
 	for _, limit := range budget.Written.Limits {
 		if q.mayGrant(limit.Name) {
 			page.Limit.Options = append(page.Limit.Options, pick{
-				Name: limit.Name + ", " + q.l.word(limit.Period) + ", " + q.l.word(limit.Per), Value: limit.Name, Of: limit.Per,
+				Name: limit.Name + ", " + q.l.period(limit.Period) + ", " + q.l.word(limit.Per), Value: limit.Name, Of: limit.Per,
 			})
 		}
 	}

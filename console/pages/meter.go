@@ -39,7 +39,7 @@ type Meter struct {
 func (q *request) meter(limit api.Limit) Meter {
 	at := limit.ResetsAt.In(q.tenant.zone)
 	m := Meter{
-		Name: limit.Name, Scope: q.l.word(limit.Period), Whose: q.whose(limit), Known: limit.Percent != nil, Class: "good",
+		Name: limit.Name, Scope: q.l.period(limit.Period), Whose: q.whose(limit), Known: limit.Percent != nil, Class: "good",
 		Amount: limit.Amount, Spent: limit.Spent, Left: limit.Left,
 		ResetsAt: at, Resets: q.l.moment(at), ResetsIn: q.l.until(q.now, at), Notes: q.selection(limit.Selection),
 	}

@@ -182,7 +182,7 @@ func (q *request) paceOf(budget *api.Budget, limit *api.Limit, within period.Spa
 	starts := buckets(grainOf(within), within.Start.In(q.tenant.zone), within.End.In(q.tenant.zone))
 	spent := used.Total.Cost
 	page := &pace{
-		Limit: limit.Name, Scope: q.l.word(limit.Period), Amount: *limit.Amount, Spent: spent, Forecast: f.at(q.tenant.Name, spent.Nanos, within.End),
+		Limit: limit.Name, Scope: q.l.period(limit.Period), Amount: *limit.Amount, Spent: spent, Forecast: f.at(q.tenant.Name, spent.Nanos, within.End),
 		Resets: q.l.moment(within.End.In(q.tenant.zone)), ResetsIn: q.l.until(q.now, within.End), Width: len(starts) * columnWidth,
 	}
 	for i := range budget.Limits {

@@ -44,7 +44,7 @@ func (p *Pages) asking(q *request, limits *api.Limits, limit string) askForm {
 		if l.Per == "Tenant" {
 			whose = q.l.word("Tenant")
 		}
-		options = append(options, pick{Name: l.Name + ", " + q.l.word(l.Period) + ", " + whose, Value: l.Name})
+		options = append(options, pick{Name: l.Name + ", " + q.l.period(l.Period) + ", " + whose, Value: l.Name})
 	}
 	f.Limit = p.bounded(field("limit", "select", q.l.say("Limit"), ""), "makeRequest", "limit")
 	f.Limit.Options = choose(options, limit)
@@ -213,7 +213,7 @@ func (p *Pages) requestRow(q *request, r api.Request, currency string) requestRo
 	}
 	per := "User"
 	if limit, ok := q.limitNamed(r.Limit); ok {
-		per, row.Scope = limit.Per, q.l.word(limit.Period)
+		per, row.Scope = limit.Per, q.l.period(limit.Period)
 	}
 	row.MayDecide = q.tenant.isAdmin && (per != "Tenant" || q.me.PlatformAdmin)
 	row.Given = q.amountField("amount", q.l.say("More in each period, %s", currency), r.Amount)

@@ -94,6 +94,7 @@ func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 	set("ENFORCER_URLS", strings.Join(s.EnforcerURLs, " "))
 	if s.ConsoleURL != "" {
 		set("CONSOLE_URL", s.ConsoleURL)
+		set("BURSAR_CONSOLE", s.ConsoleURL) // for kubectl budget
 	}
 	set("PROVIDER_URL", s.ProviderURL)
 	set("PROVIDER_BILL_URL", s.ProviderURL+"/bill")

@@ -37,9 +37,13 @@ func (c *console) addFlags(cmd *cobra.Command) {
 }
 
 // isNamed is whether there is a console to ask: one that a flag names, or one that the environment
-// names while no flag names a ledger.
+// names while no flag names a ledger. Where the environment names both, the console is asked if there
+// is a credential for it.
 func (c *console) isNamed(ledger database) bool {
-	return c.url != "" || ledger.url == "" && os.Getenv(consoleVariable) != ""
+	if c.url != "" || ledger.url != "" || os.Getenv(consoleVariable) == "" {
+		return c.url != ""
+	}
+	return c.tokenFile != "" || os.Getenv(tokenVariable) != "" || !ledger.isNamed()
 }
 
 // open finds out where the console is, and the credential.

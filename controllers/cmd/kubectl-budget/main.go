@@ -71,7 +71,8 @@ func newCommand() *cobra.Command {
 refused, replay past calls under other limits, check YAML, and make keys, grants and prices.
 
 usage, explain and replay ask a Bursar console with your own rights where there is one, and request always does:
---console or BURSAR_CONSOLE has its URL, and BURSAR_TOKEN your API key or token.
+--console or BURSAR_CONSOLE has its URL, and BURSAR_TOKEN your API key or token. Where the environment
+names a ledger, too, and no credential, they read the ledger.
 
 Exit codes: 0 success; 1 failure; 2 wrong usage; 3 replay --exit-code or shadow --exit-code
 found calls that would be refused.`,
