@@ -98,7 +98,7 @@ func (a *api) registerAlertMarks(routes huma.API) {
 			}
 			return a.mark(ctx, who, &in.AlertInput, ledgerv1.Mute, in.Body.Until)
 		})
-	handle(a, routes, bounded(marking("unmuteAlert", "/alerts/{id}/unmute", "Tell people again", "Takes back a mute of the alert, or of another that is muted with it. For admins of the tenant.")),
+	handle(a, routes, bounded(marking("unmuteAlert", "/alerts/{id}/unmute", "Tell people again", "Ends a mute of the alert, or of another that is muted with it. For admins of the tenant.")),
 		func(ctx context.Context, who auth.Who, in *AlertInput) (*AlertDetail, error) {
 			return a.mark(ctx, who, in, ledgerv1.Unmute, time.Time{})
 		})

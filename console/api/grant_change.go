@@ -57,7 +57,7 @@ func (a *api) registerGrantChanges(routes huma.API) {
 		}
 		return a.makeGrant(ctx, who, a.by(who), budget, "", in.Body)
 	})
-	handle(a, routes, changing(http.MethodDelete, "deleteGrant", "/grants/{name}", "Grants", "Take a grant back",
+	handle(a, routes, changing(http.MethodDelete, "deleteGrant", "/grants/{name}", "Grants", "End a grant",
 		"Deletes a BudgetGrant. What was spent until then stays spent."+rights),
 		func(ctx context.Context, who auth.Who, in *GrantInput) (*Removed, error) {
 			budget, err := a.administered(ctx, who, in.Tenant)

@@ -80,7 +80,7 @@ func (a *api) registerKeyChanges(routes huma.API) {
 	makes.DefaultStatus = http.StatusCreated
 	handle(a, routes, makes, a.createKey)
 	handle(a, routes, bounded(changing(http.MethodPost, "rotateKey", "/keys/{name}/rotate", "Keys", "Replace an API key",
-		"Makes another key of an APIKey, and shows it once. The key before works on for some time. For who may make the key.")), a.rotateKey)
+		"Makes another key of an APIKey, and shows it once. The previous key works for some time longer. For who may make the key.")), a.rotateKey)
 	handle(a, routes, changing(http.MethodDelete, "deleteKey", "/keys/{name}", "Keys", "Delete an API key",
 		"Deletes an APIKey: its key stops working. For who may make the key."),
 		func(ctx context.Context, who auth.Who, in *KeyInput) (*Removed, error) {
@@ -133,7 +133,7 @@ func (a *api) keeping(ctx context.Context, who auth.Who, tenant string) (keeper,
 	case budget.Spec.MemberKeys == nil:
 		return k, forbidden("the tenant does not let its members make keys (spec.memberKeys of the TenantBudget): ask an admin of it")
 	case who.Claims == nil:
-		return k, forbidden("sign in to make keys for yourself: with a key, only admins of the tenant do")
+		return k, forbidden("sign in to make keys for yourself: only admins of the tenant make keys with a key")
 	}
 	return k, nil
 }
@@ -260,9 +260,9 @@ func labelsOf(labels map[string]string) v1alpha1.CallerLabels {
 func missing(asked NewKey) error {
 	switch {
 	case asked.User == "":
-		return invalid("body.user", "is needed: you do not belong to the tenant")
+		return invalid("body.user", "is required: you do not belong to the tenant")
 	case asked.Tier == "":
-		return invalid("body.tier", "is needed")
+		return invalid("body.tier", "is required")
 	}
 	return nil
 }
@@ -271,7 +271,7 @@ func missing(asked NewKey) error {
 // latest.
 func (a *api) checkMember(k keeper, own bool, asked *NewKey) error {
 	if !own {
-		return forbidden("you make keys for yourself alone: ask an admin of the tenant for another's")
+		return forbidden("you may make keys only for yourself: ask an admin of the tenant for another's")
 	}
 	same := asked.Tier == k.tenancy.Tier && slices.Equal(asked.Groups, k.tenancy.Groups) && maps.Equal(asked.Labels, k.tenancy.Labels) && len(asked.Models) == 0
 	if !same {
@@ -282,7 +282,7 @@ func (a *api) checkMember(k keeper, own bool, asked *NewKey) error {
 		asked.ExpiresAt = &latest
 	}
 	if asked.ExpiresAt.After(latest) {
-		return invalid("body.expiresAt", "must be at the latest "+latest.UTC().Format(time.RFC3339)+" (spec.memberKeys.maxDays of the TenantBudget)")
+		return invalid("body.expiresAt", "must be no later than "+latest.UTC().Format(time.RFC3339)+" (spec.memberKeys.maxDays of the TenantBudget)")
 	}
 	return nil
 }
@@ -328,7 +328,7 @@ func (a *api) rotateKey(ctx context.Context, who auth.Who, in *RotateInput) (*Ke
 		}
 		var ok bool
 		if until, ok = key.Spec.ReplaceKey(hash, overlap, a.Now()); !ok {
-			return problem(http.StatusConflict, "too_many_keys", "Too many keys", fmt.Sprintf("%d keys of before still work: wait, or delete the APIKey and make another", v1alpha1.MaxPreviousKeys))
+			return problem(http.StatusConflict, "too_many_keys", "Too many keys", fmt.Sprintf("%d replaced keys still work: wait until one expires, or delete the APIKey and make another", v1alpha1.MaxPreviousKeys))
 		}
 		return nil
 	})
@@ -347,6 +347,6 @@ func notToCommit(err error) error {
 	}
 	p := ofManaged(managed)
 	p.Patch = ""
-	p.Detail = "The APIKey is managed elsewhere, and a key that is made here would be set back: make one with \"kubectl budget key rotate\", and commit its hash there."
+	p.Detail = "The APIKey is managed elsewhere, and a key that is made here would be undone: make one with \"kubectl budget key rotate\", and commit its hash there."
 	return p
 }

@@ -91,7 +91,7 @@ func (a *api) limits(ctx context.Context, who auth.Who, in *LimitsInput) (*Limit
 	case isUnwritable(in.User):
 		return nil, invalid("query.user", "must be printable text")
 	case in.User != "" && in.User != user && !v.isAdmin():
-		return nil, forbidden("you may see your own limits: name yourself or nobody")
+		return nil, forbidden("you may see only your own limits: name yourself or nobody")
 	case in.User != "":
 		user = in.User
 	}

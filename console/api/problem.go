@@ -152,7 +152,7 @@ func (a *api) explained(ctx context.Context, err error) error {
 		}
 		return ofChange(err)
 	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
-		return problem(http.StatusGatewayTimeout, "timeout", "Timeout", "the answer took too long: ask for less time, or for fewer rows")
+		return problem(http.StatusGatewayTimeout, "timeout", "Timeout", "the answer took too long: ask for a shorter time, or for fewer rows")
 	case !errors.As(err, &failure) || isOfSchema(failure.Code):
 		a.Log.Error("The ledger or the cluster cannot be read", "error", err)
 		return unavailable()

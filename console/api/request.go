@@ -74,7 +74,7 @@ func chosen(who auth.Who, asked string) (string, error) {
 		return asked, nil
 	}
 	if who.IsPlatformAdmin && len(who.Tenancies) == 0 {
-		return "", invalid("query.tenant", "is needed: you administer all tenants and belong to none")
+		return "", invalid("query.tenant", "is required: you administer all tenants and belong to none")
 	}
 	tenancy, err := identity.Choose(who.Tenancies, "")
 	return tenancy.Tenant, err

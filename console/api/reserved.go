@@ -51,11 +51,11 @@ func reservedOfLadder(was, is []v1alpha1.Rung) error {
 	case at < 0:
 		return beyond("body.ladder", fmt.Sprintf("must still have a Trip rung, at %d %% at the most", was[before].AtPercent))
 	case is[at].AtPercent > was[before].AtPercent:
-		return beyond(fmt.Sprintf("body.ladder[%d].atPercent", at), fmt.Sprintf("must not be more than %d, of the Trip rung", was[before].AtPercent))
+		return beyond(fmt.Sprintf("body.ladder[%d].atPercent", at), fmt.Sprintf("must not be more than %d: the Trip rung may only be lowered", was[before].AtPercent))
 	case slices.Contains(is[at].Fallback, v1alpha1.FallbackCheapestModel) && !slices.Contains(was[before].Fallback, v1alpha1.FallbackCheapestModel):
 		return beyond(fmt.Sprintf("body.ladder[%d].fallback", at), "must not have CheapestModel, which spends beyond the Trip rung")
 	case !haveAll(cheapestOf(is[at]), cheapestOf(was[before])):
-		return beyond(fmt.Sprintf("body.ladder[%d].cheapestModel.models", at), "must still have the models that there are to choose from: without the cheapest, more is spent beyond the Trip rung")
+		return beyond(fmt.Sprintf("body.ladder[%d].cheapestModel.models", at), "must keep all models to choose from: without the cheapest, more is spent beyond the Trip rung")
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func rowOf(row history.UsageRow, by []string, zone *time.Location) UsageRow {
 // withBelow are the tenant and all below it.
 func (a *api) withBelow(ctx context.Context, v view) ([]string, error) {
 	if v.role == auth.Member {
-		return nil, forbidden("you may see your own calls: below is for admins")
+		return nil, forbidden("you may see only your own calls: below is for admins")
 	}
 	below, err := a.Cluster.Below(ctx, v.tenant)
 	tenants := []string{v.tenant}
@@ -178,7 +178,7 @@ func (in *UsageInput) query(v view, now time.Time) (q history.UsageQuery, err er
 	if v.role == auth.Above {
 		q.Tenants = []string{v.tenant}
 		if at := slices.IndexFunc(in.By, isOfPeople); at >= 0 {
-			return q, invalid("query.by", "cannot have "+in.By[at]+": you may see sums of this tenant, which is below yours")
+			return q, invalid("query.by", "cannot have "+in.By[at]+": this tenant is below yours, and you may see only sums of it")
 		}
 	}
 	if slices.Contains(in.By, "label") != (in.Label != "") {
@@ -219,11 +219,11 @@ func (p FilterParameters) filter(v view) (history.Filter, error) {
 			return f, invalid("query."+one.parameter, "must be printable text")
 		}
 		if v.role == auth.Above && len(one.values) > 0 && (isOfPeople(one.parameter) || one.parameter == "labels") {
-			return f, invalid("query."+one.parameter, "cannot be asked for: you may see sums of this tenant, which is below yours")
+			return f, invalid("query."+one.parameter, "cannot be asked for: this tenant is below yours, and you may see only sums of it")
 		}
 	}
 	if v.role == auth.Member && slices.ContainsFunc(p.User, func(user string) bool { return user != v.user }) {
-		return f, forbidden("you may see your own calls: of users, name yourself or nobody")
+		return f, forbidden("you may see only your own calls: name yourself or nobody")
 	}
 	return f, nil
 }

@@ -22,7 +22,7 @@ func (s *SignIn) begin(w http.ResponseWriter, r *http.Request) {
 	}
 	providers, err := s.providers(r)
 	if err != nil {
-		s.Log.Error("The IdentityProviders cannot be read", "error", err)
+		s.Log.Error("Failed to read the IdentityProviders", "error", err)
 		s.show(w, r, http.StatusServiceUnavailable, textUnavailable)
 		return
 	}

@@ -18,7 +18,7 @@ func (s *SignIn) askOut(w http.ResponseWriter, r *http.Request) {
 func (s *SignIn) out(w http.ResponseWriter, r *http.Request) {
 	if open, ok := s.session(r); ok && s.Ended != nil {
 		if err := s.Ended.End(r.Context(), open.ID, open.Until); err != nil {
-			s.Log.Warn("A session is ended in its browser alone", "error", err)
+			s.Log.Warn("A session is ended only in its browser", "error", err)
 		}
 	}
 	s.cookies.clearParts(w, r, sessionCookie, 0)

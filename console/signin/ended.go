@@ -58,7 +58,7 @@ func (e *endedInPostgres) unless(err error) error {
 		return err
 	}
 	e.barred.Do(func() {
-		e.log.Warn("Sign-outs count in their browsers alone: grant bursar_console to the login in BURSAR_DATABASE_URL, or let the manager migrate the database", "error", err)
+		e.log.Warn("Sign-outs take effect only in the browser that signs out: grant bursar_console to the login in BURSAR_DATABASE_URL, or let the manager migrate the database", "error", err)
 	})
 	return nil
 }

@@ -172,7 +172,7 @@ func TestWhatIsWrong(t *testing.T) {
 		status int
 		says   string
 	}{
-		"a token for another audience": {func(w *world) { w.trust("company", "something-else") }, http.StatusForbidden, "The company signs you in with a token that the console does not take"},
+		"a token for another audience": {func(w *world) { w.trust("company", "something-else") }, http.StatusForbidden, "The company signed you in with a token that the console does not accept"},
 		"a token that nobody takes":    {func(w *world) { w.known.SetProvider("company", nil) }, http.StatusForbidden, "The issuer of the token is unknown."},
 		"a wrong secret": {func(w *world) {
 			testkit.Must(w.t, os.WriteFile(w.secrets+"/company", []byte("wrong"), 0o600))

@@ -87,7 +87,7 @@ func (k *Keys) all() [][]byte {
 	if k.path != "" && time.Since(k.readAt) > rereadAfter {
 		k.readAt = time.Now()
 		if keys, err := readKeys(k.path); err != nil {
-			k.log.Warn("The keys of sessions cannot be read again; those that were read before stay", "error", err)
+			k.log.Warn("Failed to read the session keys again; keeping the previous ones", "error", err)
 		} else {
 			k.keys = keys
 		}

@@ -35,7 +35,7 @@ func (s *SignIn) Middleware(next http.Handler) http.Handler {
 func (s *SignIn) toAPI(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	token, from, err := s.credential(r)
 	if err != nil {
-		s.Log.Error("It cannot be found out whether a session was ended", "error", err)
+		s.Log.Error("Failed to check whether a session was ended", "error", err)
 		problem(w, http.StatusServiceUnavailable, "unavailable", "Unavailable", "The ledger cannot be read now: try again in a moment.")
 		return
 	}
@@ -67,7 +67,7 @@ func Caller(ctx context.Context) (who auth.Who, ok bool) {
 func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	token, from, err := s.credential(r)
 	if err != nil {
-		s.Log.Error("It cannot be found out whether a session was ended", "error", err)
+		s.Log.Error("Failed to check whether a session was ended", "error", err)
 		s.show(w, r, http.StatusServiceUnavailable, textUnavailable)
 		return
 	}

@@ -47,17 +47,17 @@ var (
 	textNobody = saying{Title: "Nobody signs in here", Lead: "No IdentityProvider of this console has a client (spec.client). Come from the application that this console belongs to, or ask who runs it."}
 	textOut    = saying{Title: "Sign out?", Lead: "This ends your session in this browser.", Out: true}
 
-	textExpired       = saying{Title: "You are not signed in any more", Lead: "Sign in again, and go on."}
+	textExpired       = saying{Title: "You are no longer signed in", Lead: "Sign in again to continue."}
 	textUnavailable   = saying{Title: "The console cannot answer now", Lead: "It does not know yet who may ask, or cannot read it. Try again in a moment.", Status: http.StatusServiceUnavailable}
-	textTooMany       = saying{Title: "Too many sign-ins", Lead: "There were too many sign-ins from your address. Wait a moment, and try again.", Again: Path}
-	textNotBegun      = saying{Title: "This sign-in was not begun here", Lead: "It took too long, was ended before, or was begun in another browser; or your browser does not take cookies. Sign in again.", Again: Path}
-	textStaleForm     = saying{Title: "The form is out of date", Lead: "Nothing was changed. Go back, load the page again, and send the form once more."}
+	textTooMany       = saying{Title: "Too many sign-ins", Lead: "There were too many sign-ins from your address. Wait a moment and try again.", Again: Path}
+	textNotBegun      = saying{Title: "This sign-in did not start here", Lead: "It took too long, had ended already, or started in another browser; or your browser does not accept cookies. Sign in again.", Again: Path}
+	textStaleForm     = saying{Title: "The form is out of date", Lead: "Nothing was changed. Go back, load the page again, and send the form again."}
 	textCrossSite     = saying{Title: "Refused", Lead: "The request comes from a page of another site, which may not change anything here. Nothing was changed."}
 	textRefused       = saying{Title: "%s has not signed you in", Lead: "Try again, or ask who runs the sign-in whether you may use the console.", Status: http.StatusForbidden}
-	textIssuerAway    = saying{Title: "%s could not be asked who you are", Lead: "Try again in a moment. If this goes on, the console's log says why."}
+	textIssuerAway    = saying{Title: "%s could not be asked who you are", Lead: "Try again in a moment. If this continues, the console's log says why."}
 	textMisconfigured = saying{Title: "%s is not set up", Lead: "Tell who runs the console: its log says what is missing."}
-	textNotTaken      = saying{Title: "%s signs you in with a token that the console does not take", Lead: "If this goes on, tell who runs the console.", Status: http.StatusForbidden}
-	textTooLarge      = saying{Title: "%s signs you in with a token that is too large", Lead: "A browser keeps about 11 KB of it. Ask who runs the sign-in to put fewer groups and roles into the console's tokens.", Status: http.StatusForbidden}
+	textNotTaken      = saying{Title: "%s signed you in with a token that the console does not accept", Lead: "If this continues, tell who runs the console.", Status: http.StatusForbidden}
+	textTooLarge      = saying{Title: "%s signed you in with a token that is too large", Lead: "A browser keeps about 11 KB of it. Ask who runs the sign-in to put fewer groups and roles into the console's tokens.", Status: http.StatusForbidden}
 )
 
 // show writes a page of this package, in the language of who reads it. It has nothing of anybody

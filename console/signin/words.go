@@ -58,7 +58,7 @@ var spanish = map[string]string{
 	textStaleForm.Title:     "El formulario no está actualizado",
 	textStaleForm.Lead:      "No se cambió nada. Vuelve atrás, recarga la página y envía el formulario otra vez.",
 	textCrossSite.Title:     "Rechazado",
-	textCrossSite.Lead:      "La solicitud viene de una página de otro sitio, que no puede cambiar nada aquí. No se cambió nada.",
+	textCrossSite.Lead:      "La petición viene de una página de otro sitio, que no puede cambiar nada aquí. No se cambió nada.",
 	textRefused.Title:       "%s no ha iniciado tu sesión",
 	textRefused.Lead:        "Vuelve a intentarlo, o pregunta a quien administra el inicio de sesión si puedes usar la consola.",
 	textIssuerAway.Title:    "No se pudo preguntar a %s quién eres",

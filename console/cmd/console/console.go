@@ -91,7 +91,7 @@ func newSignIn(options options, callers *auth.Auth, watched *cluster.Cluster, en
 			return nil, fmt.Errorf("--session-keys-file: %w", err)
 		}
 	} else if options.publicURL != nil || len(options.tokenCookies) > 0 {
-		log.Warn("No --session-keys-file: sessions and forms count at this process alone, and end with it")
+		log.Warn("No --session-keys-file: sessions and forms are valid only in this process, and end with it")
 	}
 	return signin.New(signin.Options{
 		Auth: callers, Issuers: watched, PublicURL: options.publicURL, Keys: keys, Ended: ended, SecretsDir: options.clientSecrets,
