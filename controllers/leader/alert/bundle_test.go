@@ -53,7 +53,7 @@ func TestARungIsOneMessage(t *testing.T) {
 	}
 	for _, line := range []string{
 		"- limit daily has reached its 80% rung.", "- limit monthly has reached its 80% rung.", "- user user-00 has reached the 80% rung of limit each.",
-		"- and 42 more, which are in the table cost_alerts.", "- 3 more of this minute were too many: recorded, not sent.",
+		"- and 42 more: see kubectl budget alerts.", "- 3 more of this minute were too many to send: see kubectl budget alerts.",
 	} {
 		if !strings.Contains(mails[0].Body, line) || !strings.Contains(string(posts[0].Body), line[2:]) {
 			t.Errorf("no line %q in\n%s\nor %s", line, mails[0].Body, posts[0].Body)

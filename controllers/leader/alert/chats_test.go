@@ -230,12 +230,12 @@ func TestReceiversOfChats(t *testing.T) {
 		x := newTest(t).onlyTells(v1alpha1.Alerts{Teams: teamsAlerts, PagerDuty: pagerDutyAlerts})
 		options := x.options()
 		options.Outbound.Networks = nil
-		if got, want := x.sent(channel, options), "failed to reach the "+receiver+": its address is not in a network that --alert-allowed-networks allows"; got != want {
+		if got, want := x.sent(channel, options), "failed to reach the "+receiver+": its address is neither public nor in the manager's --alert-allowed-networks"; got != want {
 			t.Errorf("%s: %q, want %q", channel, got, want)
 		}
 		options = x.options()
 		options.Outbound.Hosts = []string{"hooks.slack.com"}
-		if got, want := x.sent(channel, options), "--alert-allowed-hosts does not allow the host"; got != want {
+		if got, want := x.sent(channel, options), "the manager's --alert-allowed-hosts does not allow the host of the URL"; got != want {
 			t.Errorf("%s: %q, want %q", channel, got, want)
 		}
 	}

@@ -208,7 +208,7 @@ func (d *Deliverer) deliver(ctx context.Context, delivery budgetstore.Delivery) 
 		d.note(ctx, func(ctx context.Context) error { return d.outbox.Delivered(ctx, delivery) })
 	case why.final || time.Since(delivery.Since) > KeepTrying:
 		count(delivery, resultAbandoned)
-		log.FromContext(ctx).Info("An alert is not delivered", "tenant", delivery.Tenant, "channel", delivery.Channel, "why", why.message)
+		log.FromContext(ctx).Info("Gave up delivering an alert", "tenant", delivery.Tenant, "channel", delivery.Channel, "why", why.message)
 		d.note(ctx, func(ctx context.Context) error { return d.outbox.Abandon(ctx, delivery, why.message) })
 	default:
 		count(delivery, resultFailed)
@@ -248,7 +248,7 @@ func (d *Deliverer) letter(ctx context.Context, budget *v1alpha1.TenantBudget, d
 	}
 	muted, err := d.outbox.Muted(ctx, delivery)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Failed to count the muted alerts; the alert goes without", "tenant", delivery.Tenant)
+		log.FromContext(ctx).Error(err, "Failed to count the muted alerts; sending the alert without their number", "tenant", delivery.Tenant)
 	}
 	l.muted = muted
 	if !delivery.Owner.IsTenant() || delivery.RequestID != "" {
@@ -256,7 +256,7 @@ func (d *Deliverer) letter(ctx context.Context, budget *v1alpha1.TenantBudget, d
 	}
 	spenders, err := d.outbox.TopSpenders(ctx, delivery.Tenant, delivery.Period, mostSpenders)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Failed to find who has spent most; the alert goes without", "tenant", delivery.Tenant)
+		log.FromContext(ctx).Error(err, "Failed to find the top spenders; sending the alert without them", "tenant", delivery.Tenant)
 	}
 	l.spenders = spenders
 	return l

@@ -39,7 +39,7 @@ func TestEveryChannelIsToldOnce(t *testing.T) {
 	if got := mails[0].Header; !strings.HasSuffix(got.Get("Message-Id"), "@example.com>") || got.Get("Auto-Submitted") != "auto-generated" {
 		t.Errorf("header %v", got)
 	}
-	for _, line := range []string{"limit daily has reached its 80% rung.", "Spent:   4.00 of 5.00 USD", "Budget:  kubectl -n acme get tenantbudget budget"} {
+	for _, line := range []string{"limit daily has reached its 80% rung.", "Spent:        4.00 of 5.00 USD", "Budget:       kubectl -n acme get tenantbudget budget"} {
 		if !strings.Contains(mails[0].Body, line) {
 			t.Errorf("the e-mail has no line %q:\n%s", line, mails[0].Body)
 		}

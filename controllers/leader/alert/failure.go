@@ -45,11 +45,11 @@ func cause(err error) string {
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.Is(err, errNotAllowed):
-		return "its address is not in a network that --alert-allowed-networks allows"
+		return "its address is neither public nor in the manager's --alert-allowed-networks"
 	case errors.As(err, &dns):
 		return "its host name was not found"
 	case errors.As(err, &certificate), errors.As(err, &invalid):
-		return "its certificate is not trusted (--alert-ca-file adds authorities)"
+		return "its certificate is not trusted (the manager's --alert-ca-file adds authorities)"
 	case errors.As(err, &alert), errors.As(err, &header):
 		return "the TLS handshake failed"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -101,7 +101,7 @@ func (d *Deliverer) check(ctx context.Context, budget *v1alpha1.TenantBudget) *f
 func (d *Deliverer) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Error(err, "Failed to look at deliveries of alerts; will retry")
+			log.FromContext(ctx).Error(err, "Failed to check the deliveries of alerts; will retry")
 		}
 		select {
 		case <-ctx.Done():

@@ -83,7 +83,7 @@ func (p poster) check(raw string) error {
 	case err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil:
 		return unusable("the URL must have the scheme https and a host, and no user or password")
 	case !p.allowsHost(u.Hostname()):
-		return failed("--alert-allowed-hosts does not allow the host")
+		return failed("the manager's --alert-allowed-hosts does not allow the host of the URL")
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func teamsMessageOf(budget *v1alpha1.TenantBudget, d letter) teamsMessage {
 	}
 	lines := messages(d, "• ")
 	if names := spenders(d); names != "" {
-		lines = append(lines, "Most by: "+names)
+		lines = append(lines, "Top spenders: "+names)
 	}
 	if budget.Spec.Contact != "" {
 		lines = append(lines, "Contact: "+budget.Spec.Contact)
@@ -80,7 +80,7 @@ func teamsMessageOf(budget *v1alpha1.TenantBudget, d letter) teamsMessage {
 		card.Body = append(card.Body, richTextBlock{"RichTextBlock", []textRun{{Type: "TextRun", Text: line}}})
 	}
 	if d.link != "" {
-		card.Actions = []openURL{{"Action.OpenUrl", "More", d.link}}
+		card.Actions = []openURL{{"Action.OpenUrl", "Details", d.link}}
 	}
 	return teamsMessage{"message", []teamsAttachment{{"application/vnd.microsoft.card.adaptive", card}}}
 }

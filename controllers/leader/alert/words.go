@@ -50,19 +50,19 @@ func what(d letter) string {
 
 // aboutRequests says what was asked for, or decided.
 func aboutRequests(d letter) string {
-	text := "a request for more of limit " + d.Limit
+	text, decided := "a request for more of limit "+d.Limit, " was decided"
 	if len(d.Others) > 0 {
-		text = number(1+len(d.Others), "request") + " for more"
+		text, decided = number(1+len(d.Others), "request")+" for more", " were decided"
 	}
 	if d.Action == ledgerv1.RequestDecided {
-		return "decided: " + text
+		return text + decided
 	}
 	return text
 }
 
 // standsOut says what stands out, of alerts of what is unusual.
 var standsOut = map[limiterv1.Action]string{
-	ledgerv1.Unusual: "unusual spending", ledgerv1.ManyRefusals: "many calls were refused", ledgerv1.UnusedKey: "an API key is not used",
+	ledgerv1.Unusual: "unusual spending", ledgerv1.ManyRefusals: "many calls were refused", ledgerv1.UnusedKey: "not used for a long time",
 }
 
 // counted says how many alerts the delivery has, by whose they are: "2 limits and 37 users".
@@ -116,10 +116,10 @@ func messages(d letter, bullet string) []string {
 		lines = append(lines, bullet+told.Message+".")
 	}
 	if more := len(all) - mostListed; more > 0 {
-		lines = append(lines, fmt.Sprintf("%sand %d more, which are in the table cost_alerts.", bullet, more))
+		lines = append(lines, fmt.Sprintf("%sand %d more: see kubectl budget alerts.", bullet, more))
 	}
 	if d.muted > 0 {
-		lines = append(lines, fmt.Sprintf("%s%d more of this minute were too many: recorded, not sent.", bullet, d.muted))
+		lines = append(lines, fmt.Sprintf("%s%d more of this minute were too many to send: see kubectl budget alerts.", bullet, d.muted))
 	}
 	return lines
 }
@@ -128,42 +128,45 @@ func messages(d letter, bullet string) []string {
 func text(budget *v1alpha1.TenantBudget, d letter) string {
 	lines := append(messages(d, "- "), "")
 	if d.cluster != "" {
-		lines = append(lines, "Cluster: "+d.cluster)
+		lines = append(lines, line("Cluster", d.cluster))
 	}
-	lines = append(lines, "Tenant:  "+d.Tenant)
+	lines = append(lines, line("Tenant", d.Tenant))
 	if len(d.Others) == 0 {
 		lines = append(lines, about(d)...)
 	}
 	lines = append(lines,
-		"Raised:  "+d.RaisedAt.UTC().Format(time.RFC3339),
-		fmt.Sprintf("Budget:  kubectl -n %s get tenantbudget %s", budget.Namespace, budget.Name))
+		line("Raised", d.RaisedAt.UTC().Format(time.RFC3339)),
+		line("Budget", fmt.Sprintf("kubectl -n %s get tenantbudget %s", budget.Namespace, budget.Name)))
 	if names := spenders(d); names != "" {
-		lines = append(lines, "Most by: "+names)
+		lines = append(lines, line("Top spenders", names))
 	}
 	if d.link != "" {
-		lines = append(lines, "More:    "+d.link)
+		lines = append(lines, line("Details", d.link))
 	}
 	if budget.Spec.Contact != "" {
-		lines = append(lines, "Contact: "+budget.Spec.Contact)
+		lines = append(lines, line("Contact", budget.Spec.Contact))
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
 
+// line is a line of a mail: what is told, in a column, and the value.
+func line(what, value string) string { return fmt.Sprintf("%-14s%s", what+":", value) }
+
 // about is what one alert is about.
 func about(d letter) (lines []string) {
 	if owner := d.Owner; !owner.IsTenant() {
-		lines = append(lines, fmt.Sprintf("%-9s%s", string(owner.Scope())+":", owner.Name()))
+		lines = append(lines, line(string(owner.Scope()), owner.Name()))
 	}
 	if d.Limit == "" {
 		return lines
 	}
-	lines = append(lines, "Limit:   "+d.Limit)
+	lines = append(lines, line("Limit", d.Limit))
 	if d.RequestID != "" {
-		return append(lines, "Request: "+d.RequestID)
+		return append(lines, line("Request", d.RequestID))
 	}
 	return append(lines,
-		fmt.Sprintf("Spent:   %s of %s USD", d.Spent, d.Amount),
-		fmt.Sprintf("Period:  %s to %s", d.Period.Start.UTC().Format(time.RFC3339), d.Period.End.UTC().Format(time.RFC3339)))
+		line("Spent", fmt.Sprintf("%s of %s USD", d.Spent, d.Amount)),
+		line("Period", fmt.Sprintf("%s to %s", d.Period.Start.UTC().Format(time.RFC3339), d.Period.End.UTC().Format(time.RFC3339))))
 }
 
 // spenders are those who have spent most, in one line; empty if nobody is known.
@@ -179,7 +182,7 @@ func spenders(d letter) string {
 func more(d letter) string {
 	text := ""
 	if names := spenders(d); names != "" {
-		text += "\nMost by: " + names
+		text += "\nTop spenders: " + names
 	}
 	if d.link != "" {
 		text += "\n" + d.link

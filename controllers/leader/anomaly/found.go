@@ -59,7 +59,7 @@ func (w *Watcher) inHour(ctx context.Context, budget *v1alpha1.TenantBudget, zon
 		if user.name != "" {
 			who = alert.Owner.String()
 		}
-		alert.Message = fmt.Sprintf("%s spent %s USD between %s, where %s is usual on that day of the week", who, user.now, span(hour, zone), usual)
+		alert.Message = fmt.Sprintf("%s spent %s USD between %s; %s USD is usual at that hour of that weekday", who, user.now, span(hour, zone), usual)
 		found = append(found, alert)
 	}
 	return found, nil
@@ -165,7 +165,7 @@ func (w *Watcher) unusedKeys(ctx context.Context, l look, budget *v1alpha1.Tenan
 		}
 		found = append(found, budgetstore.Alert{
 			Rung: budgetstore.Rung{Action: ledgerv1.UnusedKey}, Owner: limiterv1.Owner{Key: name}, Period: period.Containing(period.Month, zone, l.now),
-			Message: fmt.Sprintf("nobody has called with APIKey %s (user %s) for %d days: delete it if nobody needs it", name, key.Spec.User, days),
+			Message: fmt.Sprintf("APIKey %s of user %s has not been used for %d days: delete it if nobody needs it", name, key.Spec.User, days),
 		})
 	}
 	return found, nil

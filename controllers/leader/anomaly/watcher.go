@@ -78,7 +78,7 @@ func (w *Watcher) NeedLeaderElection() bool { return true }
 func (w *Watcher) Start(ctx context.Context) error {
 	for {
 		if err := w.Look(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Error(err, "Failed to look for what is unusual; will retry")
+			log.FromContext(ctx).Error(err, "Failed to look for unusual spending, refusals and unused keys; will retry")
 		}
 		select {
 		case <-ctx.Done():

@@ -147,8 +147,8 @@ func TestSpending(t *testing.T) {
 	w.spends("small", money.USD, 0, 10)
 	watcher := w.look(t)
 	if diff := cmp.Diff([]string{
-		"the tenant spent 52.00 USD between Wednesday 2026-11-18 12:00 and 13:00 -03, where 4.00 is usual on that day of the week",
-		"user ana spent 40.00 USD between Wednesday 2026-11-18 12:00 and 13:00 -03, where 2.00 is usual on that day of the week",
+		"the tenant spent 52.00 USD between Wednesday 2026-11-18 12:00 and 13:00 -03; 4.00 USD is usual at that hour of that weekday",
+		"user ana spent 40.00 USD between Wednesday 2026-11-18 12:00 and 13:00 -03; 2.00 USD is usual at that hour of that weekday",
 	}, w.told()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -221,8 +221,8 @@ func TestUnusedKeys(t *testing.T) {
 	}
 	watcher := w.look(t)
 	if diff := cmp.Diff([]string{
-		"nobody has called with APIKey acme/idle (user ana) for 90 days: delete it if nobody needs it",
-		"nobody has called with APIKey acme/stopped (user ana) for 90 days: delete it if nobody needs it",
+		"APIKey acme/idle of user ana has not been used for 90 days: delete it if nobody needs it",
+		"APIKey acme/stopped of user ana has not been used for 90 days: delete it if nobody needs it",
 	}, w.told()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

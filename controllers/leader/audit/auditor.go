@@ -216,7 +216,7 @@ func (a *Auditor) mend(ctx context.Context, document limiterv1.Tenant, findings 
 		return nil
 	}
 	a.mended[document.Tenant] = time.Now()
-	log.FromContext(ctx).Info("Counting a tenant anew: its counters say something else than the ledger and its open calls", "tenant", document.Tenant)
+	log.FromContext(ctx).Info("Recounting a tenant: its counters differ from the ledger and its open calls", "tenant", document.Tenant)
 	return a.counters.Distrust(ctx, document.Root(), document.Tenant)
 }
 
@@ -232,7 +232,7 @@ func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findin
 			if err := a.counters.Distrust(ctx, document.Root(), document.Tenant); err != nil {
 				return nil, err
 			}
-			log.FromContext(ctx).Info("Counting a tenant anew: "+why, "tenant", document.Tenant)
+			log.FromContext(ctx).Info("Recounting a tenant: "+why, "tenant", document.Tenant)
 			return nil, fmt.Errorf("tenant %s: %w: %s", document.Tenant, limiterstore.ErrNotValid, why)
 		}
 	}
@@ -264,9 +264,9 @@ func (a *Auditor) explained(ctx context.Context, document limiterv1.Tenant, find
 	}
 	switch {
 	case estimated && !slices.ContainsFunc(findings, Finding.isMended):
-		return "calls have ended that its counters count with their bound", nil
+		return "its counters still count calls that have ended, at their bound", nil
 	case isNew:
-		return "the ledger has what its counters could not see", nil
+		return "the ledger has calls that its counters could not see", nil
 	}
 	return "", nil
 }

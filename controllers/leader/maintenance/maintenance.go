@@ -55,7 +55,7 @@ func (m *Maintenance) Start(ctx context.Context) error {
 			return nil
 		}
 		return budgetstore.Migrate(ctx, m.ownerDSN, func(from, to int64) {
-			log.FromContext(ctx).Info("Migrating the ledger, which is not taken back; managers and enforcers of the version before go on with it", "from", from, "to", to)
+			log.FromContext(ctx).Info("Migrating the ledger, which cannot be undone; managers and enforcers of the previous version keep working with it", "from", from, "to", to)
 		})
 	})
 	wait.UntilWithContext(ctx, func(ctx context.Context) {
@@ -77,7 +77,7 @@ func (m *Maintenance) detach(ctx context.Context) error {
 	}
 	detached, err := m.partitions.Detach(ctx, m.months)
 	if len(detached) > 0 {
-		log.FromContext(ctx).Info("Detached old months of the ledger; they stay as tables", "tables", detached)
+		log.FromContext(ctx).Info("Detached old months of the ledger, which stay as tables", "tables", detached)
 	}
 	return err
 }

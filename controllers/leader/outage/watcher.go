@@ -79,7 +79,7 @@ func (w *Watcher) Start(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := w.look(ctx); err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Error(err, "Failed to store which stores are out of reach; will retry")
+			log.FromContext(ctx).Error(err, "Failed to record which stores are out of reach; will retry")
 		}
 		select {
 		case <-ctx.Done():

@@ -95,7 +95,7 @@ func (c *Completer) Look(ctx context.Context) error {
 	if err := c.configurations.Complete(ctx, incarnation); err != nil {
 		return err
 	}
-	log.FromContext(ctx).Info("The configuration is complete", "incarnation", incarnation, "documents", len(expected)-len(missing),
+	log.FromContext(ctx).Info("The configuration in Redis is complete", "incarnation", incarnation, "documents", len(expected)-len(missing),
 		"missing", len(missing), "first", missing[:min(len(missing), named)], "took", waited.String())
 	return nil
 }

@@ -60,7 +60,7 @@ func (w *Watcher) NeedLeaderElection() bool { return true }
 func (w *Watcher) Start(ctx context.Context) error {
 	for {
 		if err := w.Look(ctx); err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Error(err, "Failed to have people told of requests for more; will retry")
+			log.FromContext(ctx).Error(err, "Failed to raise the alerts of requests for more; will retry")
 		}
 		select {
 		case <-ctx.Done():

@@ -43,7 +43,7 @@ func (r *Roller) Start(ctx context.Context) error {
 	for {
 		if err := r.Roll(ctx); err != nil && ctx.Err() == nil {
 			failures.Inc()
-			log.FromContext(ctx).Error(err, "Failed to roll up what was used; will retry")
+			log.FromContext(ctx).Error(err, "Failed to add up usage; will retry")
 		}
 		select {
 		case <-ctx.Done():

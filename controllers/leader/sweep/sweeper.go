@@ -81,7 +81,7 @@ func (s *Sweeper) Start(ctx context.Context) error {
 		pause := rollout.Jitter(every)
 		incarnation, _ := s.documents.Incarnation(ctx) // empty where that is not known: it is swept again
 		if err := s.Sweep(ctx); err != nil {
-			log.FromContext(ctx).Error(err, "Failed to look for what objects have in force that are gone")
+			log.FromContext(ctx).Error(err, "Failed to look for what deleted objects still have in force")
 			pause = rollout.Jitter(retry)
 		}
 		s.swept = incarnation
