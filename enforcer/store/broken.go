@@ -43,10 +43,9 @@ func readBroken(parts []any) (all []Broken) {
 }
 
 // recountNews is the message to the control plane that counters of a tenant, or of those
-// above it, may have to be counted anew. keys are those of a script: of the calls, then of
-// the tenant's counters.
-func recountNews(keys []string) string {
+// above it, may have to be counted anew. accounts are those of a call: of the tenant first.
+func recountNews(accounts []scriptAccount) string {
 	const parts = 4 // "bursar", the shard, "tenant", the name
-	name := strings.SplitN(keys[1], ":", parts)
+	name := strings.SplitN(accounts[0].key, ":", parts)
 	return limiterv1.FeedTenant + " " + name[len(name)-1]
 }

@@ -58,8 +58,14 @@ func newEpoch(client redis.UniversalClient) *epoch {
 }
 
 func scriptsOf(e limiterv1.Epoch) scripts {
-	head := fmt.Sprintf("local EPOCH = '%s'\n", e.Token()) + limiterv1.ClockLua + countersLua
+	head := scriptHead(e)
 	return scripts{redis.NewScript(head + admitLua), redis.NewScript(head + settleLua), redis.NewScript(head + takeLua)}
+}
+
+// scriptHead is how the scripts of an epoch begin.
+func scriptHead(e limiterv1.Epoch) string {
+	return fmt.Sprintf("local EPOCH, FEED, NEWS = '%s', '%s', '%s'\n", e.Token(), limiterv1.FeedChannel, limiterv1.FeedTenant) +
+		limiterv1.ClockLua + countersLua
 }
 
 func (e *epoch) set(now limiterv1.Epoch) {
@@ -84,13 +90,13 @@ func (e *epoch) enter() (valid *validEpoch, done func(), err error) {
 	return e.valid, e.mu.RUnlock, nil
 }
 
-// run runs a script of the epoch by its hash, never by its text: a Redis that does
-// not know it must first prove to be one in which the epoch is valid. It shares a write with
-// what else is sent in the lane.
-func (e *validEpoch) run(ctx context.Context, lane *together, script *redis.Script, keys []string, args []any) *redis.Cmd {
+// run runs a script of the epoch for a call by its hash, never by its text: a Redis that does
+// not know it must first prove to be one in which the epoch is valid. It shares a run, and a write,
+// with what else is sent in the lane.
+func (e *validEpoch) run(ctx context.Context, lane *together, call scriptCall) *redis.Cmd {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
-	answer := e.eval(ctx, lane, script, keys, args)
+	answer := e.eval(ctx, lane, call)
 	if all, ok := answer.Val().([]any); ok && len(all) > 1 && all[0] == "broken" {
 		answer.SetVal(all[1])
 		if e.onBroken != nil {
@@ -98,13 +104,13 @@ func (e *validEpoch) run(ctx context.Context, lane *together, script *redis.Scri
 				e.onBroken(broken)
 			}
 		}
-		_ = e.client.Publish(ctx, limiterv1.FeedChannel, recountNews(keys)).Err() // only a hint
+		_ = e.client.Publish(ctx, limiterv1.FeedChannel, recountNews(call.accounts)).Err() // only a hint
 	}
 	return answer
 }
 
-func (e *validEpoch) eval(ctx context.Context, lane *together, script *redis.Script, keys []string, args []any) *redis.Cmd {
-	answer := lane.do(ctx, evalSha(ctx, script, keys, args))
+func (e *validEpoch) eval(ctx context.Context, lane *together, call scriptCall) *redis.Cmd {
+	answer := lane.do(ctx, call)
 	if !redis.HasErrorPrefix(answer.Err(), "NOSCRIPT") {
 		return answer
 	}
@@ -112,24 +118,12 @@ func (e *validEpoch) eval(ctx context.Context, lane *together, script *redis.Scr
 		answer.SetErr(err)
 		return answer
 	}
-	answer = script.EvalSha(ctx, e.client, keys, args...)
-	if redis.HasErrorPrefix(answer.Err(), "NOSCRIPT") {
-		answer.SetErr(fmt.Errorf("%w: the epoch is not valid in this run of Redis", admission.ErrSuspended))
+	alone := newSent(ctx, call)
+	sendBatch(e.client, []*sent{alone})
+	if redis.HasErrorPrefix(alone.answer.Err(), "NOSCRIPT") {
+		alone.answer.SetErr(fmt.Errorf("%w: the epoch is not valid in this run of Redis", admission.ErrSuspended))
 	}
-	return answer
-}
-
-// evalSha is the command that runs a script by its hash.
-func evalSha(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
-	const firstKey = 3
-	all := make([]any, firstKey, firstKey+len(keys)+len(args))
-	all[0], all[1], all[2] = "evalsha", script.Hash(), len(keys)
-	for _, key := range keys {
-		all = append(all, key)
-	}
-	cmd := redis.NewCmd(ctx, append(all, args...)...)
-	cmd.SetFirstKeyPos(firstKey)
-	return cmd
+	return alone.answer
 }
 
 // load loads the scripts into every master in which the epoch is valid.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -14,8 +13,7 @@ func NewWithClock(client redis.UniversalClient, session, clock string) *Store {
 	s := New(client, session)
 	s.epoch.scripts = func(e limiterv1.Epoch) scripts {
 		at := func(source string) *redis.Script {
-			text := fmt.Sprintf("local EPOCH = '%s'\n", e.Token()) + limiterv1.ClockLua + countersLua + source
-			return redis.NewScript(strings.ReplaceAll(text, "redis.call('TIME')", clock))
+			return redis.NewScript(strings.ReplaceAll(scriptHead(e)+source, "redis.call('TIME')", clock))
 		}
 		return scripts{at(admitLua), at(settleLua), at(takeLua)}
 	}

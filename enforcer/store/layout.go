@@ -1,39 +1,92 @@
 package store
 
 import (
+	"bytes"
+	"context"
 	"encoding/binary"
 	"math"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
-// keys are the keys of an operation on a call, in the order the scripts want them.
-func (s *Store) keys(epoch limiterv1.Epoch, root string, accounts []admission.Account) []string {
-	keys := callKeys(root, s.session, len(accounts))
-	for _, a := range accounts {
-		keys = append(keys, limiterv1.CountersKey(root, epoch, a.Tenant, a.Owner))
-	}
-	return append(keys, limiterv1.ClockKey(limiterv1.Shard(root)))
+// scriptCall is what a script is told of a call; see counters.lua.
+type scriptCall struct {
+	script *redis.Script
+	shard  uint32
+	// session is whose call it is.
+	session, id string
+	text        []byte
+	accounts    []scriptAccount
+	numbers     []int64
+	// more is another argument, for the script that wants one.
+	more []any
 }
 
-// callKeys begins the keys of an operation on a call that is counted in so many accounts.
-func callKeys(root, session string, accounts int) []string {
-	keys := make([]string, 0, 1+accounts+1)
-	return append(keys, limiterv1.CallsKey(limiterv1.Shard(root), session))
+// scriptAccount is what a script is told of an account.
+type scriptAccount struct {
+	key string
+	// numbers are packed.
+	numbers []byte
+	fields  []string
 }
 
-// appendFields appends the fields that the accounts' checks are about.
-func appendFields(args []any, accounts []admission.Account) []any {
+func (a scriptAccount) equal(other scriptAccount) bool {
+	return a.key == other.key && bytes.Equal(a.numbers, other.numbers) && slices.Equal(a.fields, other.fields)
+}
+
+// isWith is whether the same run of a script can be for both calls.
+func (c scriptCall) isWith(other scriptCall) bool {
+	return c.script == other.script && c.shard == other.shard && c.session == other.session
+}
+
+// evalSha is the command that runs a script, by its hash, for calls of a session in a shard. Its
+// answer is a list of the answer to each.
+func evalSha(ctx context.Context, calls []scriptCall) *redis.Cmd {
+	first := calls[0]
+	accounts, counting := distinct(calls)
+	args := make([]any, 0, 16+8*len(accounts)+4*len(calls))
+	const firstKey = 3
+	args = append(args, "evalsha", first.script.Hash(), 1+len(accounts)+1, limiterv1.CallsKey(first.shard, first.session))
 	for _, a := range accounts {
-		for _, check := range a.Money {
-			args = append(args, check.Field)
-		}
-		for _, check := range a.Buckets {
-			args = append(args, check.Field)
+		args = append(args, a.key)
+	}
+	args = append(args, limiterv1.ClockKey(first.shard))
+	for _, a := range accounts {
+		args = append(args, a.numbers)
+		for _, field := range a.fields {
+			args = append(args, field)
 		}
 	}
-	return args
+	for i, c := range calls {
+		args = append(args, c.id, c.text, packNumbers(append(counting[i], c.numbers...)))
+		args = append(args, c.more...)
+	}
+	cmd := redis.NewCmd(ctx, args...)
+	cmd.SetFirstKeyPos(firstKey)
+	return cmd
+}
+
+// distinct are the accounts of calls, each once, and for each call how many count it and which,
+// from 1.
+func distinct(calls []scriptCall) (accounts []scriptAccount, counting [][]int64) {
+	byKey := make(map[string][]int64, len(calls[0].accounts))
+	counting = make([][]int64, len(calls))
+	for i, c := range calls {
+		counting[i] = append(make([]int64, 0, 1+len(c.accounts)+len(c.numbers)), int64(len(c.accounts)))
+		for _, a := range c.accounts {
+			same := slices.IndexFunc(byKey[a.key], func(n int64) bool { return accounts[n-1].equal(a) })
+			if same < 0 {
+				accounts = append(accounts, a)
+				same = len(byKey[a.key])
+				byKey[a.key] = append(byKey[a.key], int64(len(accounts)))
+			}
+			counting[i] = append(counting[i], byKey[a.key][same])
+		}
+	}
+	return accounts, counting
 }
 
 // packNumbers writes numbers as the scripts read them: as doubles, which are exact

@@ -151,24 +151,15 @@ func adoption(dead string, call limiterv1.OpenCall, cost money.Nanos) settlement
 
 // settleCall runs settle.lua, and returns its answer.
 func (e *validEpoch) settleCall(ctx context.Context, s settlement) (answer string, err error) {
-	keys := callKeys(s.root, s.session, len(s.ends))
-	args := []any{s.callID, s.entry, limiterv1.FeedChannel, s.news(), packNumbers(s.numbers())}
-	for _, end := range s.ends {
-		keys = append(keys, limiterv1.CountersKey(s.root, e.Epoch, end.tenant, end.Owner))
-		for _, limit := range end.money {
-			args = append(args, limit.field)
-		}
-		for _, bucket := range end.buckets {
-			args = append(args, bucket.field)
-		}
-	}
 	shard := limiterv1.Shard(s.root)
-	keys = append(keys, limiterv1.ClockKey(shard))
 	lanes := e.settles
 	if s.freesInFlight() {
 		lanes = e.admits // its caller may wait for that, to make the next call
 	}
-	return e.run(ctx, lanes.of(shard), e.settle, keys, args).Text()
+	return e.run(ctx, lanes.of(shard), scriptCall{
+		script: e.settle, shard: shard, session: s.session, id: s.callID, text: s.entry,
+		accounts: s.accounts(e.Epoch), numbers: s.numbers(),
+	}).Text()
 }
 
 // freesInFlight is whether a limit of calls in flight has room for another call then.
@@ -178,36 +169,42 @@ func (s settlement) freesInFlight() bool {
 	})
 }
 
-// numbers are the numbers of settle.lua, in its order.
+// numbers are what settle.lua wants to know of the call, in its order.
 func (s settlement) numbers() []int64 {
-	numbers := []int64{int64(s.cost), number(s.isDead), unixMilli(s.admittedAt), s.owners()}
-	for _, end := range s.ends {
-		numbers = append(numbers, int64(len(end.money)), int64(len(end.buckets)), int64(end.rungs()))
-	}
-	for _, end := range s.ends {
-		for _, limit := range end.money {
-			for _, rung := range limit.rungs {
-				numbers = append(numbers, int64(rung))
-			}
-			for range end.rungs() - len(limit.rungs) {
-				numbers = append(numbers, int64(admission.Never))
-			}
-		}
-	}
+	numbers := []int64{int64(s.cost), number(s.isDead), unixMilli(s.admittedAt)}
 	for _, end := range s.ends {
 		for _, bucket := range end.buckets {
-			numbers = append(numbers, bucket.refill, bucket.unused)
+			numbers = append(numbers, bucket.unused)
 		}
 	}
 	return numbers
 }
 
-// owners is how many of the ends are in counters of owners.
-func (s settlement) owners() (n int64) {
-	for _, end := range s.ends {
-		n += number(!end.Owner.IsTenant())
+// accounts are what settle.lua wants to know of the limits, in its order.
+func (s settlement) accounts(epoch limiterv1.Epoch) []scriptAccount {
+	accounts := make([]scriptAccount, len(s.ends))
+	for i, end := range s.ends {
+		rungs := end.rungs()
+		fields := make([]string, 0, len(end.money)+len(end.buckets))
+		numbers := make([]int64, 0, 4+rungs*len(end.money)+len(end.buckets))
+		numbers = append(numbers, number(!end.Owner.IsTenant()), int64(len(end.money)), int64(len(end.buckets)), int64(rungs))
+		for _, limit := range end.money {
+			fields = append(fields, limit.field)
+			for _, rung := range limit.rungs {
+				numbers = append(numbers, int64(rung))
+			}
+			for range rungs - len(limit.rungs) {
+				numbers = append(numbers, int64(admission.Never))
+			}
+		}
+		for _, bucket := range end.buckets {
+			fields, numbers = append(fields, bucket.field), append(numbers, bucket.refill)
+		}
+		accounts[i] = scriptAccount{
+			key: limiterv1.CountersKey(s.root, epoch, end.tenant, end.Owner), numbers: packNumbers(numbers), fields: fields,
+		}
 	}
-	return n
+	return accounts
 }
 
 // rungs is how many rungs a money limit has at most: settle.lua wants as many of each.

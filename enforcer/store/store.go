@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -59,91 +58,68 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 		return admission.AdmitReply{}, err
 	}
 	defer done()
-	seen := epoch.seenOf(r)
-	args := appendFields([]any{r.CallID, r.Record, packNumbers(admitNumbers(r, seen.Load())), waived(r.Accounts)}, r.Accounts)
-	raw, err := epoch.run(ctx, epoch.admits.of(limiterv1.Shard(r.Root)), epoch.admit, s.keys(epoch.Epoch, r.Root, r.Accounts), args).Slice()
+	shard, seen := limiterv1.Shard(r.Root), epoch.seenOf(r)
+	raw, err := epoch.run(ctx, epoch.admits.of(shard), scriptCall{
+		script: epoch.admit, shard: shard, session: s.session, id: r.CallID, text: r.Record,
+		accounts: admitAccounts(epoch.Epoch, r), numbers: admitNumbers(r, seen.Load()),
+	}).Slice()
 	if err != nil {
 		return admission.AdmitReply{}, fmt.Errorf("admit: %w", err)
 	}
 	reply, seq, err := admitReply(raw)
 	if errors.Is(err, errGoneBack) {
-		epoch.goneBack(limiterv1.Shard(r.Root))
+		epoch.goneBack(shard)
 		return reply, admission.ErrSuspended
 	}
 	raise(seen, seq)
 	return reply, err
 }
 
-// admitNumbers are the numbers of admit.lua, in its order.
+// admitNumbers are what admit.lua wants to know of a call, in its order.
 func admitNumbers(r admission.AdmitRequest, seen int64) []int64 {
 	valid := stretch(r.Accounts)
 	numbers := []int64{
 		int64(r.Bound), unixMilli(r.NotBefore), unixMilli(r.OwnersUntil), limiterv1.Retention.Milliseconds(),
-		0, number(r.Downgraded), unixMilli(valid.Start), unixMilli(valid.End),
-		seen, owners(r.Accounts),
-	}
-	for _, a := range r.Accounts {
-		numbers = append(numbers, int64(len(a.Money)), int64(len(a.Buckets)))
-	}
-	for _, a := range r.Accounts {
-		for _, check := range a.Money {
-			numbers = append(numbers, int64(check.Limit.Amount), int64(check.Trip), int64(check.Downgrade),
-				check.Span.Start.UnixMilli(), check.Span.End.UnixMilli())
-		}
+		number(r.Downgraded), unixMilli(valid.Start), unixMilli(valid.End), seen,
 	}
 	for _, a := range r.Accounts {
 		for _, check := range a.Buckets {
-			bucket := check.Limit.Bucket()
-			numbers = append(numbers, bucket.Capacity(), bucket.Refill(), bucket.Points(check.Need))
-		}
-	}
-	return appendCeilings(numbers, r.Accounts)
-}
-
-// owners is how many of the accounts are those of owners.
-func owners(accounts []admission.Account) (n int64) {
-	for _, a := range accounts {
-		n += number(!a.Owner.IsTenant())
-	}
-	return n
-}
-
-// appendCeilings appends the most that may be held of each money limit, where that is
-// bounded of any.
-func appendCeilings(numbers []int64, accounts []admission.Account) []int64 {
-	const ceilings = 4 // the number that says where they begin
-	isBounded := func(check admission.MoneyCheck) bool { return check.MostHeld != admission.Never }
-	if !slices.ContainsFunc(accounts, func(a admission.Account) bool { return slices.ContainsFunc(a.Money, isBounded) }) {
-		return numbers
-	}
-	numbers[ceilings] = int64(len(numbers))
-	for _, a := range accounts {
-		for _, check := range a.Money {
-			numbers = append(numbers, int64(check.MostHeld))
+			numbers = append(numbers, check.Limit.Bucket().Points(check.Need))
 		}
 	}
 	return numbers
 }
 
-// waived says of each check, the money of all accounts before the buckets of all
-// accounts, whether it is waived: '1' or '0'. It is empty where none is.
-func waived(accounts []admission.Account) []byte {
-	var all []byte
-	add := func(isWaived bool) { all = append(all, byte('0'+number(isWaived))) }
-	for _, a := range accounts {
+// admitAccounts are the accounts of a call with what admit.lua wants to know of their limits, in its
+// order.
+func admitAccounts(epoch limiterv1.Epoch, r admission.AdmitRequest) []scriptAccount {
+	accounts := make([]scriptAccount, len(r.Accounts))
+	for i, a := range r.Accounts {
+		numbers := make([]int64, 0, 3+7*len(a.Money)+3*len(a.Buckets))
+		numbers = append(numbers, number(!a.Owner.IsTenant()), int64(len(a.Money)), int64(len(a.Buckets)))
 		for _, check := range a.Money {
-			add(check.Waived)
+			numbers = append(numbers, int64(check.Limit.Amount), int64(check.Trip), int64(check.Downgrade),
+				check.Span.Start.UnixMilli(), check.Span.End.UnixMilli(), int64(check.MostHeld), number(check.Waived))
 		}
-	}
-	for _, a := range accounts {
 		for _, check := range a.Buckets {
-			add(check.Waived)
+			bucket := check.Limit.Bucket()
+			numbers = append(numbers, bucket.Capacity(), bucket.Refill(), number(check.Waived))
 		}
+		accounts[i] = scriptAccount{key: limiterv1.CountersKey(r.Root, epoch, a.Tenant, a.Owner), numbers: packNumbers(numbers), fields: fieldsOf(a)}
 	}
-	if !slices.Contains(all, '1') {
-		return nil
+	return accounts
+}
+
+// fieldsOf are the fields that the account's checks are about.
+func fieldsOf(a admission.Account) []string {
+	fields := make([]string, 0, len(a.Money)+len(a.Buckets))
+	for _, check := range a.Money {
+		fields = append(fields, check.Field)
 	}
-	return all
+	for _, check := range a.Buckets {
+		fields = append(fields, check.Field)
+	}
+	return fields
 }
 
 // unixMilli is the time in milliseconds since the Unix epoch, and zero for none.
@@ -230,16 +206,19 @@ func (s *Store) Take(ctx context.Context, r admission.TakeRequest) error {
 		return err
 	}
 	defer done()
-	numbers := []int64{int64(r.Bound)}
-	var fields []any
-	for _, a := range r.Accounts {
-		numbers = append(numbers, int64(len(a.Money)))
-		for _, check := range a.Money {
-			fields = append(fields, check.Field)
+	shard := limiterv1.Shard(r.Root)
+	call := scriptCall{
+		script: epoch.take, shard: shard, session: s.session, id: r.CallID, text: r.Record,
+		accounts: make([]scriptAccount, len(r.Accounts)), numbers: []int64{int64(r.Bound)}, more: []any{r.From},
+	}
+	for i, a := range r.Accounts {
+		a.Buckets = nil // which nothing is taken from
+		call.accounts[i] = scriptAccount{
+			key:     limiterv1.CountersKey(r.Root, epoch.Epoch, a.Tenant, a.Owner),
+			numbers: packNumbers([]int64{number(!a.Owner.IsTenant()), int64(len(a.Money)), 0}), fields: fieldsOf(a),
 		}
 	}
-	args := append([]any{r.From, r.CallID, r.Record, packNumbers(numbers)}, fields...)
-	switch answer, err := epoch.run(ctx, epoch.settles.of(limiterv1.Shard(r.Root)), epoch.take, s.keys(epoch.Epoch, r.Root, r.Accounts), args).Text(); {
+	switch answer, err := epoch.run(ctx, epoch.settles.of(shard), call).Text(); {
 	case err != nil:
 		return fmt.Errorf("take: %w", err)
 	case answer == "fenced":

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -51,8 +53,8 @@ func (l *lanes) of(shard uint32) *together {
 	return lane
 }
 
-// together sends commands that several callers want to send at the same time with one write,
-// and reads their answers with one read.
+// together runs scripts that several callers want to run at the same time: once for all calls for
+// which that is possible, and all with one write, and one read of their answers.
 type together struct {
 	client redis.UniversalClient
 	// linger is how long the first command of a batch waits for others.
@@ -65,22 +67,27 @@ type together struct {
 	lingers bool
 }
 
-// sent is a command and its caller.
+// sent is a call that a script is to be run for, and its answer.
 type sent struct {
-	ctx  context.Context
-	cmd  *redis.Cmd
-	done chan struct{}
+	ctx    context.Context
+	call   scriptCall
+	answer *redis.Cmd
+	done   chan struct{}
 }
 
-// do sends a command and waits for its answer, until ctx ends.
-func (t *together) do(ctx context.Context, cmd *redis.Cmd) *redis.Cmd {
-	own := &sent{ctx: ctx, cmd: cmd, done: make(chan struct{})}
+func newSent(ctx context.Context, call scriptCall) *sent {
+	return &sent{ctx: ctx, call: call, answer: redis.NewCmd(ctx), done: make(chan struct{})}
+}
+
+// do has a script run for a call, and waits for its answer, until ctx ends.
+func (t *together) do(ctx context.Context, call scriptCall) *redis.Cmd {
+	own := newSent(ctx, call)
 	if t.add(own) {
 		t.send()
 	}
 	select {
 	case <-own.done:
-		return cmd
+		return own.answer
 	case <-ctx.Done():
 		given := redis.NewCmd(ctx) // whoever sends the other may still write to it
 		given.SetErr(ctx.Err())
@@ -124,7 +131,7 @@ func (t *together) send() {
 	}
 }
 
-// sendBatch sends the commands whose callers still wait. Each has its own answer, or error.
+// sendBatch runs scripts for the calls whose callers still wait. Each has its own answer, or error.
 func sendBatch(client redis.UniversalClient, batch []*sent) {
 	defer func() {
 		for _, s := range batch {
@@ -133,23 +140,96 @@ func sendBatch(client redis.UniversalClient, batch []*sent) {
 	}()
 	wanted := slices.DeleteFunc(slices.Clone(batch), func(s *sent) bool {
 		if err := s.ctx.Err(); err != nil {
-			s.cmd.SetErr(err)
+			s.answer.SetErr(err)
 			return true
 		}
 		return false
 	})
-	switch len(wanted) {
-	case 0:
-		return
-	case 1:
-		_ = client.Process(wanted[0].ctx, wanted[0].cmd) // which has its error
+	// Of calls that a script has failed for, it may have been one that it failed for. To be asked
+	// again changes nothing for a call.
+	if failed := runScripts(client, inRuns(wanted)); len(failed) > 0 {
+		runs := make([][]*sent, len(failed))
+		for i := range failed {
+			runs[i] = failed[i : i+1]
+		}
+		runScripts(client, runs)
+	}
+}
+
+// inRuns are the calls, together those that a script can be run for at once.
+func inRuns(calls []*sent) (runs [][]*sent) {
+	for _, s := range calls {
+		with := slices.IndexFunc(runs, func(run []*sent) bool { return run[0].call.isWith(s.call) })
+		if with < 0 {
+			runs = append(runs, []*sent{s})
+		} else {
+			runs[with] = append(runs[with], s)
+		}
+	}
+	return runs
+}
+
+// runScripts runs a script for each of the runs, with one write. It returns the calls that a script
+// has failed for together with others.
+func runScripts(client redis.UniversalClient, runs [][]*sent) (failed []*sent) {
+	if len(runs) == 0 {
+		return nil
+	}
+	ctx := runs[0][0].ctx
+	if len(runs) > 1 || len(runs[0]) > 1 {
+		own, cancel := context.WithTimeout(context.Background(), operationTimeout)
+		defer cancel()
+		ctx = own
+	}
+	cmds := make([]*redis.Cmd, len(runs))
+	for i, run := range runs {
+		calls := make([]scriptCall, len(run))
+		for j, s := range run {
+			calls[j] = s.call
+		}
+		cmds[i] = evalSha(ctx, calls)
+	}
+	process(ctx, client, cmds)
+	for i, run := range runs {
+		if isOwnFailure(cmds[i].Err()) && len(run) > 1 {
+			failed = append(failed, run...)
+			continue
+		}
+		setAnswers(run, cmds[i])
+	}
+	return failed
+}
+
+// process sends commands with one write. Each has its answer then, or its error.
+func process(ctx context.Context, client redis.UniversalClient, cmds []*redis.Cmd) {
+	if len(cmds) == 1 {
+		_ = client.Process(ctx, cmds[0])
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), operationTimeout)
-	defer cancel()
 	pipe := client.Pipeline()
-	for _, s := range wanted {
-		_ = pipe.Process(ctx, s.cmd) // it is only added
+	for _, cmd := range cmds {
+		_ = pipe.Process(ctx, cmd) // it is only added
 	}
-	_, _ = pipe.Exec(ctx) // each command has its error
+	_, _ = pipe.Exec(ctx)
+}
+
+// isOwnFailure is whether Redis has answered that a script it knows has failed.
+func isOwnFailure(err error) bool {
+	var answered redis.Error
+	return errors.As(err, &answered) && !redis.HasErrorPrefix(err, "NOSCRIPT")
+}
+
+// setAnswers gives each call of a run its answer.
+func setAnswers(run []*sent, cmd *redis.Cmd) {
+	answers, err := cmd.Slice()
+	if err == nil && len(answers) != len(run) {
+		err = fmt.Errorf("a script answers %d calls, want %d", len(answers), len(run))
+	}
+	for i, s := range run {
+		if err != nil {
+			s.answer.SetErr(err)
+		} else {
+			s.answer.SetVal(answers[i])
+		}
+	}
 }
