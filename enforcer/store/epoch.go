@@ -54,7 +54,10 @@ type validEpoch struct {
 type scripts struct{ admit, settle, take *redis.Script }
 
 func newEpoch(client redis.UniversalClient) *epoch {
-	return &epoch{client: client, scripts: scriptsOf, admits: newLanes(client, 0), settles: newLanes(client, settleLinger)}
+	return &epoch{
+		client: client, scripts: scriptsOf,
+		admits: newLanes(client, timing{linger: admitLinger}), settles: newLanes(client, timing{settleLinger, true}),
+	}
 }
 
 func scriptsOf(e limiterv1.Epoch) scripts {

@@ -12,12 +12,14 @@ import (
 )
 
 const (
-	// sendersAtOnce is how many batches of commands are under way at once, at most. A command
-	// waits for others only when there are as many.
+	// sendersAtOnce is how many batches of commands are under way at once, at most.
 	sendersAtOnce = 4
-	// mostTogether is how many commands are sent with one write, at most: the first of them has its
+	// mostTogether is how many calls are sent with one write, at most: the first of them has its
 	// answer with the last.
 	mostTogether = 64
+	// admitLinger is how long an admission waits for others, while some are under way: until these
+	// have their answers, or for so long.
+	admitLinger = 500 * time.Microsecond
 	// settleLinger is how long a settlement waits for others, unless a call in flight ends: nobody
 	// waits for it.
 	settleLinger = time.Millisecond
@@ -27,15 +29,22 @@ const (
 // answers when the slowest of its masters has.
 type lanes struct {
 	client redis.UniversalClient
-	linger time.Duration
+	timing timing
 
 	mu sync.Mutex
 	// byShard are those of a Cluster, of which a shard lies with one master.
 	byShard map[uint32]*together
 }
 
-func newLanes(client redis.UniversalClient, linger time.Duration) *lanes {
-	return &lanes{client: client, linger: linger, byShard: map[uint32]*together{}}
+// timing is how long the first call of a batch waits for others at most, and whether it does so
+// also when nothing is under way.
+type timing struct {
+	linger    time.Duration
+	alsoAlone bool
+}
+
+func newLanes(client redis.UniversalClient, timing timing) *lanes {
+	return &lanes{client: client, timing: timing, byShard: map[uint32]*together{}}
 }
 
 // of is the lane for commands about a shard.
@@ -47,7 +56,7 @@ func (l *lanes) of(shard uint32) *together {
 	defer l.mu.Unlock()
 	lane, ok := l.byShard[shard]
 	if !ok {
-		lane = &together{client: l.client, linger: l.linger}
+		lane = &together{client: l.client, timing: l.timing}
 		l.byShard[shard] = lane
 	}
 	return lane
@@ -57,14 +66,14 @@ func (l *lanes) of(shard uint32) *together {
 // which that is possible, and all with one write, and one read of their answers.
 type together struct {
 	client redis.UniversalClient
-	// linger is how long the first command of a batch waits for others.
-	linger time.Duration
+	timing
 
 	mu      sync.Mutex
 	waiting []*sent
-	// senders are the batches that are under way, or linger; lingers is whether one does.
+	// lingering ends the wait of those; nil where it has ended, or nobody waits.
+	lingering *time.Timer
+	// senders are the batches that are under way.
 	senders int
-	lingers bool
 }
 
 // sent is a call that a script is to be run for, and its answer.
@@ -95,21 +104,33 @@ func (t *together) do(ctx context.Context, call scriptCall) *redis.Cmd {
 	}
 }
 
-// add adds a command to those that wait, and reports whether the caller is to send them.
+// add adds a call to those that wait, and reports whether its caller is to send them.
 func (t *together) add(own *sent) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.waiting = append(t.waiting, own)
-	if t.lingers || t.senders == sendersAtOnce {
-		return false
-	}
-	t.senders++
-	if t.linger == 0 {
+	if t.senders == 0 && !t.alsoAlone {
+		t.senders++
 		return true
 	}
-	t.lingers = true
-	time.AfterFunc(t.linger, t.send)
+	if t.lingering == nil {
+		t.lingering = time.AfterFunc(t.linger, t.sendLingering)
+	}
 	return false
+}
+
+// sendLingering sends what has waited for long enough, unless as many batches are under way as may be.
+func (t *together) sendLingering() {
+	t.mu.Lock()
+	t.lingering = nil
+	isLate := len(t.waiting) > 0 && t.senders < sendersAtOnce
+	if isLate {
+		t.senders++
+	}
+	t.mu.Unlock()
+	if isLate {
+		t.send()
+	}
 }
 
 // send sends what waits, and has what came meanwhile sent by somebody else: its caller, if it is
@@ -117,11 +138,15 @@ func (t *together) add(own *sent) bool {
 func (t *together) send() {
 	t.mu.Lock()
 	batch := t.waiting[:min(len(t.waiting), mostTogether)]
-	t.waiting, t.lingers = slices.Clone(t.waiting[len(batch):]), false
+	t.waiting = slices.Clone(t.waiting[len(batch):])
+	if t.lingering != nil {
+		t.lingering.Stop()
+		t.lingering = nil
+	}
 	t.mu.Unlock()
 	sendBatch(t.client, batch)
 	t.mu.Lock()
-	more := len(t.waiting) > 0 && !t.lingers
+	more := len(t.waiting) > 0 && (t.lingering == nil || !t.alsoAlone)
 	if !more {
 		t.senders--
 	}

@@ -101,8 +101,8 @@ func TestNobodyWaitsForTheWritesOfOthers(t *testing.T) {
 			_, err := admitter.Admit(context.Background(), tenant, newCall(tenant, 1))
 			answers <- err
 		}()
+		time.Sleep(20 * time.Millisecond) // until it is; were it not, the next would wait with it
 	}
-	time.Sleep(50 * time.Millisecond) // until they are; were they not, the next would be one of them
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := admitter.Admit(ctx, tenant, newCall(tenant, 1)); !errors.Is(err, context.DeadlineExceeded) {
