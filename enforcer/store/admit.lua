@@ -18,8 +18,8 @@
 --   seen        what 'seq' is known to have been; 0 where that is not known
 --   for each bucket: need
 --
--- Answers for each call {verdict, now, admitted_at, refusing, spent, held, ahead, seq, nearest, left,
--- debt..., taken...}:
+-- Answers for each call {verdict, numbers}, which are packed: now, admitted_at, refusing, spent, held,
+-- ahead, seq, nearest, left, debt..., taken...; of the verdicts that decide nothing, now alone.
 -- verdict is one of
 --   'admitted'  where limits that are waived would have refused, with the first of them
 --   'refused'   by the limit number `refusing`, from 1: money before buckets, each
@@ -39,76 +39,73 @@
 -- whether it was taken from (1) or had too little (0).
 
 local ahead = is_ahead and 1 or 0
-local MONEY, RATE = 7, 3 -- how many numbers an account has of each limit, behind the first three
+local MONEY, RATE, CALL = 7 * NUMBER, 3 * NUMBER, 8 * NUMBER -- the size of what is told of each
 
--- Takes what a call needs of each limit, when all have room for it. after are the debts of the
--- buckets then.
-local function take(call_accounts, bound, after, owners_until)
-  local b = 0
-  for _, account in ipairs(call_accounts) do
-    local limits, hash, n = account.limits, account.hash, 4
-    -- Buckets alone last from one call to the next.
-    if account.is_owner and account.money == 0 then hash.expires_at = owners_until end
-    for i = 1, account.money do
-      local c, start, finish = counter_of(account, i), limits[n + 3], limits[n + 4]
-      if account.is_owner and start >= c.finish then hash.expires_at = owners_until end
-      turn(c, start, finish)
-      c.held = add(account, i, c.held, bound)
-      change(account, i, c)
-      n = n + MONEY
-    end
-    for i = account.money + 1, account.all do
-      local bucket = bucket_of(account, i)
-      b = b + 1
-      bucket.debt = after[b]
-      change(account, i, bucket)
-    end
-  end
-  if tenant.all > 0 then tenant.hash.seq, tenant.hash.has_admitted = tenant.hash.seq + 1, true end
+local function undecided(verdict, now) return { verdict, pack('<d', now) } end
+
+local function seq_of(account)
+  local stored = account.stored[2]
+  return account.seq or stored and #stored == 8 and unpack_struct('<d', stored) or 0
 end
 
-return each_call(3, function(id, note, numbers)
-  local last = 1 + numbers[1] -- of the numbers that name accounts
-  local bound, not_before, owners_until, retention, downgraded, from, till, seen = unpack(numbers, last + 1, last + 8)
+-- Takes what a call needs, when all limits have room for it, but not from the buckets that have too
+-- little and are waived. debts are those of the buckets, before and after.
+local function take(counting, bound, needs, too_little, debts, owners_until)
+  local b = 0
+  for _, account in ipairs(counting) do
+    local stored = account.stored
+    -- Buckets alone last from one call to the next.
+    if account.is_owner and (account.is_renewed or account.money == 0) then account.expires_at = owners_until end
+    for i = 1, account.money do
+      local c = stored[2 + i]
+      c[HELD] = add(account, i, c[HELD], bound)
+    end
+    for i = account.money + 1, account.all do
+      local bucket = stored[2 + i]
+      b = b + 1
+      if not too_little[b] then bucket[DEBT] = bucket[DEBT] + needs[b] end
+      debts[b] = bucket[DEBT]
+    end
+    account.has_changed = account.all > 0
+  end
+  if tenant.all > 0 then tenant.seq = seq_of(tenant) + 1 end
+end
+
+return each_call(3, function(id, note, counting, numbers, at)
+  local bound, not_before, owners_until, retention, downgraded, from, till, seen = unpack_struct('<dddddddd', numbers, at)
+  at = at + CALL
   local now = time
   if not_before > now then now = not_before end
-  if is_fenced then return { 'fenced', now } end
-  if now < from or till > 0 and now >= till then return { 'turned', now } end
+  if is_fenced then return undecided('fenced', now) end
+  if now < from or till > 0 and now >= till then return undecided('turned', now) end
 
   local asked, refusing, refusing_spent, refusing_held = 0, 0, 0, 0
   local refused = false -- by a limit that is not waived
   local nearest, nearest_left = 0, 0
-  local function refuse(waived, spent, held)
-    refused = waived == 0
-    if refused or refusing == 0 then refusing, refusing_spent, refusing_held = asked, spent, held end
-  end
-
   local reached, later, before = false, now, records[id]
-  local call_accounts = {}
-  for a = 1, numbers[1] do
-    local account = accounts[numbers[1 + a]]
-    local limits, stored, n = account.limits, account.stored, 4
-    local is_owner = account.is_owner
-    call_accounts[a] = account
-    if not is_owner and account.hash.epoch ~= EPOCH then return { 'closed', now } end
-    if a == 1 and account.hash.seq < seen then return { 'back', now } end
+  for a, account in ipairs(counting) do
+    local stored, is_owner, n = account.stored, account.is_owner, LIMITS
+    if not is_owner and epoch_of(account) ~= EPOCH then return undecided('closed', now) end
+    if a == 1 and seq_of(account) < seen then return undecided('back', now) end
     for i = 1, account.money do
-      local amount, trip, downgrade, start, finish, most, waived = unpack(limits, n, n + 6)
+      local amount, trip, downgrade, start, finish, most, waived = unpack_struct('<ddddddd', account.numbers, n)
       n, asked = n + MONEY, asked + 1
-      if not stored[2 + i] and not is_owner then return { 'closed', now } end
+      if not stored[2 + i] and not is_owner then return undecided('closed', now) end
       local c = counter_of(account, i)
-      if now < start or now >= finish then return { 'turned', now } end
-      if not is_period(c, start, finish, now) and c.spent ~= EXACT then
-        mender().forget(account, i, c, 'time', stored[2 + i])
+      if now < start or now >= finish then return undecided('turned', now) end
+      if not is_period(c, start, finish, now) and c[SPENT] ~= EXACT then
+        c = mender().forget(account, i, 'time', c[START])
+        stored[2 + i] = c
       end
-      if c.start > later then later = c.start end
-      local spent, held = c.spent, c.held
-      if start >= c.finish then spent, held = 0, 0 end
+      if c[START] > later then later = c[START] end
+      if turn(c, start, finish) then account.is_renewed = true end
+      local spent, held = c[SPENT], c[HELD]
       reached = reached or spent >= downgrade
       if not refused and (spent >= trip or spent + held + bound > amount or spent == EXACT or held == EXACT
         or held + bound > most)
       then
-        refuse(waived, spent, held)
+        refused = waived == 0
+        if refused or refusing == 0 then refusing, refusing_spent, refusing_held = asked, spent, held end
       end
       if is_owner or a == 1 then
         local left = amount - spent - held - bound
@@ -118,39 +115,43 @@ return each_call(3, function(id, note, numbers)
   end
   -- Where the shard's clock was lost, time goes on from what was seen: the call must be
   -- recorded in the period that it is counted in.
-  if later > now then return { 'turned', later } end
-  if reached ~= (downgraded == 1) and not before then return { 'rung', now } end
+  if later > now then return undecided('turned', later) end
+  if reached ~= (downgraded == 1) and not before then return undecided('rung', now) end
 
-  local debts, after, taken, b = {}, {}, {}, 0
-  for _, account in ipairs(call_accounts) do
-    local limits, n = account.limits, 4 + MONEY * account.money
+  local b, needs, debts, too_little = 0, {}, {}, {}
+  for _, account in ipairs(counting) do
+    local n = LIMITS + MONEY * account.money
     for i = account.money + 1, account.all do
-      local capacity, refill, waived = limits[n], limits[n + 1], limits[n + 2]
+      local capacity, refill, waived = unpack_struct('<ddd', account.numbers, n)
       n, asked, b = n + RATE, asked + 1, b + 1
+      local need = unpack_struct('<d', numbers, at + (b - 1) * NUMBER)
       local bucket = bucket_of(account, i, now) or mender().bucket(account, i, now, refill, capacity)
       flow_in(bucket, now, refill)
-      debts[b], after[b], taken[b] = bucket.debt, bucket.debt + numbers[last + 8 + b], 1
-      if after[b] > capacity then
-        if not refused then refuse(waived, 0, 0) end
-        after[b], taken[b] = bucket.debt, 0
+      needs[b], debts[b] = need, bucket[DEBT]
+      if bucket[DEBT] + need > capacity then
+        too_little[b] = true
+        if not refused then
+          refused = waived == 0
+          if refused or refusing == 0 then refusing, refusing_spent, refusing_held = asked, 0, 0 end
+        end
       end
     end
   end
 
   -- A call that was admitted before is admitted: the first answer stands.
+  local verdict, admitted_at = 'admitted', now
   if before then
-    local _, admitted_at = read_call(before, now) -- its settlement tells of a broken record
-    return { 'admitted', now, admitted_at or now, 0, 0, 0, ahead, tenant.hash.seq, 0, 0, unpack(debts) }
+    refusing, refusing_spent, refusing_held, nearest, nearest_left = 0, 0, 0, 0, 0
+    admitted_at = select(2, read_call(before, now)) or now -- its settlement tells of a broken record
+  elseif refused then
+    verdict, admitted_at, nearest, nearest_left = 'refused', 0, 0, 0
+  else
+    take(counting, bound, needs, too_little, debts, math.max(owners_until, now) + retention)
+    record_call(id, 'H' .. pack('<dd', bound, now) .. note)
   end
-  if refused then
-    return { 'refused', now, 0, refusing, refusing_spent, refusing_held, ahead, tenant.hash.seq, 0, 0, unpack(debts) }
+  if verdict == 'admitted' and refusing > 0 then
+    for i = 1, b do debts[b + i] = too_little[i] and 0 or 1 end
   end
-  take(call_accounts, bound, after, math.max(owners_until, now) + retention)
-  record_call(id, 'H' .. pack('<dd', bound, now) .. note)
-  if refusing > 0 then
-    for i = 1, b do after[b + i] = taken[i] end
-  end
-  return {
-    'admitted', now, now, refusing, refusing_spent, refusing_held, ahead, tenant.hash.seq, nearest, nearest_left, unpack(after)
-  }
+  return { verdict, pack('<' .. string.rep('d', 9 + #debts),
+    now, admitted_at, refusing, refusing_spent, refusing_held, ahead, seq_of(tenant), nearest, nearest_left, unpack(debts)) }
 end)

@@ -30,18 +30,16 @@
 --               its owners, then of the tenant's parent, of that one's parent, and so on
 --             then what the script wants to know of the call
 --
--- An account that several calls count in is there once. Several accounts may have the same key.
-
--- Numbers in an argument are packed doubles.
-local function unpack_numbers(packed)
-  return { struct.unpack('<' .. string.rep('d', #packed / 8), packed) }
-end
+-- An account that several calls count in is there once, and each has another key.
 
 -- A money counter counts the newest period it has seen and the one before it:
---   start, finish   bounds of the newest period, ms since the Unix epoch
---   spent, held     cost of settled calls, bounds of open calls, nano-USD
---   earlier_*       start, spent and held of the period before
+--   START, FINISH   bounds of the newest period, ms since the Unix epoch
+--   SPENT, HELD     cost of settled calls, bounds of open calls, nano-USD
+--   E_*             start, spent and held of the period before
+local START, FINISH, SPENT, HELD, E_START, E_SPENT, E_HELD = 1, 2, 3, 4, 5, 6, 7
+local DEBT, SINCE = 1, 2 -- of a bucket
 local pack, unpack_struct = struct.pack, struct.unpack
+local NUMBER = 8 -- bytes; numbers in arguments are packed doubles, too
 local COUNTER, COUNTER_SIZE = '<ddddddd', 56
 local BUCKET, BUCKET_SIZE = '<dd', 16
 
@@ -64,32 +62,22 @@ local accounts = {}
 local tenant -- the account of the tenant whose call is looked at
 local broken, mending
 
--- An account of a call: its key, its limits' numbers (limits), their fields (ARGV[first + i] of
--- the i-th), what was stored for them (stored[2 + i]), and what has become of its hash.
-local function new_account(key, first, hashes)
-  local limits = unpack_numbers(ARGV[first])
-  local money, all = limits[2], limits[2] + limits[3]
-  local stored = redis.call('HMGET', key, 'epoch', 'seq', unpack(ARGV, first + 1, first + all))
-  local hash = hashes[key]
-  if not hash then
-    hash = { epoch = stored[1], seq = 0, counters = {}, changes = {} }
-    if stored[2] and #stored[2] == 8 then hash.seq = unpack_struct('<d', stored[2]) end
-    hashes[key] = hash
-  end
+-- An account: its key and its numbers (packed, in ARGV[first]); how many of its limits are of
+-- money, and how many there are in all, with fields ARGV[first + i]. What is stored of the i-th limit
+-- is stored[2 + i]: a string, until counter_of or bucket_of has made a table of it.
+local function new_account(key, first)
+  local numbers = ARGV[first]
+  local owner, money, rates = unpack_struct('<ddd', numbers)
+  local all = money + rates
   return {
-    key = key, is_owner = limits[1] == 1, money = money, all = all,
-    limits = limits, first = first, stored = stored, hash = hash,
+    key = key, numbers = numbers, first = first, is_owner = owner == 1, money = money, all = all,
+    stored = redis.call('HMGET', key, 'epoch', 'seq', unpack(ARGV, first + 1, first + all)),
+    has_changed = false, is_renewed = false, seq = false, expires_at = false,
   }
 end
+local LIMITS = 1 + 3 * NUMBER -- where the numbers of an account's limits begin
 
--- Has what an account's i-th limit counts written, in the end.
-local function change(account, i, counts)
-  if counts.is_changed then return end
-  counts.is_changed = true
-  local changes = account.hash.changes
-  changes[#changes + 1] = ARGV[account.first + i]
-  changes[#changes + 1] = counts
-end
+local function epoch_of(account) return account.stored[1] end
 
 -- The repair functions are created only when needed: a script creates all its functions
 -- at every call, and broken values are very rare.
@@ -145,42 +133,40 @@ local function mender()
   end
 
   -- Makes all of a counter unknown, for whichever period comes first.
-  local function forget(account, i, c, kind, was)
+  local function forget(account, i, kind, was)
     tell_of('money', account, i, kind, was, EXACT)
-    c.start, c.finish, c.spent, c.held, c.e_start, c.e_spent, c.e_held = 0, EXACT, EXACT, EXACT, 0, 0, 0
-    change(account, i, c)
+    account.has_changed = true
+    return { 0, EXACT, EXACT, EXACT, 0, 0, 0 }
   end
 
   -- Repairs a counter. With broken bounds, the period of its amounts is unknown.
   local function counter(account, i, c, raw)
-    local start, finish, spent, held, e_start = c.start, c.finish, c.spent, c.held, c.e_start
-    if start and start >= -EXACT and start <= finish and start % 1 == 0 and finish <= EXACT and finish % 1 == 0
-      and (finish - start <= LONGEST or spent == EXACT and held == EXACT) and e_start >= -EXACT and e_start <= finish and e_start % 1 == 0
+    local start, finish, spent, held, e_start = c[START], c[FINISH], c[SPENT], c[HELD], c[E_START]
+    if not (start and start >= -EXACT and start <= finish and start % 1 == 0 and finish <= EXACT and finish % 1 == 0
+      and (finish - start <= LONGEST or spent == EXACT and held == EXACT) and e_start >= -EXACT and e_start <= finish and e_start % 1 == 0)
     then
-      c.spent, c.held = mend_amount(account, i, spent), mend_amount(account, i, held)
-      c.e_spent, c.e_held = mend_amount(account, i, c.e_spent), mend_amount(account, i, c.e_held)
-      change(account, i, c)
-    else
-      forget(account, i, c, 'unreadable', raw)
+      return forget(account, i, 'unreadable', raw)
     end
+    for _, amount in ipairs({ SPENT, HELD, E_SPENT, E_HELD }) do c[amount] = mend_amount(account, i, c[amount]) end
+    account.has_changed = true
+    return c
   end
 
   -- Mends a bucket. That of a rate owes all that it can, and pays it back with time. Of
   -- calls in flight it says that there are none until they are counted anew: a few calls
   -- too many at once pass, and no money beyond a limit.
   local function bucket(account, i, now, refill, capacity)
-    local b = { debt = refill > 0 and math.min(capacity, EXACT) or 0, since = now }
-    tell_of('bucket', account, i, 'unreadable', account.stored[2 + i], b.debt)
-    account.hash.counters[ARGV[account.first + i]] = b
-    change(account, i, b)
-    return b
+    local debt = refill > 0 and math.min(capacity, EXACT) or 0
+    tell_of('bucket', account, i, 'unreadable', account.stored[2 + i], debt)
+    account.has_changed = true
+    account.stored[2 + i] = { debt, now }
+    return account.stored[2 + i]
   end
 
   -- Has all be counted anew that counts a call of which the record is broken.
-  local function unreadable_call(numbers, record)
+  local function unreadable_call(call, record)
     tell('call', tenant.key, 'calls', 'unreadable', record, 0)
-    for a = 1, numbers[1] do
-      local account = accounts[numbers[1 + a]]
+    for _, account in ipairs(call) do
       for i = 1, account.all do distrust(account.key, ARGV[account.first + i]) end
     end
   end
@@ -201,30 +187,24 @@ end
 -- together at most EXACT, are each at most EXACT. The rest is the mender's to look at, which finds
 -- each amount right where only their sum is that large.
 local function counter_of(account, i)
-  local field = ARGV[account.first + i]
-  local counters = account.hash.counters
-  if counters[field] then return counters[field] end
   local raw, c = account.stored[2 + i], nil
+  if type(raw) == 'table' then return raw end
   if not raw then
-    c = { start = 0, finish = 0, spent = 0, held = 0, e_start = 0, e_spent = 0, e_held = 0, is_changed = false }
+    c = { 0, 0, 0, 0, 0, 0, 0 }
   elseif #raw ~= COUNTER_SIZE then
-    c = {}
-    mender().counter(account, i, c, raw)
+    c = mender().counter(account, i, {}, raw)
   else
     local start, finish, spent, held, e_start, e_spent, e_held = unpack_struct(COUNTER, raw)
-    c = {
-      start = start, finish = finish, spent = spent, held = held,
-      e_start = e_start, e_spent = e_spent, e_held = e_held, is_changed = false,
-    }
+    c = { start, finish, spent, held, e_start, e_spent, e_held }
     if not (spent >= 0 and held >= 0 and e_spent >= 0 and e_held >= 0 and spent + held + e_spent + e_held <= EXACT
       and (spent % 1) + (held % 1) + (e_spent % 1) + (e_held % 1) == 0
       and -EXACT <= e_start and e_start <= finish and -EXACT <= start and start <= finish and finish <= EXACT
       and finish - start <= LONGEST)
     then
-      mender().counter(account, i, c, raw)
+      c = mender().counter(account, i, c, raw)
     end
   end
-  counters[field] = c
+  account.stored[2 + i] = c
   return c
 end
 
@@ -232,21 +212,23 @@ end
 -- is about as long, and does not begin so far ahead that no clock is believed. A tenant that has
 -- moved to another time zone may be in the period before the one that the counter has seen.
 local function is_period(c, start, finish, now)
-  local length = finish - start
-  return c.finish == 0 or c.start - now <= MOST_AHEAD and c.finish - c.start >= 0.8 * length
-    and c.finish - finish <= 1.2 * length + MOST_AHEAD
+  local had_finish, had_start, length = c[FINISH], c[START], finish - start
+  return had_finish == 0 or had_start - now <= MOST_AHEAD and had_finish - had_start >= 0.8 * length
+    and had_finish - finish <= 1.2 * length + MOST_AHEAD
 end
 
--- Turns a counter to the period [start, finish). While the period that it has is not
--- over, that one goes on: a tenant that moves to another time zone gets other bounds,
--- and must not get its money anew.
+-- Turns a counter to the period [start, finish), and answers whether it has begun another. While the
+-- period that it has is not over, that one goes on: a tenant that moves to another time zone gets
+-- other bounds, and must not get its money anew. To turn it again changes nothing, so that it is
+-- turned whether it is written then or not.
 local function turn(c, start, finish)
-  if start >= c.finish then
-    c.e_start, c.e_spent, c.e_held = c.start, c.spent, c.held
-    c.start, c.finish, c.spent, c.held = start, finish, 0, 0
-  elseif start < c.start then
-    c.start = start
+  if start >= c[FINISH] then
+    c[E_START], c[E_SPENT], c[E_HELD] = c[START], c[SPENT], c[HELD]
+    c[START], c[FINISH], c[SPENT], c[HELD] = start, finish, 0, 0
+    return true
   end
+  if start < c[START] then c[START] = start end
+  return false
 end
 
 -- A bucket is its debt, what was taken and has not flowed in again, and the time
@@ -260,28 +242,27 @@ local SINCE_AHEAD = 60000 -- ms
 
 -- The bucket of an account's i-th limit; nil where it is broken.
 local function bucket_of(account, i, now)
-  local field = ARGV[account.first + i]
-  local counters = account.hash.counters
-  if counters[field] then return counters[field] end
-  local raw, b = account.stored[2 + i], nil
-  if not raw then
-    b = { debt = 0, since = now, is_changed = false }
-  elseif #raw == BUCKET_SIZE then
-    local debt, since = unpack_struct(BUCKET, raw)
-    if debt >= 0 and debt <= EXACT and debt % 1 == 0 and since >= -EXACT and since - now <= SINCE_AHEAD and since % 1 == 0 then
-      b = { debt = debt, since = since, is_changed = false }
+  local raw = account.stored[2 + i]
+  if type(raw) == 'table' then return raw end
+  local debt, since = 0, now
+  if raw then
+    if #raw ~= BUCKET_SIZE then return nil end
+    debt, since = unpack_struct(BUCKET, raw)
+    if not (debt >= 0 and debt <= EXACT and debt % 1 == 0 and since >= -EXACT and since - now <= SINCE_AHEAD and since % 1 == 0) then
+      return nil
     end
   end
-  counters[field] = b
-  return b
+  account.stored[2 + i] = { debt, since }
+  return account.stored[2 + i]
 end
 
 -- Pays back what has flowed into a bucket until now. That is so whether it is written or not.
 local function flow_in(b, now, refill)
-  if now <= b.since then return end
-  b.debt = b.debt - (now - b.since) * refill
-  if b.debt < 0 then b.debt = 0 end
-  b.since = now
+  local since = b[SINCE]
+  if now <= since then return end
+  local debt = b[DEBT] - (now - since) * refill
+  if debt < 0 then debt = 0 end
+  b[DEBT], b[SINCE] = debt, now
 end
 
 -- Adds to an amount of the i-th limit. One that is EXACT stays so: it was told before.
@@ -315,34 +296,36 @@ local function record_call(id, record)
   recorded[#recorded + 1] = record
 end
 
-local function write(hashes)
-  for key, hash in pairs(hashes) do
-    local changes = hash.changes
-    for i = 2, #changes, 2 do
-      local c = changes[i]
-      if c.debt then
-        changes[i] = pack(BUCKET, c.debt, c.since)
-      else
-        changes[i] = pack(COUNTER, c.start, c.finish, c.spent, c.held, c.e_start, c.e_spent, c.e_held)
-      end
+local function write_account(account)
+  local changes, n, stored, first = {}, 0, account.stored, account.first
+  for i = 1, account.all do
+    local c = stored[2 + i]
+    if type(c) == 'table' then
+      changes[n + 1] = ARGV[first + i]
+      changes[n + 2] = i <= account.money and pack(COUNTER, unpack(c)) or pack(BUCKET, unpack(c))
+      n = n + 2
     end
-    if hash.has_admitted then
-      changes[#changes + 1] = 'seq'
-      changes[#changes + 1] = pack('<d', hash.seq)
-    end
-    if #changes > 0 then redis.call('HSET', key, unpack(changes)) end
-    -- Redis' own clock, which never is ahead of time, forgets owners late rather than early.
-    if hash.expires_at then redis.call('PEXPIREAT', key, hash.expires_at) end
   end
-  if #recorded > 0 then redis.call('HSET', KEYS[1], unpack(recorded)) end
+  if account.seq then changes[n + 1], changes[n + 2] = 'seq', pack('<d', account.seq) end
+  redis.call('HSET', account.key, unpack(changes))
+  -- Redis' own clock, which never is ahead of time, forgets owners late rather than early.
+  if account.expires_at then redis.call('PEXPIREAT', account.key, account.expires_at) end
 end
 
--- Answers for each call what `answer` does, which is given its id, its text, its numbers, and one
--- more argument where calls have four.
+-- The accounts that count a call, and where its other numbers begin.
+local function accounts_of(numbers)
+  local count, which = unpack_struct('<dd', numbers)
+  local call = { accounts[which] }
+  for a = 2, count do call[a] = accounts[unpack_struct('<d', numbers, 1 + a * NUMBER)] end
+  return call, 1 + (1 + count) * NUMBER
+end
+
+-- Answers for each call what `answer` does, which is given its id, its text, the accounts that count
+-- it, its numbers and where they begin, and one more argument where calls have four.
 local function each_call(size, answer)
-  local hashes, first = {}, 1
+  local first = 1
   for a = 1, #KEYS - 2 do
-    accounts[a] = new_account(KEYS[a + 1], first, hashes)
+    accounts[a] = new_account(KEYS[a + 1], first)
     first = first + 1 + accounts[a].all
   end
   local ids, answers = {}, {}
@@ -352,10 +335,13 @@ local function each_call(size, answer)
   for i, id in ipairs(ids) do records[id] = stored[i + 1] end
   for i, id in ipairs(ids) do
     local call = first + (i - 1) * size
-    local numbers = unpack_numbers(ARGV[call + 2])
-    tenant, broken = numbers[1] > 0 and accounts[numbers[2]], nil
-    answers[i] = answered(answer(id, ARGV[call + 1], numbers, ARGV[call + 3]))
+    local counting, at = accounts_of(ARGV[call + 2])
+    tenant, broken = counting[1], nil
+    answers[i] = answered(answer(id, ARGV[call + 1], counting, ARGV[call + 2], at, ARGV[call + 3]))
   end
-  write(hashes)
+  for _, account in ipairs(accounts) do
+    if account.has_changed then write_account(account) end
+  end
+  if #recorded > 0 then redis.call('HSET', KEYS[1], unpack(recorded)) end
   return answers
 end

@@ -37,56 +37,76 @@ func (a scriptAccount) equal(other scriptAccount) bool {
 	return a.key == other.key && bytes.Equal(a.numbers, other.numbers) && slices.Equal(a.fields, other.fields)
 }
 
-// isWith is whether the same run of a script can be for both calls.
-func (c scriptCall) isWith(other scriptCall) bool {
-	return c.script == other.script && c.shard == other.shard && c.session == other.session
+// scriptRun is a run of a script for calls of a session in a shard.
+type scriptRun struct {
+	calls []*sent
+	// accounts are those of all calls, each once, and numberOf the number of each from 1, by its key.
+	accounts []scriptAccount
+	numberOf map[string]int64
 }
 
-// evalSha is the command that runs a script, by its hash, for calls of a session in a shard. Its
-// answer is a list of the answer to each.
-func evalSha(ctx context.Context, calls []scriptCall) *redis.Cmd {
-	first := calls[0]
-	accounts, counting := distinct(calls)
-	args := make([]any, 0, 16+8*len(accounts)+4*len(calls))
+func newRun(first *sent) *scriptRun {
+	r := &scriptRun{numberOf: make(map[string]int64, len(first.call.accounts))}
+	r.add(first)
+	return r
+}
+
+// add adds a call to the run, unless it wants another script, or other limits of an account.
+func (r *scriptRun) add(s *sent) bool {
+	if len(r.calls) > 0 {
+		first := r.calls[0].call
+		if first.script != s.call.script || first.shard != s.call.shard || first.session != s.call.session {
+			return false
+		}
+		for _, a := range s.call.accounts {
+			if n := r.numberOf[a.key]; n > 0 && !r.accounts[n-1].equal(a) {
+				return false
+			}
+		}
+	}
+	r.calls = append(r.calls, s)
+	for _, a := range s.call.accounts {
+		if r.numberOf[a.key] == 0 {
+			r.accounts = append(r.accounts, a)
+			r.numberOf[a.key] = int64(len(r.accounts))
+		}
+	}
+	return true
+}
+
+// evalSha is the command that runs the script, by its hash. Its answer is a list of the answer to
+// each call.
+func (r *scriptRun) evalSha(ctx context.Context) *redis.Cmd {
+	first := r.calls[0].call
+	args := make([]any, 0, 16+8*len(r.accounts)+4*len(r.calls))
 	const firstKey = 3
-	args = append(args, "evalsha", first.script.Hash(), 1+len(accounts)+1, limiterv1.CallsKey(first.shard, first.session))
-	for _, a := range accounts {
+	args = append(args, "evalsha", first.script.Hash(), 1+len(r.accounts)+1, limiterv1.CallsKey(first.shard, first.session))
+	for _, a := range r.accounts {
 		args = append(args, a.key)
 	}
 	args = append(args, limiterv1.ClockKey(first.shard))
-	for _, a := range accounts {
+	for _, a := range r.accounts {
 		args = append(args, a.numbers)
 		for _, field := range a.fields {
 			args = append(args, field)
 		}
 	}
-	for i, c := range calls {
-		args = append(args, c.id, c.text, packNumbers(append(counting[i], c.numbers...)))
-		args = append(args, c.more...)
+	for _, s := range r.calls {
+		args = append(args, s.call.id, s.call.text, packNumbers(append(r.counting(s.call), s.call.numbers...)))
+		args = append(args, s.call.more...)
 	}
 	cmd := redis.NewCmd(ctx, args...)
 	cmd.SetFirstKeyPos(firstKey)
 	return cmd
 }
 
-// distinct are the accounts of calls, each once, and for each call how many count it and which,
-// from 1.
-func distinct(calls []scriptCall) (accounts []scriptAccount, counting [][]int64) {
-	byKey := make(map[string][]int64, len(calls[0].accounts))
-	counting = make([][]int64, len(calls))
-	for i, c := range calls {
-		counting[i] = append(make([]int64, 0, 1+len(c.accounts)+len(c.numbers)), int64(len(c.accounts)))
-		for _, a := range c.accounts {
-			same := slices.IndexFunc(byKey[a.key], func(n int64) bool { return accounts[n-1].equal(a) })
-			if same < 0 {
-				accounts = append(accounts, a)
-				same = len(byKey[a.key])
-				byKey[a.key] = append(byKey[a.key], int64(len(accounts)))
-			}
-			counting[i] = append(counting[i], byKey[a.key][same])
-		}
+// counting are how many accounts count a call, and which.
+func (r *scriptRun) counting(call scriptCall) []int64 {
+	numbers := append(make([]int64, 0, 1+len(call.accounts)+len(call.numbers)), int64(len(call.accounts)))
+	for _, a := range call.accounts {
+		numbers = append(numbers, r.numberOf[a.key])
 	}
-	return accounts, counting
+	return numbers
 }
 
 // packNumbers writes numbers as the scripts read them: as doubles, which are exact
@@ -98,6 +118,15 @@ func packNumbers(numbers []int64) []byte {
 		packed = binary.LittleEndian.AppendUint64(packed, math.Float64bits(float64(n)))
 	}
 	return packed
+}
+
+// unpackNumbers reads what scripts answer as packed doubles.
+func unpackNumbers(packed string) []int64 {
+	numbers := make([]int64, len(packed)/8)
+	for i := range numbers {
+		numbers[i] = int64(math.Float64frombits(binary.LittleEndian.Uint64([]byte(packed[8*i : 8*i+8]))))
+	}
+	return numbers
 }
 
 func number(yes bool) int64 {

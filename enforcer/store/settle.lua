@@ -31,7 +31,7 @@
 -- does, because the tenant has no budget any more, or has moved to another tree. While they are
 -- being set, and when they are of a newer epoch, the call is not ended here, and is_closed.
 local function is_uncounted(account)
-  local of = account.hash.epoch
+  local of = epoch_of(account)
   if account.is_owner or of == EPOCH then return false, false end
   local number, ticket = string.match(of or '0', '^closed:(%d+):(.*)$')
   number = tonumber(number or string.match(of or '0', '^%d+$') or 0)
@@ -50,21 +50,19 @@ end
 
 -- Posts cost in the place of bound, to the period in which the call was admitted; answers whether
 -- a rung was reached.
-local function post(account, i, cost, bound, admitted_at)
+local function post(account, i, cost, bound, admitted_at, rungs)
   local c, is_crossed = counter_of(account, i), false
-  if admitted_at >= c.start then
-    local limits, rungs = account.limits, account.limits[4]
-    local before, first = c.spent, 4 + (i - 1) * rungs
-    for rung = first + 1, first + rungs do
-      is_crossed = is_crossed or before < limits[rung] and before + cost >= limits[rung]
+  if admitted_at >= c[START] then
+    local spent = c[SPENT]
+    for rung = (i - 1) * rungs + 1, i * rungs do
+      local amount = unpack_struct('<d', account.numbers, LIMITS + rung * NUMBER)
+      is_crossed = is_crossed or spent < amount and spent + cost >= amount
     end
-    c.spent, c.held = add(account, i, c.spent, cost), release(account, i, c.held, bound)
-  elseif c.e_start > 0 and admitted_at >= c.e_start then
-    c.e_spent, c.e_held = add(account, i, c.e_spent, cost), release(account, i, c.e_held, bound)
-  else
-    return false -- its period is over for longer than anyone counts
-  end
-  change(account, i, c)
+    c[SPENT], c[HELD] = add(account, i, spent, cost), release(account, i, c[HELD], bound)
+  elseif c[E_START] > 0 and admitted_at >= c[E_START] then
+    c[E_SPENT], c[E_HELD] = add(account, i, c[E_SPENT], cost), release(account, i, c[E_HELD], bound)
+  end -- else its period is over for longer than anyone counts
+  account.has_changed = true
   return is_crossed
 end
 
@@ -72,11 +70,11 @@ local function give_back(account, i, refill, unused)
   local bucket = bucket_of(account, i, time)
   if not bucket then return end -- the next admission mends it: it knows the capacity
   flow_in(bucket, time, refill)
-  if refill == 0 and bucket.debt < unused then
-    mender().tell_of('bucket', account, i, 'negative', bucket.debt - unused, 0)
+  if refill == 0 and bucket[DEBT] < unused then
+    mender().tell_of('bucket', account, i, 'negative', bucket[DEBT] - unused, 0)
   end
-  bucket.debt = math.min(math.max(0, bucket.debt - unused), EXACT)
-  change(account, i, bucket)
+  bucket[DEBT] = math.min(math.max(0, bucket[DEBT] - unused), EXACT)
+  account.has_changed = true
 end
 
 -- Has the money of a tenant counted anew.
@@ -86,23 +84,23 @@ local function invalidate(account)
   end
 end
 
-local function publish_news(numbers)
+local function publish_news(counting)
   local news = NEWS
-  for a = 1, numbers[1] do
-    local name = string.match(accounts[numbers[1 + a]].key, '^bursar:{%d+}:tenant:(.*)$')
+  for _, account in ipairs(counting) do
+    local name = string.match(account.key, '^bursar:{%d+}:tenant:(.*)$')
     if name then news = news .. ' ' .. name end
   end
   redis.call('PUBLISH', FEED, news)
 end
 
-return each_call(3, function(id, entry, numbers)
-  local last = 1 + numbers[1] -- of the numbers that name accounts
-  local cost, adopting, admitted_at = numbers[last + 1], numbers[last + 2] == 1, numbers[last + 3]
+return each_call(3, function(id, entry, counting, numbers, at)
+  local cost, adopting, admitted_at = unpack_struct('<ddd', numbers, at)
+  at, adopting = at + 3 * NUMBER, adopting == 1
   local record = records[id]
   if is_fenced and not adopting then return 'fenced' end
   if record and string.sub(record, 1, 1) == 'S' then return 'repeated' end
-  for a = 1, numbers[1] do
-    local _, is_closed = is_uncounted(accounts[numbers[1 + a]])
+  for _, account in ipairs(counting) do
+    local _, is_closed = is_uncounted(account)
     if is_closed then return 'closed' end
   end
 
@@ -115,7 +113,7 @@ return each_call(3, function(id, entry, numbers)
     else
       -- What it held stays held, which lets no more through, until all is counted anew.
       bound, admitted_at = 0, time
-      mender().unreadable_call(numbers, record)
+      mender().unreadable_call(counting, record)
     end
   elseif adopting then
     return 'unknown'
@@ -128,25 +126,25 @@ return each_call(3, function(id, entry, numbers)
     end
   end
 
-  local is_crossed, unused = false, last + 3
-  for a = 1, numbers[1] do
-    local account = accounts[numbers[1 + a]]
-    local limits, stored = account.limits, account.stored
-    local is_left = is_uncounted(account)
+  local is_crossed = false
+  for _, account in ipairs(counting) do
+    local stored, is_left = account.stored, is_uncounted(account)
+    local rungs = unpack_struct('<d', account.numbers, LIMITS)
+    local refills = LIMITS + (1 + rungs * account.money) * NUMBER
     for i = 1, account.money do
       if stored[2 + i] and not is_left then -- else a counter that was forgotten
-        is_crossed = post(account, i, cost, bound, admitted_at) or is_crossed
+        is_crossed = post(account, i, cost, bound, admitted_at, rungs) or is_crossed
       end
     end
     for i = account.money + 1, account.all do
-      unused = unused + 1
       if stored[2 + i] and record and not is_left then -- else a bucket without debt
-        give_back(account, i, limits[4 + account.money * limits[4] + i - account.money], numbers[unused])
+        give_back(account, i, unpack_struct('<d', account.numbers, refills), (unpack_struct('<d', numbers, at)))
       end
+      refills, at = refills + NUMBER, at + NUMBER
     end
     if not record and not account.is_owner and not is_left then invalidate(account) end
   end
   record_call(id, 'S' .. pack('<dd', cost, admitted_at) .. entry)
-  if is_crossed or not record then publish_news(numbers) end
+  if is_crossed or not record then publish_news(counting) end
   return record and 'settled' or 'posted'
 end)

@@ -148,18 +148,15 @@ func stretch(accounts []admission.Account) (all period.Span) {
 
 // admitReply is what admit.lua answers, and the tenant's seq then.
 func admitReply(raw []any) (reply admission.AdmitReply, seq int64, err error) {
-	if len(raw) < 2 {
+	if len(raw) != 2 {
 		return admission.AdmitReply{}, 0, fmt.Errorf("admit: unexpected reply of %d values", len(raw))
 	}
-	numbers := make([]int64, len(raw))
-	for i, v := range raw[1:] {
-		n, ok := v.(int64)
-		if !ok {
-			return admission.AdmitReply{}, 0, fmt.Errorf("admit: value %d of the reply is %T, want a number", i+1, v)
-		}
-		numbers[i+1] = n
+	packed, _ := raw[1].(string)
+	numbers := unpackNumbers(packed)
+	if len(numbers) == 0 {
+		return admission.AdmitReply{}, 0, fmt.Errorf("admit: the reply has %v, want numbers", raw[1])
 	}
-	reply = admission.AdmitReply{Now: time.UnixMilli(numbers[1]).UTC()}
+	reply = admission.AdmitReply{Now: time.UnixMilli(numbers[0]).UTC()}
 	switch raw[0] {
 	case "fenced":
 		return reply, 0, admission.ErrFenced
@@ -180,15 +177,16 @@ func admitReply(raw []any) (reply admission.AdmitReply, seq int64, err error) {
 	default:
 		return admission.AdmitReply{}, 0, fmt.Errorf("admit: verdict %v", raw[0])
 	}
-	if len(raw) < 10 {
-		return admission.AdmitReply{}, 0, fmt.Errorf("admit: unexpected reply of %d values", len(raw))
+	const debts = 9 // where they begin
+	if len(numbers) < debts {
+		return admission.AdmitReply{}, 0, fmt.Errorf("admit: unexpected reply of %d numbers", len(numbers))
 	}
-	reply.AdmittedAt = time.UnixMilli(numbers[2]).UTC()
-	reply.Refusing = int(numbers[3])
-	reply.Spent, reply.Held = money.Nanos(numbers[4]), money.Nanos(numbers[5])
-	reply.Slowed = numbers[6] == 1
-	reply.Nearest, reply.Left = int(numbers[8]), money.Nanos(numbers[9])
-	reply.Debts = numbers[10:]
+	reply.AdmittedAt = time.UnixMilli(numbers[1]).UTC()
+	reply.Refusing = int(numbers[2])
+	reply.Spent, reply.Held = money.Nanos(numbers[3]), money.Nanos(numbers[4])
+	reply.Slowed = numbers[5] == 1
+	reply.Nearest, reply.Left = int(numbers[7]), money.Nanos(numbers[8])
+	reply.Debts = numbers[debts:]
 	if reply.Verdict == admission.Admitted && reply.Refusing > 0 {
 		buckets := len(reply.Debts) / 2
 		for _, taken := range reply.Debts[buckets:] {
@@ -196,7 +194,7 @@ func admitReply(raw []any) (reply admission.AdmitReply, seq int64, err error) {
 		}
 		reply.Debts = reply.Debts[:buckets]
 	}
-	return reply, numbers[7], nil
+	return reply, numbers[6], nil
 }
 
 // Take runs take.lua.

@@ -11,8 +11,8 @@
 --   'gone'     there is no such open call, or it has too little
 --   'fenced'   the session was declared dead; another ends its calls
 
-return each_call(4, function(id, note, numbers, from)
-  local amount = numbers[2 + numbers[1]]
+return each_call(4, function(id, note, counting, numbers, at, from)
+  local amount = unpack_struct('<d', numbers, at)
   if is_fenced then return 'fenced' end
   if records[id] then return 'taken' end
   local open = records[from] or redis.call('HGET', KEYS[1], from)
@@ -20,7 +20,7 @@ return each_call(4, function(id, note, numbers, from)
   local bound, admitted_at = read_call(open, time)
   if not bound then
     -- What it held stays held until all is counted anew, and nothing is left to take.
-    mender().unreadable_call(numbers, open)
+    mender().unreadable_call(counting, open)
     record_call(from, 'H' .. pack('<dd', 0, time) .. string.sub(open, 18))
     return 'gone'
   end

@@ -173,54 +173,47 @@ func sendBatch(client redis.UniversalClient, batch []*sent) {
 	// Of calls that a script has failed for, it may have been one that it failed for. To be asked
 	// again changes nothing for a call.
 	if failed := runScripts(client, inRuns(wanted)); len(failed) > 0 {
-		runs := make([][]*sent, len(failed))
-		for i := range failed {
-			runs[i] = failed[i : i+1]
+		runs := make([]*scriptRun, len(failed))
+		for i, s := range failed {
+			runs[i] = newRun(s)
 		}
 		runScripts(client, runs)
 	}
 }
 
 // inRuns are the calls, together those that a script can be run for at once.
-func inRuns(calls []*sent) (runs [][]*sent) {
+func inRuns(calls []*sent) (runs []*scriptRun) {
 	for _, s := range calls {
-		with := slices.IndexFunc(runs, func(run []*sent) bool { return run[0].call.isWith(s.call) })
-		if with < 0 {
-			runs = append(runs, []*sent{s})
-		} else {
-			runs[with] = append(runs[with], s)
+		if !slices.ContainsFunc(runs, func(r *scriptRun) bool { return r.add(s) }) {
+			runs = append(runs, newRun(s))
 		}
 	}
 	return runs
 }
 
-// runScripts runs a script for each of the runs, with one write. It returns the calls that a script
-// has failed for together with others.
-func runScripts(client redis.UniversalClient, runs [][]*sent) (failed []*sent) {
+// runScripts runs scripts with one write. It returns the calls that one has failed for together with
+// others.
+func runScripts(client redis.UniversalClient, runs []*scriptRun) (failed []*sent) {
 	if len(runs) == 0 {
 		return nil
 	}
-	ctx := runs[0][0].ctx
-	if len(runs) > 1 || len(runs[0]) > 1 {
+	ctx := runs[0].calls[0].ctx
+	if len(runs) > 1 || len(runs[0].calls) > 1 {
 		own, cancel := context.WithTimeout(context.Background(), operationTimeout)
 		defer cancel()
 		ctx = own
 	}
 	cmds := make([]*redis.Cmd, len(runs))
 	for i, run := range runs {
-		calls := make([]scriptCall, len(run))
-		for j, s := range run {
-			calls[j] = s.call
-		}
-		cmds[i] = evalSha(ctx, calls)
+		cmds[i] = run.evalSha(ctx)
 	}
 	process(ctx, client, cmds)
 	for i, run := range runs {
-		if isOwnFailure(cmds[i].Err()) && len(run) > 1 {
-			failed = append(failed, run...)
+		if isOwnFailure(cmds[i].Err()) && len(run.calls) > 1 {
+			failed = append(failed, run.calls...)
 			continue
 		}
-		setAnswers(run, cmds[i])
+		setAnswers(run.calls, cmds[i])
 	}
 	return failed
 }
@@ -244,13 +237,13 @@ func isOwnFailure(err error) bool {
 	return errors.As(err, &answered) && !redis.HasErrorPrefix(err, "NOSCRIPT")
 }
 
-// setAnswers gives each call of a run its answer.
-func setAnswers(run []*sent, cmd *redis.Cmd) {
+// setAnswers gives calls the answers of the script that was run for them.
+func setAnswers(calls []*sent, cmd *redis.Cmd) {
 	answers, err := cmd.Slice()
-	if err == nil && len(answers) != len(run) {
-		err = fmt.Errorf("a script answers %d calls, want %d", len(answers), len(run))
+	if err == nil && len(answers) != len(calls) {
+		err = fmt.Errorf("a script answers %d calls, want %d", len(answers), len(calls))
 	}
-	for i, s := range run {
+	for i, s := range calls {
 		if err != nil {
 			s.answer.SetErr(err)
 		} else {
