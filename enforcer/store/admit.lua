@@ -49,22 +49,24 @@ local function seq_of(account)
 end
 
 -- Takes what a call needs, when all limits have room for it, but not from the buckets that have too
--- little and are waived. debts are those of the buckets, before and after.
-local function take(counting, bound, needs, too_little, debts, owners_until)
+-- little and are waived. debts are those of the buckets at the times of `at`, before and after.
+local function take(counting, bound, needs, too_little, debts, at, owners_until)
   local b = 0
   for _, account in ipairs(counting) do
-    local stored = account.stored
-    -- Buckets alone last from one call to the next.
-    if account.is_owner and (account.is_renewed or account.money == 0) then account.expires_at = owners_until end
+    local stored, n, is_renewed = account.stored, LIMITS + 3 * NUMBER, account.money == 0
     for i = 1, account.money do
-      local c = stored[2 + i]
+      local c, start, finish = stored[2 + i], unpack_struct('<dd', account.numbers, n)
+      n = n + MONEY
+      if turn(c, start, finish) then is_renewed = true end
       c[HELD] = add(account, i, c[HELD], bound)
     end
+    -- Buckets alone last from one call to the next.
+    if account.is_owner and is_renewed then account.expires_at = owners_until end
     for i = account.money + 1, account.all do
       local bucket = stored[2 + i]
       b = b + 1
-      if not too_little[b] then bucket[DEBT] = bucket[DEBT] + needs[b] end
-      debts[b] = bucket[DEBT]
+      if not too_little[b] then debts[b] = debts[b] + needs[b] end
+      bucket[DEBT], bucket[SINCE] = debts[b], at[b]
     end
     account.has_changed = account.all > 0
   end
@@ -98,8 +100,8 @@ return each_call(3, function(id, note, counting, numbers, at)
         stored[2 + i] = c
       end
       if c[START] > later then later = c[START] end
-      if turn(c, start, finish) then account.is_renewed = true end
       local spent, held = c[SPENT], c[HELD]
+      if start >= c[FINISH] then spent, held = 0, 0 end
       reached = reached or spent >= downgrade
       if not refused and (spent >= trip or spent + held + bound > amount or spent == EXACT or held == EXACT
         or held + bound > most)
@@ -118,7 +120,7 @@ return each_call(3, function(id, note, counting, numbers, at)
   if later > now then return undecided('turned', later) end
   if reached ~= (downgraded == 1) and not before then return undecided('rung', now) end
 
-  local b, needs, debts, too_little = 0, {}, {}, {}
+  local b, needs, debts, debts_at, too_little = 0, {}, {}, {}, {}
   for _, account in ipairs(counting) do
     local n = LIMITS + MONEY * account.money
     for i = account.money + 1, account.all do
@@ -126,9 +128,8 @@ return each_call(3, function(id, note, counting, numbers, at)
       n, asked, b = n + RATE, asked + 1, b + 1
       local need = unpack_struct('<d', numbers, at + (b - 1) * NUMBER)
       local bucket = bucket_of(account, i, now) or mender().bucket(account, i, now, refill, capacity)
-      flow_in(bucket, now, refill)
-      needs[b], debts[b] = need, bucket[DEBT]
-      if bucket[DEBT] + need > capacity then
+      needs[b], debts[b], debts_at[b] = need, flown_in(bucket, now, refill)
+      if debts[b] + need > capacity then
         too_little[b] = true
         if not refused then
           refused = waived == 0
@@ -146,7 +147,7 @@ return each_call(3, function(id, note, counting, numbers, at)
   elseif refused then
     verdict, admitted_at, nearest, nearest_left = 'refused', 0, 0, 0
   else
-    take(counting, bound, needs, too_little, debts, math.max(owners_until, now) + retention)
+    take(counting, bound, needs, too_little, debts, debts_at, math.max(owners_until, now) + retention)
     record_call(id, 'H' .. pack('<dd', bound, now) .. note)
   end
   if verdict == 'admitted' and refusing > 0 then

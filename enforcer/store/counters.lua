@@ -8,7 +8,7 @@
 --
 -- A script is for several calls of a session, one after the other, and answers a list of the
 -- answer to each. What it reads, it reads once for all of them, and what has changed, it writes
--- when all are answered.
+-- when all are answered. A call changes all that it looks at in an account, or nothing there.
 --
 -- KEYS[1]   calls of the session: hash, call id -> record, and 'fenced' once the
 --           session has been declared dead
@@ -64,7 +64,8 @@ local broken, mending
 
 -- An account: its key and its numbers (packed, in ARGV[first]); how many of its limits are of
 -- money, and how many there are in all, with fields ARGV[first + i]. What is stored of the i-th limit
--- is stored[2 + i]: a string, until counter_of or bucket_of has made a table of it.
+-- is stored[2 + i]: a string, until counter_of or bucket_of has made a table of it. seq and
+-- expires_at are what is to be written, if anything.
 local function new_account(key, first)
   local numbers = ARGV[first]
   local owner, money, rates = unpack_struct('<ddd', numbers)
@@ -72,7 +73,7 @@ local function new_account(key, first)
   return {
     key = key, numbers = numbers, first = first, is_owner = owner == 1, money = money, all = all,
     stored = redis.call('HMGET', key, 'epoch', 'seq', unpack(ARGV, first + 1, first + all)),
-    has_changed = false, is_renewed = false, seq = false, expires_at = false,
+    has_changed = false, seq = false, expires_at = false,
   }
 end
 local LIMITS = 1 + 3 * NUMBER -- where the numbers of an account's limits begin
@@ -82,7 +83,6 @@ local function epoch_of(account) return account.stored[1] end
 -- The repair functions are created only when needed: a script creates all its functions
 -- at every call, and broken values are very rare.
 local function mender()
-  broken = broken or {}
   if mending then return mending end
 
   local function kind_of(value)
@@ -117,11 +117,16 @@ local function mender()
     local of, name = owner(key, field)
     redis.call('HINCRBY', of, 'broken:' .. kind .. ':' .. name, 1)
     distrust(key, field)
+    broken = broken or {}
     for _, part in ipairs({ counter, key, field, kind, shown(was), shown(is) }) do broken[#broken + 1] = part end
   end
 
   local function tell_of(counter, account, i, kind, was, is)
     tell(counter, account.key, ARGV[account.first + i], kind, was, is)
+  end
+
+  local function write(account, i, value)
+    redis.call('HSET', account.key, ARGV[account.first + i], value)
   end
 
   local function mend_amount(account, i, value)
@@ -135,7 +140,7 @@ local function mender()
   -- Makes all of a counter unknown, for whichever period comes first.
   local function forget(account, i, kind, was)
     tell_of('money', account, i, kind, was, EXACT)
-    account.has_changed = true
+    write(account, i, pack(COUNTER, 0, EXACT, EXACT, EXACT, 0, 0, 0))
     return { 0, EXACT, EXACT, EXACT, 0, 0, 0 }
   end
 
@@ -148,7 +153,7 @@ local function mender()
       return forget(account, i, 'unreadable', raw)
     end
     for _, amount in ipairs({ SPENT, HELD, E_SPENT, E_HELD }) do c[amount] = mend_amount(account, i, c[amount]) end
-    account.has_changed = true
+    write(account, i, pack(COUNTER, unpack(c)))
     return c
   end
 
@@ -158,7 +163,7 @@ local function mender()
   local function bucket(account, i, now, refill, capacity)
     local debt = refill > 0 and math.min(capacity, EXACT) or 0
     tell_of('bucket', account, i, 'unreadable', account.stored[2 + i], debt)
-    account.has_changed = true
+    write(account, i, pack(BUCKET, debt, now))
     account.stored[2 + i] = { debt, now }
     return account.stored[2 + i]
   end
@@ -219,8 +224,7 @@ end
 
 -- Turns a counter to the period [start, finish), and answers whether it has begun another. While the
 -- period that it has is not over, that one goes on: a tenant that moves to another time zone gets
--- other bounds, and must not get its money anew. To turn it again changes nothing, so that it is
--- turned whether it is written then or not.
+-- other bounds, and must not get its money anew.
 local function turn(c, start, finish)
   if start >= c[FINISH] then
     c[E_START], c[E_SPENT], c[E_HELD] = c[START], c[SPENT], c[HELD]
@@ -240,11 +244,11 @@ end
 -- Time may go back by a little, and a bucket then waits for it; it never goes back so far.
 local SINCE_AHEAD = 60000 -- ms
 
--- The bucket of an account's i-th limit; nil where it is broken.
+-- The bucket of an account's i-th limit; one that is not there is full. nil where it is broken.
 local function bucket_of(account, i, now)
   local raw = account.stored[2 + i]
   if type(raw) == 'table' then return raw end
-  local debt, since = 0, now
+  local debt, since = 0, 0
   if raw then
     if #raw ~= BUCKET_SIZE then return nil end
     debt, since = unpack_struct(BUCKET, raw)
@@ -256,13 +260,13 @@ local function bucket_of(account, i, now)
   return account.stored[2 + i]
 end
 
--- Pays back what has flowed into a bucket until now. That is so whether it is written or not.
-local function flow_in(b, now, refill)
-  local since = b[SINCE]
-  if now <= since then return end
-  local debt = b[DEBT] - (now - since) * refill
+-- The debt of a bucket now, and when it is so.
+local function flown_in(b, now, refill)
+  local debt, since = b[DEBT], b[SINCE]
+  if now <= since then return debt, since end
+  debt = debt - (now - since) * refill
   if debt < 0 then debt = 0 end
-  b[DEBT], b[SINCE] = debt, now
+  return debt, now
 end
 
 -- Adds to an amount of the i-th limit. One that is EXACT stays so: it was told before.
@@ -314,10 +318,13 @@ end
 
 -- The accounts that count a call, and where its other numbers begin.
 local function accounts_of(numbers)
-  local count, which = unpack_struct('<dd', numbers)
-  local call = { accounts[which] }
-  for a = 2, count do call[a] = accounts[unpack_struct('<d', numbers, 1 + a * NUMBER)] end
-  return call, 1 + (1 + count) * NUMBER
+  local count, at = unpack_struct('<d', numbers)
+  local counting, which = {}, nil
+  for a = 1, count do
+    which, at = unpack_struct('<d', numbers, at)
+    counting[a] = accounts[which]
+  end
+  return counting, at
 end
 
 -- Answers for each call what `answer` does, which is given its id, its text, the accounts that count

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"context"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
 // NewWithClock makes a Store whose scripts read the time from a Lua expression.
@@ -19,3 +21,36 @@ func NewWithClock(client redis.UniversalClient, session, clock string) *Store {
 	}
 	return s
 }
+
+// AdmitTogether asks Redis for admissions with one write, and returns what the script answers to each.
+func (s *Store) AdmitTogether(requests ...admission.AdmitRequest) (answers []any) {
+	batch := make([]*sent, len(requests))
+	for i, r := range requests {
+		batch[i] = newSent(context.Background(), s.admission(s.epoch.valid, r, 0))
+	}
+	return s.send(batch)
+}
+
+// SettleTogether is AdmitTogether for settlements.
+func (s *Store) SettleTogether(requests ...admission.SettleRequest) (answers []any) {
+	batch := make([]*sent, len(requests))
+	for i, r := range requests {
+		batch[i] = newSent(context.Background(), s.epoch.valid.settlement(settlementOf(s.session, r)))
+	}
+	return s.send(batch)
+}
+
+func (s *Store) send(batch []*sent) (answers []any) {
+	sendBatch(s.client, batch)
+	for _, b := range batch {
+		if err := b.answer.Err(); err != nil {
+			answers = append(answers, err)
+		} else {
+			answers = append(answers, b.answer.Val())
+		}
+	}
+	return answers
+}
+
+// Load loads the scripts of the epoch.
+func (s *Store) Load(ctx context.Context) error { return s.epoch.valid.load(ctx) }

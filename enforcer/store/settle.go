@@ -156,10 +156,15 @@ func (e *validEpoch) settleCall(ctx context.Context, s settlement) (answer strin
 	if s.freesInFlight() {
 		lanes = e.admits // its caller may wait for that, to make the next call
 	}
-	return e.run(ctx, lanes.of(shard), scriptCall{
-		script: e.settle, shard: shard, session: s.session, id: s.callID, text: s.entry,
+	return e.run(ctx, lanes.of(shard), e.settlement(s)).Text()
+}
+
+// settlement is what settle.lua is told of a call.
+func (e *validEpoch) settlement(s settlement) scriptCall {
+	return scriptCall{
+		script: e.settle, shard: limiterv1.Shard(s.root), session: s.session, id: s.callID, text: s.entry,
 		accounts: s.accounts(e.Epoch), numbers: s.numbers(),
-	}).Text()
+	}
 }
 
 // freesInFlight is whether a limit of calls in flight has room for another call then.

@@ -69,11 +69,9 @@ end
 local function give_back(account, i, refill, unused)
   local bucket = bucket_of(account, i, time)
   if not bucket then return end -- the next admission mends it: it knows the capacity
-  flow_in(bucket, time, refill)
-  if refill == 0 and bucket[DEBT] < unused then
-    mender().tell_of('bucket', account, i, 'negative', bucket[DEBT] - unused, 0)
-  end
-  bucket[DEBT] = math.min(math.max(0, bucket[DEBT] - unused), EXACT)
+  local debt, at = flown_in(bucket, time, refill)
+  if refill == 0 and debt < unused then mender().tell_of('bucket', account, i, 'negative', debt - unused, 0) end
+  bucket[DEBT], bucket[SINCE] = math.min(math.max(0, debt - unused), EXACT), at
   account.has_changed = true
 end
 

@@ -59,10 +59,7 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 	}
 	defer done()
 	shard, seen := limiterv1.Shard(r.Root), epoch.seenOf(r)
-	raw, err := epoch.run(ctx, epoch.admits.of(shard), scriptCall{
-		script: epoch.admit, shard: shard, session: s.session, id: r.CallID, text: r.Record,
-		accounts: admitAccounts(epoch.Epoch, r), numbers: admitNumbers(r, seen.Load()),
-	}).Slice()
+	raw, err := epoch.run(ctx, epoch.admits.of(shard), s.admission(epoch, r, seen.Load())).Slice()
 	if err != nil {
 		return admission.AdmitReply{}, fmt.Errorf("admit: %w", err)
 	}
@@ -73,6 +70,14 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 	}
 	raise(seen, seq)
 	return reply, err
+}
+
+// admission is what admit.lua is told of a call.
+func (s *Store) admission(epoch *validEpoch, r admission.AdmitRequest, seen int64) scriptCall {
+	return scriptCall{
+		script: epoch.admit, shard: limiterv1.Shard(r.Root), session: s.session, id: r.CallID, text: r.Record,
+		accounts: admitAccounts(epoch.Epoch, r), numbers: admitNumbers(r, seen),
+	}
 }
 
 // admitNumbers are what admit.lua wants to know of a call, in its order.
