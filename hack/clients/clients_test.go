@@ -146,7 +146,7 @@ spec: {sha256: %[3]s, budgetRef: {name: %[1]s}, user: %[2]s, tier: tier}
 func keyOf(user string) string { return "key-of-" + user }
 
 // slow lets every user of the tenant "slow" make one call in fifteen seconds, which is
-// longer than a client takes from one call to the next on a busy machine.
+// longer than a client takes from one call to the next, as a rule.
 const slow = `---
 apiVersion: bursar.dev/v1alpha1
 kind: RateLimitPolicy
@@ -431,30 +431,35 @@ func TestRateLimit(t *testing.T) {
 	sideBySide(t, "429 for rate", isPlain, func(t *testing.T, c call) {
 		d := newDoor(t)
 		user := "slow-" + c.user()
-		if r := c.make(t, d, user); r.Error != nil {
-			t.Fatalf("error %+v", *r.Error)
+		var log []answered
+		refused := -1
+		var r result
+		// A client that a busy machine starts late comes when it may: then the call after it is too soon.
+		for range 6 {
+			r = c.make(t, d, user)
+			log = d.log()
+			if refused = slices.IndexFunc(log, func(a answered) bool { return a.status == http.StatusTooManyRequests }); refused >= 0 {
+				break
+			}
+			if r.Error != nil {
+				t.Fatalf("error %+v", *r.Error)
+			}
 		}
-		r := c.make(t, d, user)
+		if refused < 1 || log[refused].retryAfter == 0 {
+			t.Fatalf("answers %+v, want one of 429 after the first, with when to try again", log)
+		}
+		after := log[refused+1:]
 		if c.client.tiresAtOnce {
-			if log := d.log(); r.Error == nil || r.Error.Status != http.StatusTooManyRequests || len(log) != 2 || log[1].retryAfter == 0 {
-				t.Errorf("error %+v after %+v, want one of 429, with when to try again", r.Error, log)
+			if r.Error == nil || r.Error.Status != http.StatusTooManyRequests || len(after) > 0 {
+				t.Errorf("error %+v after %+v, want one of 429, and no call again", r.Error, log)
 			}
 			return
 		}
 		if r.Error != nil {
-			t.Fatalf("error %+v after %+v", *r.Error, d.log())
+			t.Fatalf("error %+v after %+v", *r.Error, log)
 		}
-		log := d.log()
-		if last := log[len(log)-1]; len(log) > 2 {
-			refused := log[1]
-			if refused.status != http.StatusTooManyRequests || refused.retryAfter == 0 {
-				t.Errorf("refused with %+v, want 429 and when to try again", refused)
-			}
-			if len(log) != 3 || last.at.Sub(refused.at) < refused.retryAfter {
-				t.Errorf("answers %+v: tried again before its time", log)
-			}
-		} else {
-			t.Errorf("answers %+v: the second call came too late to be refused", log)
+		if len(after) != 1 || after[0].at.Sub(log[refused].at) < log[refused].retryAfter {
+			t.Errorf("answers %+v, want the call made again once, and not before its time", log)
 		}
 	})
 }
