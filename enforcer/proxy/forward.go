@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -131,9 +130,9 @@ func pass(c *call.Call, client *client, answer io.Reader, leaving *leaving) *cal
 	if client.head.Streamed {
 		client.beginAtOnce()
 	}
-	buffer := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buffer) // when nobody looks at the last piece any more
-	cut := copyAnswer(c, client, answer, leaving, buffer[:])
+	buffer := newBuffer()
+	defer buffer.release() // when nobody looks at the last piece any more
+	cut := copyAnswer(c, client, answer, leaving, buffer)
 	if cut != nil && !client.begun {
 		c.Unshown()
 	}
@@ -152,19 +151,12 @@ func pass(c *call.Call, client *client, answer io.Reader, leaving *leaving) *cal
 	return nil
 }
 
-// bufferSize is the most of an answer that is read at once: as much as a record of TLS has.
-const bufferSize = 16 << 10
-
-// buffers are those of answers that are passed on. To make one for each call would be half of
-// what is allocated for it.
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
-
 // copyAnswer passes the answer on as it comes, until its end, and returns why it was cut
 // off if it was.
-func copyAnswer(c *call.Call, client *client, answer io.Reader, leaving *leaving, buffer []byte) error {
+func copyAnswer(c *call.Call, client *client, answer io.Reader, leaving *leaving, buffer *buffer) error {
 	for {
-		n, err := answer.Read(buffer)
-		client.write(c.Pass(buffer[:n]))
+		n, err := answer.Read(buffer.bytes())
+		client.write(c.Pass(buffer.bytes()[:n]))
 		leaving.note(c.Progress())
 		switch left := leaving.atOnce() && client.gone.Err() != nil; {
 		case errors.Is(err, io.EOF):
@@ -174,6 +166,7 @@ func copyAnswer(c *call.Call, client *client, answer io.Reader, leaving *leaving
 		case left, client.drained > drainBytes:
 			return call.ErrClientGone
 		}
+		buffer.fit(n)
 	}
 }
 
