@@ -14,7 +14,7 @@ import (
 )
 
 // record puts a call of ana on record, as an enforcer does.
-func record(t *testing.T, id string) {
+func record(t testing.TB, id string) {
 	t.Helper()
 	_, err := shared.Ledger.Exec(t.Context(), `
 INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model_asked, model_used, model, endpoint, streamed, admitted_at, settled_at,

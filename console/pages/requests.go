@@ -220,7 +220,7 @@ func (p *Pages) requestRow(q *request, r api.Request, currency string) requestRo
 	row.Given.ID, row.Given.Hint = "amount-"+r.ID, ""
 	row.For = field("for", "select", q.l.say("For how long"), "")
 	row.For.ID = "for-" + r.ID
-	row.For.Options = choose(q.lastingOptions(pick{Name: q.l.say("Until %s, as asked for", row.Until), Value: asAsked}), asAsked)
+	row.For.Options = choose(q.lastingOptions(pick{Name: q.l.say("As asked for"), Value: asAsked}), asAsked)
 	row.Words = p.bounded(field("reason", "text", q.l.say("What to tell who asked"), ""), "declineRequest", "reason")
 	row.Words.ID = "reason-" + r.ID
 	row.Words.Hint = q.l.say("Required to decline.")

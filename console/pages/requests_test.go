@@ -118,7 +118,7 @@ func TestAskingForMore(t *testing.T) {
 	if grant := grantOf(t, approved); grant.User != "luis" || grant.Amount != "1.5" || grant.Limit != "each-user" {
 		t.Errorf("the grant is %+v", grant)
 	}
-	shows(t, "/requests", rita, `value="1.5" autocomplete="off" required`, "as asked for</option>")
+	shows(t, "/requests", rita, `value="1.5" autocomplete="off" required`, "As asked for</option>")
 	refuses(t, half, rita, with(yes, "amount", "some"), 422, `value="some"`, `id="amount-`+strings.TrimPrefix(half, "/requests/")+`-problem"`, `value="enjoy it"`)
 	refuses(t, half, rita, with(yes, "amount", "0"), 422, "must be more than 0")
 	refuses(t, half, rita, with(yes, "for", "never"), 422, "must be in the future", `id="for-`+strings.TrimPrefix(half, "/requests/")+`-problem"`)

@@ -40,6 +40,12 @@ func TestPictures(t *testing.T) {
 		"budgets":       {above, wide, "/budgets", nil},
 		"why":           {employee, wide, "/calls/call_re_r001", nil},
 		"requests":      {admin, wide, "/requests", nil},
+		"keys":          {admin, wide, "/keys", nil},
+		"keys-dark":     {admin, dark, "/keys", nil},
+		"keys-narrow":   {admin, narrow, "/keys", nil},
+		"health":        {platform, wide, "/health", nil},
+		"health-dark":   {platform, dark, "/health", nil},
+		"health-narrow": {platform, narrow, "/health", nil},
 		"change":        {person{user: "diego"}, wide, "/budgets/limits", tryLess},
 	} {
 		t.Run(name, func(t *testing.T) {

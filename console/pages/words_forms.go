@@ -51,7 +51,7 @@ func init() {
 		"How long the window is":              "Cuánto dura la ventana",
 		"Such as %s: from 1s to 24h.":         "Por ejemplo, %s: de 1s a 24h.",
 		"granted: %s":                         "concedido: %s",
-		"Until %s, as asked for":              "Hasta el %s, como se pidió",
+		"As asked for":                        "Como se pidió",
 		"An administrator has yet to decide.": "Un administrador todavía tiene que decidir.",
 		"Asked":                               "Solicitada",
 		"Answer":                              "Respuesta",
