@@ -231,13 +231,13 @@ func (p *Pages) requestRow(q *request, r api.Request, currency string) requestRo
 const asAsked = "asked"
 
 // tellGranted tells what was granted, where that is not what was asked for.
-func (row *requestRow) tellGranted(q *request, r api.Request, currency string) {
-	d := r.Decision
-	if d.Amount != "" && d.Amount != r.Amount {
-		row.Granted = q.l.written(d.Amount, currency)
+func (r *requestRow) tellGranted(q *request, made api.Request, currency string) {
+	d := made.Decision
+	if d.Amount != "" && d.Amount != made.Amount {
+		r.Granted = q.l.written(d.Amount, currency)
 	}
-	if d.ExpiresAt != nil && !d.ExpiresAt.Equal(r.ExpiresAt) {
-		row.GrantedUntil = q.l.moment(d.ExpiresAt.In(q.tenant.zone))
+	if d.ExpiresAt != nil && !d.ExpiresAt.Equal(made.ExpiresAt) {
+		r.GrantedUntil = q.l.moment(d.ExpiresAt.In(q.tenant.zone))
 	}
 }
 
