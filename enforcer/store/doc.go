@@ -1,5 +1,6 @@
 // Package store keeps the limiter's state in Redis. Each operation is one script,
-// in a .lua file of its own, and one round trip.
+// in a .lua file of its own, and one round trip; calls that come at the same time share
+// both.
 //
 // It decides nothing beyond what the scripts decide: package admission chooses what is
 // checked, and interprets the reply. It works on one Redis, on
