@@ -244,6 +244,10 @@ bench-history: parts ## Measure what the ledger answers, of CALLS (10,000,000) c
 # How many TenantBudgets `make bench-operator` has.
 BUDGETS ?= 10000
 
+.PHONY: bench-console
+bench-console: tools parts ## Measure what 200 people who watch Costs take of the console, and how soon each sees a call
+	go test -timeout 20m -run '^$$' -bench Watchers -benchtime 10x ./console/pages
+
 .PHONY: bench-operator
 bench-operator: build tools parts ## Measure the operator with BUDGETS (10,000) TenantBudgets on a real API server
 	$(go-run) ./hack/bench -budgets $(BUDGETS)
