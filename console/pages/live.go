@@ -113,13 +113,23 @@ func (l *live) tell(stream *http.ResponseController, w http.ResponseWriter, me *
 	}
 }
 
-// stillSees reports whether a watcher's credential still holds, and gives the right that it gave.
+// stillSees reports whether a watcher's credential still holds, and gives the right that it gave. It is
+// asked for each who is shown something new, so it reads the one budget, and not all that they see.
 func (l *live) stillSees(me *watcher) bool {
-	now := *me.q
-	if err := l.pages.know(&now); err != nil {
+	now, tenant := *me.q, me.q.tenant.Name
+	var err error
+	if now.who, err = l.pages.API.Identify(now.ctx, now.Header); err != nil {
 		return false
 	}
-	return now.tenant.sameAs(me.q.tenant)
+	if now.me, err = l.pages.ask.me(now.ctx, now.who, &struct{}{}); err != nil {
+		return false
+	}
+	budget, err := l.pages.ask.budget(now.ctx, now.who, &api.BudgetInput{Tenant: tenant})
+	if err != nil {
+		return false
+	}
+	now.budgets = []api.Budget{*budget}
+	return now.choose(tenant).sameAs(me.q.tenant)
 }
 
 // roomOf names the room of a watcher: what a page shows depends on nothing else.
