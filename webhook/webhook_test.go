@@ -108,7 +108,7 @@ func TestCreate(t *testing.T) {
 		"a budget that refuses nothing": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Enforcement = v1alpha1.EnforcementShadow }),
 			wantWarnings: []string{fmt.Sprintf(
-				`spec.enforcement: Shadow: this budget counts the spending of tenant %s, and does not limit it`, delegated)},
+				`spec.enforcement: Shadow: this budget counts the spending of tenant %s, but does not limit it`, delegated)},
 		},
 		"models that nobody has": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) {
@@ -295,7 +295,7 @@ func TestUpdate(t *testing.T) {
 		{
 			name:   "a ladder without rungs",
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{} },
-			wantWarnings: []string{"spec.ladder: is empty now: calls are refused when a limit is spent in full, and there is no warning before; " +
+			wantWarnings: []string{"spec.ladder: is empty now: calls are refused only when a limit is spent in full, with no warning before; " +
 				"leave it out for Warn at 80 % and Trip at 90 %"},
 		},
 		{

@@ -144,7 +144,7 @@ var _ = Describe("Limits of every kind", func() {
 		managers := limiterv1.MoneyLimit{Period: period.Day, Selector: limiterv1.Selector{Tiers: []string{"director", "gerente"}}}
 		spendOf(ctx, budget, managers, 2*money.USD)
 		Eventually(ctx, eventsOf(ctx, budget, "LimitTripped")).Should(ConsistOf(HavePrefix(
-			"Warning: limit managers has reached its 90% rung: 2.00 of 2.00 USD spent (100%); paid calls of its tiers and models are refused until ")))
+			"Warning: limit managers has reached its 90% rung: 2.00 of 2.00 USD spent (100%); paid calls that count against it are refused until ")))
 		Eventually(ctx, func(g Gomega) { // an Event is there before the status
 			g.Expect(get(ctx, budget)).To(Succeed())
 			g.Expect(budget.Status.Limits[1].Spent).To(Equal("2.00"))

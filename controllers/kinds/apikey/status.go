@@ -59,7 +59,7 @@ func (s *scope) isOver() verdict.Verdict {
 		return verdict.False(v1alpha1.ReasonRunning, "the key does not expire: spec.expiresAt is not set")
 	case s.expired():
 		return verdict.True(v1alpha1.ReasonExpired, "the key expired at "+expiry.UTC().Format(time.RFC3339)+
-			": calls with it are refused; make another key, or delete this APIKey")
+			": calls with it are refused; make a new key, or delete this APIKey")
 	}
 	return verdict.False(v1alpha1.ReasonRunning, "the key expires at "+expiry.UTC().Format(time.RFC3339))
 }

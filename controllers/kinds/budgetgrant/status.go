@@ -64,7 +64,7 @@ func (s *scope) isRecorded() verdict.Verdict {
 	case !s.Accepted.Holds():
 		return verdict.False(v1alpha1.ReasonNotAccepted, "not accepted: see the condition Accepted")
 	}
-	return verdict.False(v1alpha1.ReasonStoreUnavailable, "Postgres does not answer: the grant does not count until it is on record there")
+	return verdict.False(v1alpha1.ReasonStoreUnavailable, "Postgres does not answer: the grant takes effect once it is on record there")
 }
 
 // isOver is the verdict on whether the grant's time is over.
@@ -74,7 +74,7 @@ func (s *scope) isOver() verdict.Verdict {
 	case s.expired():
 		return verdict.True(v1alpha1.ReasonExpired, s.over())
 	case s.storeNow.IsZero():
-		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Redis, whose clock decides, does not answer: "+running)
+		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Redis, whose clock decides whether it has, does not answer: "+running)
 	case !s.started():
 		return verdict.False(v1alpha1.ReasonNotStarted,
 			fmt.Sprintf("the grant starts at %s and expires at %s", rfc3339(*s.Object.Spec.StartsAt), rfc3339(s.Object.Spec.ExpiresAt)))

@@ -99,7 +99,7 @@ func discover(ctx context.Context, client *http.Client, at string) (found discov
 		return discovery{}, err
 	}
 	if json.Unmarshal(body, &found) != nil {
-		return discovery{}, fmt.Errorf("%s is no discovery document: it is not JSON, or its issuer or jwks_uri is no text", at)
+		return discovery{}, fmt.Errorf("%s is no discovery document: it is not JSON, or its issuer or jwks_uri is not a string", at)
 	}
 	return found, nil
 }

@@ -24,7 +24,7 @@ var remedies = map[limiterv1.ProviderTrouble]string{
 	limiterv1.TLSFailed:             "no secure connection to spec.endpoint (%s): check that it speaks TLS and that the enforcers trust its certificate",
 	limiterv1.CredentialFileMissing: "the file %s is missing, unreadable or empty in the directory that the enforcers mount (--provider-credentials-dir): put the key there, such as in the Secret bursar-provider-credentials",
 	limiterv1.KeyRejected:           "the provider rejects the API key in the file %s: replace it in the Secret that the enforcers mount",
-	limiterv1.KeyForbidden:          "the provider denies the API key calls of %s (403): give it the right at the provider, or remove the models",
+	limiterv1.KeyForbidden:          "the provider denies the API key calls of %s (403): grant it access at the provider, or remove the models",
 }
 
 // reachable is the verdict on whether calls get answers.
@@ -104,5 +104,5 @@ func (s *scope) untried(condition string, counts map[limiterv1.ProviderTrouble]i
 	default:
 		return verdict.Verdict{Status: before.Status, Reason: before.Reason, Message: before.Message}
 	}
-	return verdict.Unknown(v1alpha1.ReasonUntried, "no enforcer has called the provider yet: make a call, or set spec.checkInterval to have it asked without one")
+	return verdict.Unknown(v1alpha1.ReasonUntried, "no enforcer has called the provider yet: make a call, or set spec.checkInterval to have it checked without one")
 }

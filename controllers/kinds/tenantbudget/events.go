@@ -189,7 +189,7 @@ func (u *usage) limitTripped(limit limitUsage, rung limiterv1.Rung) events.Event
 	return events.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventLimitTripped, Action: "Trip", Field: fieldOf(limit.Name),
 		Turn: limit.turn(rung),
-		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; paid calls of its tiers and models%s %s",
+		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; paid calls that count against it%s %s",
 			limit.Name, rung.AtPercent, spentOf(limit), u.refusedPast(limit), limit.until()),
 	}
 }

@@ -43,7 +43,7 @@ func (s *scope) ledgerUnreachable() verdict.Verdict {
 	}
 	return verdict.Verdict{
 		Status: metav1.ConditionTrue, Reason: string(worst),
-		Message: fmt.Sprintf("%d of %d live enforcers %s. Calls go on; theirs are recorded when this is mended",
+		Message: fmt.Sprintf("%d of %d live enforcers %s. Calls continue; those of these enforcers are recorded once this is fixed",
 			most, len(s.fleet.Sessions), ledgerRemedies[worst]),
 	}
 }

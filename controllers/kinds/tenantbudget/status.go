@@ -90,7 +90,7 @@ func (s *scope) ready(programmed verdict.Verdict) verdict.Verdict {
 	case !ready.Holds():
 	case s.Object.Spec.Enforcement == v1alpha1.EnforcementShadow:
 		ready.Reason = v1alpha1.ReasonShadow
-		ready.Message = "spec.enforcement is Shadow: calls are decided, counted and recorded, and this budget refuses none"
+		ready.Message = "spec.enforcement is Shadow: calls are decided on, counted and recorded, but this budget refuses none"
 	default:
 		ready.Message += "; " + ladder(s.Object.Spec.Ladder)
 	}

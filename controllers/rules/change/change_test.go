@@ -47,9 +47,9 @@ func TestWarnings(t *testing.T) {
 				"spec.limits: limit each-user is removed, 0.50 EUR per Day: no other limit counts the same calls per Day",
 			},
 		},
-		"no rungs":     {after: func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{} }, want: []string{"spec.ladder: is empty now: calls are refused when a limit is spent in full, and there is no warning before; leave it out for Warn at 80 % and Trip at 90 %"}},
+		"no rungs":     {after: func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{} }, want: []string{"spec.ladder: is empty now: calls are refused only when a limit is spent in full, with no warning before; leave it out for Warn at 80 % and Trip at 90 %"}},
 		"no Trip rung": {after: func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = s.Ladder[:1] }, want: []string{"spec.ladder: no longer has a Trip rung: calls are refused only when a limit is spent in full"}},
-		"into Shadow":  {after: func(s *v1alpha1.TenantBudgetSpec) { s.Enforcement = v1alpha1.EnforcementShadow }, want: []string{"spec.enforcement: Shadow: this budget counts the spending of tenant acme, and does not limit it"}},
+		"into Shadow":  {after: func(s *v1alpha1.TenantBudgetSpec) { s.Enforcement = v1alpha1.EnforcementShadow }, want: []string{"spec.enforcement: Shadow: this budget counts the spending of tenant acme, but does not limit it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			was, is := objects.TenantBudget("acme"), objects.TenantBudget("acme")

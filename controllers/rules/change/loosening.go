@@ -22,7 +22,7 @@ func Warnings(was, is *v1alpha1.TenantBudget) []string {
 	var warnings []string
 	if is.Spec.Enforcement == v1alpha1.EnforcementShadow && (was == nil || was.Spec.Enforcement != v1alpha1.EnforcementShadow) {
 		warnings = append(warnings, fmt.Sprintf(
-			"spec.enforcement: Shadow: this budget counts the spending of tenant %s, and does not limit it", is.Spec.Tenant))
+			"spec.enforcement: Shadow: this budget counts the spending of tenant %s, but does not limit it", is.Spec.Tenant))
 	}
 	if was == nil {
 		return warnings
@@ -47,7 +47,7 @@ func loosening(was, is *v1alpha1.TenantBudget) []string {
 	_, tripped := before.Rung(limiterv1.Trip)
 	switch _, trips := after.Rung(limiterv1.Trip); {
 	case len(was.Spec.Ladder) > 0 && len(is.Spec.Ladder) == 0:
-		warnings = append(warnings, "spec.ladder: is empty now: calls are refused when a limit is spent in full, and there is no warning before; leave it out for Warn at 80 % and Trip at 90 %")
+		warnings = append(warnings, "spec.ladder: is empty now: calls are refused only when a limit is spent in full, with no warning before; leave it out for Warn at 80 % and Trip at 90 %")
 	case tripped && !trips:
 		warnings = append(warnings, "spec.ladder: no longer has a Trip rung: calls are refused only when a limit is spent in full")
 	}

@@ -26,7 +26,7 @@ func Prices(was, is *v1alpha1.ModelProvider, now time.Time) (warnings []string) 
 				return c.EffectiveFrom.Equal(&change.EffectiveFrom)
 			})
 			if !isKnown && change.EffectiveFrom.Time.Before(now) {
-				warnings = append(warnings, fmt.Sprintf("%s: %s is past: the prices apply from now on, and the calls since then keep what they cost",
+				warnings = append(warnings, fmt.Sprintf("%s: %s is in the past: the prices apply from now on, and calls since then keep the cost that they had",
 					field.NewPath("spec", "models").Index(i).Child("priceChanges").Index(j).Child("effectiveFrom"),
 					change.EffectiveFrom.UTC().Format(time.RFC3339)))
 			}

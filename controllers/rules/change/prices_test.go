@@ -27,7 +27,7 @@ func TestPrices(t *testing.T) {
 		want    []string
 	}{
 		"to come":        {provider(), provider(coming), nil},
-		"late":           {provider(), provider(past, coming), []string{"spec.models[0].priceChanges[0].effectiveFrom: 2026-11-01T12:00:00Z is past: the prices apply from now on, and the calls since then keep what they cost"}},
+		"late":           {provider(), provider(past, coming), []string{"spec.models[0].priceChanges[0].effectiveFrom: 2026-11-01T12:00:00Z is in the past: the prices apply from now on, and calls since then keep the cost that they had"}},
 		"there before":   {provider(past), provider(past, coming), nil},
 		"a new provider": {nil, provider(past), nil},
 	} {
