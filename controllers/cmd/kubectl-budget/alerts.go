@@ -28,11 +28,11 @@ func newAlerts(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "alerts [BUDGET]",
 		Short: "List the alerts of a tenant, and who was told of one",
-		Long: `List the alerts of a tenant, newest first: rungs that were reached, and what else its
-TenantBudget has told. With --alert, show one, with who was told of it, and what failed.
+		Long: `List the alerts of a tenant, newest first: rungs that were reached, and what else people were
+told of. With --alert, show one, with who was told of it, and which deliveries failed.
 
-STATE is Open while the cause is there, or else why it is gone. Acknowledged and Muted are
-what somebody has said in the console.`,
+STATE is Open while its cause lasts, or else why it ended. Acknowledged and Muted are
+set in the console.`,
 		Example: `  kubectl budget alerts acme -n acme --open
   kubectl budget alerts --tenant acme --alert 0b8e0f0e-6a0f-4c0c-9d1c-0f8c1d6b9f3a`,
 		Args:              between(0, 1, "at most one budget"),
@@ -50,7 +50,7 @@ what somebody has said in the console.`,
 	}
 	o.addFlags(cmd, c)
 	o.ledger.addFlag(cmd)
-	cmd.Flags().BoolVar(&o.open, "open", false, "only alerts whose cause is still there")
+	cmd.Flags().BoolVar(&o.open, "open", false, "only alerts whose cause lasts")
 	cmd.Flags().IntVar(&o.limit, "limit", 50, "how many alerts to list at most, up to 1000")
 	cmd.Flags().StringVar(&o.id, "alert", "", "the id of one alert")
 	addOutput(cmd, &o.format, formatTable, formatJSON, formatYAML)

@@ -37,8 +37,8 @@ func newCalls(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "calls [BUDGET]",
 		Short: "List the latest calls of a tenant, or those that a limit refused",
-		Long: `List the latest calls of a tenant, newest first, from the ledger, which has calls that have ended;
-or, with --refused, those that a limit refused. kubectl budget explain tells more of one.`,
+		Long: `List the latest calls of a tenant that have ended, newest first, from the ledger; or, with
+--refused, those that a limit refused. kubectl budget explain tells more about one.`,
 		Example: `  kubectl budget calls -n acme --user gerente-1 --since 24h
   kubectl budget calls -n acme --refused --limit 20
   kubectl budget calls --tenant acme --decision Replaced -o json`,

@@ -34,7 +34,7 @@ func newCheck(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check -f FILE...",
 		Short: "Find mistakes in YAML before it is applied",
-		Long: `Find what is wrong, and what is valid and surely not meant, in the resources of files:
+		Long: `Find what is wrong, and what is valid but surely not meant, in the resources of files:
 the errors that the webhook would refuse them with, and what their condition Warning
 would say. Of a directory, all .yaml, .yml and .json files are read, together. What is
 in no file is read from the cluster, which is not changed; budgets are compared with

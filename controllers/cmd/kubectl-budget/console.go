@@ -53,7 +53,7 @@ func (c *console) open() (*consoleClient, error) {
 		return nil, usageError{errors.New("no console: set --console or " + consoleVariable + ` to its URL, such as "https://bursar.example.com"`)}
 	}
 	if !issuerclient.MayAsk(address) {
-		return nil, usageError{fmt.Errorf("the console %q must be an https URL; http is allowed on this machine alone, as by kubectl port-forward, because everybody else could read the token", address)}
+		return nil, usageError{fmt.Errorf("the console %q must be an https URL; http is allowed only on this machine, as with kubectl port-forward, because others could read the token", address)}
 	}
 	token := os.Getenv(tokenVariable)
 	if c.tokenFile != "" {

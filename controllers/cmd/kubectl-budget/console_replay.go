@@ -114,7 +114,7 @@ func (r resources) tenantOf(ctx context.Context, c *cluster, policy *v1alpha1.Ra
 // warn says what would become of the change, were it made.
 func (p answeredPreview) warn(w io.Writer, name string) {
 	if p.Problem != nil {
-		fmt.Fprintf(w, "%s would not be changed by you in the console: %s (%s)\n", name, p.Problem.Detail, p.Problem.Code)
+		fmt.Fprintf(w, "you may not make this change of %s in the console: %s (%s)\n", name, p.Problem.Detail, p.Problem.Code)
 	}
 	for _, warning := range p.Warnings {
 		fmt.Fprintf(w, "Warning: %s: %s\n", name, warning)

@@ -24,8 +24,8 @@ func newHistory(c *cluster) *cobra.Command {
 		Use:   "history [BUDGET]",
 		Short: "Show who changed which limit, when, and from what to what",
 		Long: `Show how the limits of a TenantBudget were changed: when, from what to what, and by whom.
-So are its rate limits, those of RateLimitPolicies. Grants, enforcement: Shadow and forced
-breakers are changes, too.
+That includes the rate limits of its RateLimitPolicies, grants, enforcement: Shadow and
+forced breakers.
 
 BY is who asked the API server for the change, as it authenticated them; a GitOps
 controller is a service account. It is "-" where no webhook was asked, as while no manager

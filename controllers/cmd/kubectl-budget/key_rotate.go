@@ -120,10 +120,10 @@ func newKeyRotate(c *cluster) *cobra.Command {
 	var o rotateOptions
 	cmd := &cobra.Command{
 		Use:   "rotate NAME [--overlap LENGTH]",
-		Short: "Replace an API key by a new one, while both work",
-		Long: `Replace the key of an APIKey by a new one of 256 random bits. The key before works on
-until the overlap ends, and then ends by itself. Both are the same user, and count against
-the same limits. status.keys of the APIKey says when each was used last.
+		Short: "Replace an API key with a new one, while both work",
+		Long: `Replace the key of an APIKey with a new one of 256 random bits. The previous key keeps
+working until the overlap ends. Both are the same user, and count against the same limits.
+status.keys of the APIKey says when each was last used.
 
 The cluster is changed, and the new key is shown once, on standard output, or written to a
 new file that only its owner can read (--key-file); only its hash leaves this machine. With
@@ -139,7 +139,7 @@ the key is shown on standard error.`,
 	}
 	o.addFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&o.overlap, "overlap", "24h", "how long the key before works on, such as 24h or 7d; 0 ends it at once")
+	flags.StringVar(&o.overlap, "overlap", "24h", "how long the previous key keeps working, such as 24h or 7d; 0 ends it at once")
 	flags.StringVar(&o.keyFile, "key-file", "", "write the key to this new file instead of showing it")
 	return cmd
 }
@@ -159,13 +159,13 @@ func runKeyRotate(cmd *cobra.Command, c *cluster, o rotateOptions, name string) 
 	now := time.Now()
 	if ended := object.Spec.ExpiresAt; ended != nil && !ended.After(now) {
 		return fmt.Errorf("APIKey %s/%s has ended (spec.expiresAt: %s), and so would the new key: make another APIKey with "+
-			"kubectl budget key create, or remove spec.expiresAt and rotate with --overlap 0, so that the key before does not work again",
+			"kubectl budget key create, or remove spec.expiresAt and rotate with --overlap 0, so that the previous key does not work again",
 			object.Namespace, object.Name, moment(ended.Time))
 	}
 	key, hash := limiterv1.MakeKey(object.Namespace)
 	until, ok := object.Spec.ReplaceKey(hash, overlap, now)
 	if !ok {
-		return fmt.Errorf("spec.previousKeys: %d keys that were replaced still work, and there may be no more: "+
+		return fmt.Errorf("spec.previousKeys: %d keys that were replaced still work, which is the maximum: "+
 			"end them with kubectl budget key revoke --previous", v1alpha1.MaxPreviousKeys)
 	}
 	if err := keepKey(o.keyFile, key); err != nil {
@@ -174,7 +174,7 @@ func runKeyRotate(cmd *cobra.Command, c *cluster, o rotateOptions, name string) 
 	if err := o.write(cmd.Context(), cmd, c, object); err != nil {
 		return errors.Join(err, loseKey(o.keyFile, err))
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "The key before works until %s.\n", moment(until.Time))
+	fmt.Fprintf(cmd.ErrOrStderr(), "The previous key works until %s.\n", moment(until.Time))
 	switch {
 	case o.keyFile != "":
 	case o.prints():
@@ -205,7 +205,7 @@ func newKeyRevoke(c *cluster) *cobra.Command {
 		Short: "End an API key at once, or those that it has replaced",
 		Long: `End the key of an APIKey at once, and those that it has replaced: expiresAt becomes now,
 and callers are told so. The APIKey stays, with its name in the ledger; delete it when
-nobody asks for it any more. With --previous, only the keys end that it has replaced.
+nobody asks for it any more. With --previous, end only the keys that it has replaced.
 
 The cluster is changed. With --dry-run=client, or -f, the changed APIKey is written to
 standard output, for Git: where Git has the APIKey, change it there, too, or its
@@ -243,7 +243,7 @@ func runKeyRevoke(cmd *cobra.Command, c *cluster, o keyChange, previous bool, na
 	switch {
 	case o.prints():
 	case previous:
-		fmt.Fprintf(cmd.ErrOrStderr(), "The keys that %s/%s has replaced are revoked; its key works on.\n", object.Namespace, object.Name)
+		fmt.Fprintf(cmd.ErrOrStderr(), "The keys that %s/%s has replaced are revoked; its current key keeps working.\n", object.Namespace, object.Name)
 	default:
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s/%s revoked\n", object.Namespace, object.Name)
 	}

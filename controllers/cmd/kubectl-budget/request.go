@@ -103,8 +103,8 @@ func newRequestMake(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "make --limit LIMIT --amount AMOUNT --expires WHEN --reason REASON",
 		Short: "Ask for more of a limit",
-		Long: `Ask the admins of your tenant for more of a limit, for a time and a reason. Those who are told
-of its alerts are told of it. Without --tenant, you ask the tenant that you belong to.`,
+		Long: `Ask the admins of your tenant for more of a limit, until a given time and for a reason. Everyone
+who is told of the tenant's alerts is told of the request. Without --tenant, you ask the tenant that you belong to.`,
 		Example: `  kubectl budget request make --limit each-user --amount 5.00 --expires 7d --reason "the launch"`,
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -58,8 +58,8 @@ counts when it was admitted, and is in the ledger once it has ended. A row of a 
 all calls of callers who are in exactly these groups, so that the rows add up to the total;
 --group selects the calls of members of a group.
 
-SAVED is what calls would have cost more with the models that were asked for, and the most that
-those can have cost that were answered from the cache.`,
+SAVED is how much more calls would have cost with the models that were asked for, and the most
+that calls answered from the cache could have cost.`,
 		Example: `  kubectl budget usage -n acme --by user --month 2026-10
   kubectl budget usage -n acme --by day,model --from 2026-10-05 -o csv > october.csv
   kubectl budget usage -n acme --by label --label cost-centre`,
@@ -82,7 +82,7 @@ those can have cost that were answered from the cache.`,
 	o.ledger.addFlag(cmd)
 	o.console.addFlags(cmd)
 	cmd.Flags().StringSliceVar(&o.by, "by", []string{string(history.ByDay)}, "what to group by, one or two, separated by a comma: "+strings.Join(usageDimensions(), ", "))
-	cmd.Flags().StringVar(&o.label, "label", "", "name of the label that --by label groups by")
+	cmd.Flags().StringVar(&o.label, "label", "", "name of the label to group by, with --by label")
 	cmd.Flags().IntVar(&o.limit, "limit", history.DefaultRows, "how many rows to show, those of the greatest cost; the last but one is the sum of all others")
 	addOutput(cmd, &o.format, formatTable, formatCSV, formatJSON)
 	completeWith(cmd, "by", usageDimensions())

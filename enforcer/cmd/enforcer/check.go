@@ -29,7 +29,7 @@ func check(ctx context.Context, url string) error {
 	defer func() { _ = response.Body.Close() }()
 	var refusal struct{ Error struct{ Code string } }
 	if err := json.NewDecoder(io.LimitReader(response.Body, 64<<10)).Decode(&refusal); err != nil {
-		return fmt.Errorf("%s answers %s, which is no answer of an enforcer: %w", request.URL, response.Status, err)
+		return fmt.Errorf("%s answers %s, which is not an enforcer's answer: %w", request.URL, response.Status, err)
 	}
 	if response.StatusCode != http.StatusUnauthorized || refusal.Error.Code == "" {
 		return fmt.Errorf("%s answers %s (%s), want 401: enforcers ask for a key", request.URL, response.Status, refusal.Error.Code)

@@ -351,7 +351,7 @@ func (e *enforcer) recordUnsettled(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%d calls that were not settled are not in the ledger, and will be charged in full: %w", len(entries)-len(written), err)
 	}
-	e.log.Warn("what Redis was not told of is in the ledger", "calls", len(written), "of", len(entries))
+	e.log.Warn("calls that Redis was not told of are in the ledger", "calls", len(written), "of", len(entries))
 	return nil
 }
 
