@@ -30,6 +30,8 @@ const (
 // However many watch a page of a tenant, the ledger is asked once a second whether there is
 // something new of the tenant, and what the page shows is made once.
 type live struct {
+	// every is how often it is looked for something new.
+	every time.Duration
 	pages *Pages
 
 	mu       sync.Mutex
@@ -63,7 +65,7 @@ type watcher struct {
 }
 
 func newLive(p *Pages) *live {
-	return &live{pages: p, of: map[string]int{}, rooms: map[string]*room{}, polled: map[string]*polled{}}
+	return &live{every: pollEvery, pages: p, of: map[string]int{}, rooms: map[string]*room{}, polled: map[string]*polled{}}
 }
 
 // serve is a stream of events, as browsers read it (text/event-stream).
@@ -206,7 +208,7 @@ func (l *live) anyone(name string) *watcher {
 
 // watch makes the page of a room whenever there is something new, until nobody is there.
 func (l *live) watch(ctx context.Context, name string) {
-	tick := time.NewTicker(pollEvery)
+	tick := time.NewTicker(l.every)
 	defer tick.Stop()
 	last := ""
 	for {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"golang.org/x/text/language"
 
@@ -16,6 +17,7 @@ import (
 // the same.
 func TestNobodyKeepsOthersFromWatching(t *testing.T) {
 	l := newLive(&Pages{})
+	l.every = time.Hour // there is nothing to look at
 	watcherOf := func(subject string, n int) *watcher {
 		who := auth.Who{}
 		who.Claims = &identity.Claims{Provider: "company", Subject: subject}
