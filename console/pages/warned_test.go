@@ -118,14 +118,14 @@ func TestWarnings(t *testing.T) {
 		}
 		return to
 	}
-	warned("en", "/budgets/rates/tiers", with(rates, "do", "save"), "It is saved", "Mind this", " per 5m, each user")
+	warned("en", "/budgets/rates/tiers", with(rates, "do", "save"), "It is saved", "Please note", " per 5m, each user")
 	to := warned("es", "/budgets/limits", with(formOf(t, "/budgets/limits", diego), "do", "save", "limit-2-amount", "0.33"), "Está guardado", "Ten en cuenta")
 	warned("en", to, nil, "It is saved") // loaded again, in another language
 	if _, body := v.send("/budgets", "en", nil); strings.Contains(body, told) {
 		t.Error("the page warns when nothing was changed")
 	}
 	warned("en", "/budgets/alerts", with(formOf(t, "/budgets/alerts", diego), "do", "save", "email", "diego@northwind.example\nwarned@northwind.example"), "It is saved")
-	warned("en", "/grants/new", url.Values{"limit": {"each-user"}, "user": {"elena"}, "amount": {"1"}, "for": {"1"}, "reason": {"warned"}}, "It is given")
+	warned("en", "/grants/new", url.Values{"limit": {"each-user"}, "user": {"elena"}, "amount": {"1"}, "for": {"1"}, "reason": {"warned"}}, "It is granted")
 	if _, body := v.send("/keys", "en", url.Values{"name": {"warned"}, "user": {"elena"}, "tier": {"empleado"}, "expires": {"7"}}); strings.Count(body, told) != 1 {
 		t.Error("nobody is warned of a new key")
 	}
@@ -145,7 +145,7 @@ func TestWarnings(t *testing.T) {
 	}
 	for _, forged := range []string{"eyJ0ZXh0cyI6WyJ4Il19.eA", "eyJ0ZXh0cyI6WyJ4Il19", ".", "%"} {
 		v.Jar.SetCookies(v.url, []*http.Cookie{{Name: "bursar_warned", Value: forged}})
-		if _, body := v.send("/budgets?done=changed", "en", nil); strings.Contains(body, "Mind this") {
+		if _, body := v.send("/budgets?done=changed", "en", nil); strings.Contains(body, "Please note") {
 			t.Errorf("the page says what the cookie %s has", forged)
 		}
 	}
