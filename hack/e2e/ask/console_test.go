@@ -114,7 +114,7 @@ func askForMore(t *testing.T, user, admin string) {
 	if _, err := plugin(t, user, "request", "approve", made.ID); err == nil || !strings.Contains(err.Error(), "forbidden") {
 		t.Errorf("a user approves: %v", err)
 	}
-	if _, err := plugin(t, admin, "request", "approve", made.ID, "--amount", "none"); err == nil || !strings.Contains(err.Error(), "body.amount") {
+	if _, err := plugin(t, admin, "request", "approve", made.ID, "--amount", "none"); err == nil || !strings.Contains(err.Error(), "answered amount ") {
 		t.Errorf("approved with no amount: %v", err)
 	}
 	testkit.Must(t, pluginJSON(t, &decided, admin, "request", "approve", made.ID, "--amount", "0.05", "--expires", "30m", "--reason", "good luck"))
