@@ -113,7 +113,7 @@ func ofManaged(err *cluster.ManagedError) *Problem {
 		}
 	}
 	p.Patch = err.Patch
-	p.Detail = "What you change is managed by " + strings.Join(managers, ", ") + ", and would be undone: commit patch there."
+	p.Detail = "What you change is managed by " + strings.Join(managers, ", ") + ", and would be undone: make the change there."
 	if p.Patch == "" {
 		p.Detail = "It is managed by " + strings.Join(managers, ", ") + ", and would come back: delete it there."
 	}
