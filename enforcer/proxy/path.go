@@ -8,26 +8,12 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// asked is what a request asks for, by its method.
-type asked struct{ method, path string }
-
-// findAll finds the endpoints that nearly all calls ask for: those at paths without wildcards.
-func (p *Proxy) findAll() map[asked]endpoint {
-	known := map[asked]endpoint{}
-	for _, e := range p.endpoints {
-		if found, ok := p.at(e.path, e.method); ok && found.path == e.path && found.method == e.method {
-			known[asked{e.method, e.path}] = found
-		}
-	}
-	return known
-}
-
 // find is the endpoint that a request asks for, and its path there. Where there is none at the
 // request's path, the path is taken for one that a client with a wrong base URL has made: without
 // the API's version, with the version twice, or with a slash too many.
 func (p *Proxy) find(r *http.Request) (found endpoint, path string, ok bool) {
-	if known, ok := p.known[asked{r.Method, r.URL.Path}]; ok {
-		return known, r.URL.Path, true
+	if there, known := p.at(r.URL.Path, r.Method); known && there.method == r.Method { // nearly all requests
+		return there, r.URL.Path, true
 	}
 	for _, candidate := range paths(r.URL.Path) {
 		there, known := p.at(candidate, r.Method)

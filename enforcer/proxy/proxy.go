@@ -29,12 +29,10 @@ type Options struct {
 type Proxy struct {
 	Options
 	endpoints []endpoint
-	// known is what find finds at the paths that have no wildcards.
-	known    map[asked]endpoint
-	timeouts timeouts
-	maxBody  int64
-	bodies   *bodies
-	failures *failures
+	timeouts  timeouts
+	maxBody   int64
+	bodies    *bodies
+	failures  *failures
 
 	// ending ends when requests are to be read no longer.
 	ending      context.Context
@@ -64,7 +62,6 @@ func New(options Options) *Proxy {
 	for _, spoken := range options.Calls.Protocols {
 		p.endpoints = append(p.endpoints, p.endpointsOf(spoken)...)
 	}
-	p.known = p.findAll()
 	return p
 }
 
