@@ -475,21 +475,13 @@ type messagesStream struct {
 
 func newMessagesStream(usage messagesUsage, seen messagesSeen) *messagesStream {
 	s := &messagesStream{said: usage, seen: seen}
-	s.events = eventStream{read: s.read, tap: s.seen.event, again: s.again}
+	s.events = eventStream{arrive: s.seen.arrive, read: s.read, tap: s.seen.event, again: s.again}
 	s.events.varies = func(data []byte) []varying { return s.seen.varies(data, "", "") }
 	return s
 }
 
-func (s *messagesStream) Pass(chunk []byte) []byte {
-	s.seen.arrive()
-	return s.events.pass(chunk)
-}
-
-func (s *messagesStream) End(cut bool) []byte {
-	s.seen.arrive()
-	s.cut = cut
-	return s.events.end(cut)
-}
+func (s *messagesStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
+func (s *messagesStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
 
 // Unfinished is whether the stream ended before its end. Some compatible providers do not
 // close a stream with message_stop, but then with the reason for which the model stopped.

@@ -389,20 +389,12 @@ type generateStream struct {
 
 func newGenerateStream(candidates int64, usage generateUsage, seen generateSeen) *generateStream {
 	s := &generateStream{said: usage, candidates: endsOf(candidates), seen: seen}
-	s.events = eventStream{read: s.read, tap: s.seen.chunk}
+	s.events = eventStream{arrive: s.seen.arrive, read: s.read, tap: s.seen.chunk}
 	return s
 }
 
-func (s *generateStream) Pass(chunk []byte) []byte {
-	s.seen.arrive()
-	return s.events.pass(chunk)
-}
-
-func (s *generateStream) End(cut bool) []byte {
-	s.seen.arrive()
-	s.cut = cut
-	return s.events.end(cut)
-}
+func (s *generateStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
+func (s *generateStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
 
 // Unfinished is whether the stream ended before the answer did. Nothing else says
 // that a stream is at its end than its connection.

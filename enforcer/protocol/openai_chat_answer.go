@@ -157,17 +157,13 @@ type chatStream struct {
 func newChatStream(hideUsage bool, b bill, choices int64, seen chatSeen) *chatStream {
 	s := &chatStream{seen: seen, hide: hideUsage, bill: b, choices: endsOf(choices)}
 	s.seen.choices = endsOf(choices)
-	s.events = eventStream{read: s.read, hiding: hideUsage, tap: s.seen.chunk, varies: s.varies, again: s.again}
+	s.events = eventStream{arrive: s.seen.arrive, read: s.read, hiding: hideUsage, tap: s.seen.chunk, varies: s.varies, again: s.again}
 	return s
 }
 
-func (s *chatStream) Pass(chunk []byte) []byte {
-	s.seen.arrive()
-	return s.events.pass(chunk)
-}
+func (s *chatStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
 
 func (s *chatStream) End(cut bool) []byte {
-	s.seen.arrive()
 	s.cut = cut
 	return s.events.end(cut)
 }

@@ -138,20 +138,12 @@ type responsesStream struct {
 
 func newResponsesStream(b bill, seen responsesSeen) *responsesStream {
 	s := &responsesStream{bill: b, seen: seen}
-	s.events = eventStream{read: s.read, tap: s.seen.event, varies: s.seen.varies, again: s.seen.again}
+	s.events = eventStream{arrive: s.seen.arrive, read: s.read, tap: s.seen.event, varies: s.seen.varies, again: s.seen.again}
 	return s
 }
 
-func (s *responsesStream) Pass(chunk []byte) []byte {
-	s.seen.arrive()
-	return s.events.pass(chunk)
-}
-
-func (s *responsesStream) End(cut bool) []byte {
-	s.seen.arrive()
-	s.cut = cut
-	return s.events.end(cut)
-}
+func (s *responsesStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
+func (s *responsesStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
 
 // Unfinished is whether the stream ended before the response did. What follows the
 // last event is not missed.

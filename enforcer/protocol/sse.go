@@ -17,6 +17,8 @@ const maxFrame = 16 << 20
 // put together first. Wherever the stream is cut into chunks, the same bytes come
 // out and the same frames are read.
 type eventStream struct {
+	// arrive is told that a piece, or the end, has come, before anything in it is read.
+	arrive func()
 	// read is given the data of each frame, which it is neither to change nor to keep, and
 	// returns what of it the client is not to see.
 	read func(data []byte) hidden
@@ -55,6 +57,7 @@ type hidden struct {
 
 // pass takes a chunk of the stream and returns what the client is to see now.
 func (s *eventStream) pass(chunk []byte) []byte {
+	s.arrive()
 	s.out = s.out[:0]
 	if s.hiding {
 		s.out = slices.Grow(s.out, len(s.frame)+len(chunk)) // mostly, nearly all of it is seen
@@ -194,6 +197,7 @@ func (s *eventStream) show(frame []byte) (leftOut bool) {
 // end takes the end of the stream and returns what the client is still to see: a
 // last frame without its blank line, if the stream was not cut off in it.
 func (s *eventStream) end(cut bool) []byte {
+	s.arrive()
 	s.cut, s.out = cut, s.out[:0]
 	s.show(s.frame)
 	if cut {

@@ -116,21 +116,13 @@ type vercelStream struct {
 
 func newVercelStream(b bill, seen vercelSeen) *vercelStream {
 	s := &vercelStream{bill: b, seen: seen}
-	s.events = eventStream{read: s.read, tap: s.seen.part, again: func(v values) { s.seen.again(v.text) }}
+	s.events = eventStream{arrive: s.seen.arrive, read: s.read, tap: s.seen.part, again: func(v values) { s.seen.again(v.text) }}
 	s.events.varies = func(data []byte) []varying { return s.seen.varies(data, "", "") }
 	return s
 }
 
-func (s *vercelStream) Pass(chunk []byte) []byte {
-	s.seen.arrive()
-	return s.events.pass(chunk)
-}
-
-func (s *vercelStream) End(cut bool) []byte {
-	s.seen.arrive()
-	s.cut = cut
-	return s.events.end(cut)
-}
+func (s *vercelStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
+func (s *vercelStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
 
 // Unfinished is whether the stream ended before its last part.
 func (s *vercelStream) Unfinished() bool { return !s.done }
