@@ -266,17 +266,6 @@ func (l *limiter) Forget(ctx context.Context, root string, callIDs []string) err
 	return l.Load().Forget(ctx, root, callIDs)
 }
 
-// closing is a handler that has clients close their connections with the next answer, once the enforcer
-// is told to end. A call that comes on a connection just as that is closed would fail.
-func (e *enforcer) closing(handler http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if e.shuttingDown.Load() {
-			w.Header().Set("Connection", "close")
-		}
-		handler.ServeHTTP(w, r)
-	})
-}
-
 // Settled is that of the store.
 func (l *limiter) Settled(ctx context.Context, take func(entries [][]byte) error) error {
 	return l.Load().Settled(ctx, take)
@@ -292,6 +281,17 @@ func (l *limiter) SettleAdopted(
 	ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry,
 ) (ended bool, err error) {
 	return l.Load().SettleAdopted(ctx, dead, call, cost, entry)
+}
+
+// closing is a handler that has clients close their connections with the next answer, once the enforcer
+// is told to end. A call that comes on a connection just as that is closed would fail.
+func (e *enforcer) closing(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e.shuttingDown.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // shutdown serves calls until nobody sends any, lets answers that are under way finish, settles their calls, writes
