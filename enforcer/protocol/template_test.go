@@ -122,6 +122,9 @@ var texts = []string{
 	`"`, `\`, "a\ndata: b", "a\rb", `x","y":"z`,
 }
 
+// othersFrom is from where on a choice is one of the frames that say more, which are few.
+const othersFrom = 192
+
 // streamOf is a stream that the choices make of a protocol's frames: of every two bytes, one
 // chooses a frame, and one the text in it.
 func streamOf(repeats, others []string, choices []byte) []byte {
@@ -130,7 +133,7 @@ func streamOf(repeats, others []string, choices []byte) []byte {
 		frame, text := choices[0], texts[int(choices[1])%len(texts)]
 		choices = choices[2:]
 		of := repeats
-		if frame >= 192 { // few say more
+		if frame >= othersFrom {
 			of = others
 		}
 		number := string('1' + frame%9)
@@ -170,6 +173,32 @@ func TestTemplates(t *testing.T) {
 			choices[i] = byte(random.Uint32())
 		}
 		checkTemplates(t, uint8(random.Uint32()), choices[:random.IntN(len(choices))], random.IntN(2) == 0)
+	}
+}
+
+// TestTemplatesAmongOthers is the same of all streams in which a frame that repeats comes before and
+// after any other, which comes twice, and any ends them: chance seldom has a usage, and after it text
+// alone.
+func TestTemplatesAmongOthers(t *testing.T) {
+	for of, s := range streamers {
+		frames := len(s.repeats) + len(s.others)
+		choice := func(frame int) byte {
+			if frame < len(s.repeats) {
+				return byte(frame)
+			}
+			return othersFrom + byte((frame-len(s.repeats)+len(s.others)-othersFrom%len(s.others))%len(s.others))
+		}
+		first := choice(len(s.repeats))
+		for repeated := range s.repeats {
+			for other := range frames {
+				for last := range frames {
+					for text := range byte(3) {
+						again, among := choice(repeated), choice(other)
+						checkTemplates(t, uint8(of), []byte{first, 1, again, 1, again, 2, among, 1, among, 2, again, text, choice(last), 1}, false)
+					}
+				}
+			}
+		}
 	}
 }
 
