@@ -22,13 +22,19 @@ func NewWithClock(client redis.UniversalClient, session, clock string) *Store {
 	return s
 }
 
+// Asking is an admission, and the Store that asks for it.
+type Asking struct {
+	By  *Store
+	For admission.AdmitRequest
+}
+
 // AdmitTogether asks Redis for admissions with one write, and returns what the script answers to each.
-func (s *Store) AdmitTogether(requests ...admission.AdmitRequest) (answers []any) {
-	batch := make([]*sent, len(requests))
-	for i, r := range requests {
-		batch[i] = newSent(context.Background(), s.admission(s.epoch.valid, r, 0))
+func AdmitTogether(all ...Asking) (answers []any) {
+	batch := make([]*sent, len(all))
+	for i, a := range all {
+		batch[i] = newSent(context.Background(), a.By.admission(a.By.epoch.valid, a.For, 0))
 	}
-	return s.send(batch)
+	return all[0].By.send(batch)
 }
 
 // SettleTogether is AdmitTogether for settlements.

@@ -26,18 +26,46 @@ func TestTogetherAsOneByOne(t *testing.T) {
 	clock := newStoppedClock(t)
 	testkit.Must(t, clock.set(ten))
 	rapid.Check(t, func(t *rapid.T) {
-		clock.begin(t)
-		w := &togetherWorld{client: clock.client, session: uuid.NewString(), tenant: uuid.NewString(), waived: rapid.Bool().Draw(t, "waived")}
-		w.store = store.NewWithClock(clock.client, w.session, clock.luaSource())
-		w.store.SetEpoch(testEpoch(clock.client))
-		testkit.Must(t, w.store.Load(t.Context()))
+		w := drawTogetherWorld(t, clock)
 		w.drawCounters(t)
 		admits := rapid.SliceOfN(rapid.Custom(w.drawAdmission), 2, 8).Draw(t, "admissions")
-		w.compare(t, len(admits), func(from, to int) []any { return w.store.AdmitTogether(admits[from:to]...) })
+		w.compare(t, len(admits), func(from, to int) []any { return store.AdmitTogether(admits[from:to]...) })
 		settles := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) admission.SettleRequest {
-			return w.drawSettlement(t, rapid.SampledFrom(admits).Draw(t, "call"))
+			return w.drawSettlement(t, rapid.SampledFrom(admits).Draw(t, "call").For)
 		}), 2, 8).Draw(t, "settlements")
 		w.compare(t, len(settles), func(from, to int) []any { return w.store.SettleTogether(settles[from:to]...) })
+	})
+}
+
+// TestCallsThatShareNoScript: calls of two sessions or shards, or that see an account with other
+// limits, have the same answers where they are sent with one write as one by one, and leave the same
+// behind.
+func TestCallsThatShareNoScript(t *testing.T) {
+	clock := newStoppedClock(t)
+	testkit.Must(t, clock.set(ten))
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawTogetherWorld(t, clock)
+		w.drawCounters(t)
+		other := *w
+		field := togetherMoney
+		switch rapid.SampledFrom([]string{"session", "shard", "numbers of limits", "limit"}).Draw(t, "another") {
+		case "session":
+			other.session = uuid.NewString()
+			other.store = w.store.Next(other.session)
+		case "shard":
+			for limiterv1.Shard(other.tenant) == limiterv1.Shard(w.tenant) {
+				other.tenant = uuid.NewString()
+			}
+			other.drawCounters(t)
+		case "numbers of limits":
+			other.waived = !w.waived
+		case "limit":
+			field = "money:Day"
+		}
+		w.beside = &other
+		calls := []store.Asking{w.drawAdmission(t), other.drawAdmission(t)}
+		calls[1].For.Accounts[0].Money[0].Field = field
+		w.compare(t, len(calls), func(from, to int) []any { return store.AdmitTogether(calls[from:to]...) })
 	})
 }
 
@@ -48,6 +76,17 @@ type togetherWorld struct {
 	session, tenant string
 	// waived is whether all limits are: calls that see the same limits otherwise are for another run.
 	waived bool
+	// beside is another that calls are compared with, if any.
+	beside *togetherWorld
+}
+
+func drawTogetherWorld(t *rapid.T, clock *stoppedClock) *togetherWorld {
+	clock.begin(t)
+	w := &togetherWorld{client: clock.client, session: uuid.NewString(), tenant: uuid.NewString(), waived: rapid.Bool().Draw(t, "waived")}
+	w.store = store.NewWithClock(clock.client, w.session, clock.luaSource())
+	w.store.SetEpoch(testEpoch(clock.client))
+	testkit.Must(t, w.store.Load(t.Context()))
+	return w
 }
 
 var hourFromTen = period.Span{Start: ten.Truncate(time.Hour), End: ten.Truncate(time.Hour).Add(time.Hour)}
@@ -63,10 +102,14 @@ func (w *togetherWorld) key(owner limiterv1.Owner) string {
 }
 
 func (w *togetherWorld) keys() []string {
-	return []string{
+	keys := []string{
 		w.key(limiterv1.Owner{}), w.key(limiterv1.Owner{User: "a"}), w.key(limiterv1.Owner{User: "b"}),
 		limiterv1.CallsKey(limiterv1.Shard(w.tenant), w.session), limiterv1.ClockKey(limiterv1.Shard(w.tenant)),
 	}
+	if w.beside != nil {
+		keys = append(keys, w.beside.keys()...)
+	}
+	return keys
 }
 
 func packed(numbers ...int64) []byte {
@@ -128,7 +171,7 @@ func (w *togetherWorld) accounts(user string, need int64) []admission.Account {
 	return accounts
 }
 
-func (w *togetherWorld) drawAdmission(t *rapid.T) admission.AdmitRequest {
+func (w *togetherWorld) drawAdmission(t *rapid.T) store.Asking {
 	r := admission.AdmitRequest{
 		Root: w.tenant, CallID: fmt.Sprint("call ", rapid.IntRange(1, 6).Draw(t, "id")), Record: []byte("record"),
 		Bound: money.Nanos(rapid.Int64Range(0, 40).Draw(t, "bound")), OwnersUntil: hourFromTen.End,
@@ -137,7 +180,7 @@ func (w *togetherWorld) drawAdmission(t *rapid.T) admission.AdmitRequest {
 	if rapid.IntRange(0, 3).Draw(t, "asks again") == 0 {
 		r.NotBefore = ten.Add(rapid.SampledFrom([]time.Duration{-time.Minute, time.Second, 40 * time.Second, 90 * time.Minute}).Draw(t, "later"))
 	}
-	return r
+	return store.Asking{By: w.store, For: r}
 }
 
 // drawSettlement is the end of a call, which may have been admitted or not, or have ended before.
