@@ -198,11 +198,12 @@ func (t *Tenant) accounts(call Request, now time.Time) []Account {
 
 // mostWeight bounds how much the Store is asked to look at for one call, for which all other
 // calls wait. A caller in few groups cannot come near it, even with eight ancestors that have as
-// many limits as they may. Beyond 8000 numbers, Redis runs no script.
+// many limits as they may. What a script writes of one account, two values for each limit, then
+// fits into a command of Redis, which takes fewer than 8000.
 const mostWeight = 7900
 
-// weight is how many numbers the Store needs for the checks at most: two of each counter, and
-// more of each check.
+// weight is how much there is to look at: in each account, and for each check, of money twice as
+// much as of a bucket.
 func weight(accounts []Account) (n int) {
 	for _, a := range accounts {
 		n += 2 + 6*len(a.Money) + 3*len(a.Buckets)
