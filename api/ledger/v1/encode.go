@@ -80,10 +80,8 @@ func (w *objectWriter) countersIfAny(name string, all []limiterv1.CallCounters) 
 	}
 	w.name(name)
 	w.json = append(w.json, '[')
-	for i, c := range all {
-		if i > 0 {
-			w.json = append(w.json, ',')
-		}
+	for _, c := range all {
+		w.next()
 		w.begin()
 		w.text("tenant", c.Tenant)
 		w.textIfAny("user", c.User)
@@ -119,11 +117,16 @@ func (w *objectWriter) usageIfAny(name string, u price.Usage) {
 	w.end()
 }
 
-// name begins a member. Its name needs no escapes.
-func (w *objectWriter) name(name string) {
-	if w.json[len(w.json)-1] != '{' {
+// next begins a member of an object, or an element of a list.
+func (w *objectWriter) next() {
+	if last := w.json[len(w.json)-1]; last != '{' && last != '[' {
 		w.json = append(w.json, ',')
 	}
+}
+
+// name begins a member. Its name needs no escapes.
+func (w *objectWriter) name(name string) {
+	w.next()
 	w.json = append(append(append(w.json, '"'), name...), '"', ':')
 }
 
@@ -144,10 +147,8 @@ func (w *objectWriter) textsIfAny(name string, values []string) {
 	}
 	w.name(name)
 	w.json = append(w.json, '[')
-	for i, value := range values {
-		if i > 0 {
-			w.json = append(w.json, ',')
-		}
+	for _, value := range values {
+		w.next()
 		w.quote(value)
 	}
 	w.json = append(w.json, ']')
@@ -159,10 +160,8 @@ func (w *objectWriter) labelsIfAny(name string, labels map[string]string) {
 	}
 	w.name(name)
 	w.begin()
-	for i, label := range slices.Sorted(maps.Keys(labels)) {
-		if i > 0 {
-			w.json = append(w.json, ',')
-		}
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		w.next()
 		w.quote(label)
 		w.json = append(w.json, ':')
 		w.quote(labels[label])
