@@ -177,7 +177,7 @@ func TestTemplates(t *testing.T) {
 }
 
 // TestTemplatesAmongOthers is the same of all streams in which a frame that repeats comes before and
-// after any other, which comes twice, and any ends them: chance seldom has a usage, and after it text
+// after any other, which comes three times, and any ends them: chance seldom has a usage, and after it text
 // alone.
 func TestTemplatesAmongOthers(t *testing.T) {
 	for of, s := range streamers {
@@ -194,7 +194,7 @@ func TestTemplatesAmongOthers(t *testing.T) {
 				for last := range frames {
 					for text := range byte(3) {
 						again, among := choice(repeated), choice(other)
-						checkTemplates(t, uint8(of), []byte{first, 1, again, 1, again, 2, among, 1, among, 2, again, text, choice(last), 1}, false)
+						checkTemplates(t, uint8(of), []byte{first, 1, again, 1, again, 2, among, 1, among, 2, among, 1, again, text, choice(last), 1}, false)
 					}
 				}
 			}
