@@ -15,6 +15,9 @@ func TestEncodedAsJSON(t *testing.T) {
 	for _, text := range []string{"plain", `"quoted\`, "<script>&", "Zoë", "\x00\n\u2028\xff", "DEL \x7f"} {
 		entries = append(entries, filled(text))
 	}
+	for b := range 256 {
+		entries = append(entries, filled("a"+string([]byte{byte(b)})))
+	}
 	fields := reflect.TypeFor[ledgerv1.Entry]().NumField()
 	for i := range fields {
 		var one ledgerv1.Entry
