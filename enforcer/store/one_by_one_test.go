@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -66,6 +67,38 @@ func TestCallsThatShareNoScript(t *testing.T) {
 		calls := []store.Asking{w.drawAdmission(t), other.drawAdmission(t)}
 		calls[1].For.Accounts[0].Money[0].Field = field
 		w.compare(t, len(calls), func(from, to int) []any { return store.AdmitTogether(calls[from:to]...) })
+	})
+}
+
+// TestFencedSessionsChangeNothing: whatever a session asks for that was declared dead, it is refused,
+// and leaves all as it was.
+func TestFencedSessionsChangeNothing(t *testing.T) {
+	clock := newStoppedClock(t)
+	testkit.Must(t, clock.set(ten))
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawTogetherWorld(t, clock)
+		w.drawCounters(t)
+		calls := rapid.SliceOfN(rapid.Custom(w.drawAdmission), 2, 4).Draw(t, "admissions")
+		store.AdmitTogether(calls[0])
+		testkit.Must(t, w.client.HSet(t.Context(), limiterv1.CallsKey(limiterv1.Shard(w.tenant), w.session), limiterv1.FencedField, 1).Err())
+		before := w.dump(t)
+		for _, answer := range store.AdmitTogether(calls...) {
+			if verdict := answer.([]any)[0]; verdict != "fenced" {
+				t.Errorf("an admission is %v", verdict)
+			}
+		}
+		for _, answer := range w.store.SettleTogether(w.drawSettlement(t, calls[0].For), w.drawSettlement(t, calls[1].For)) {
+			if answer != "fenced" {
+				t.Errorf("a settlement is %v", answer)
+			}
+		}
+		err := w.store.Take(t.Context(), admission.TakeRequest{Root: w.tenant, From: calls[0].For.CallID, CallID: "another", Accounts: calls[0].For.Accounts})
+		if !errors.Is(err, admission.ErrFenced) {
+			t.Errorf("to take from a call: %v", err)
+		}
+		if left := w.dump(t); !reflect.DeepEqual(left, before) {
+			t.Errorf("it leaves\n%q, want\n%q", left, before)
+		}
 	})
 }
 
