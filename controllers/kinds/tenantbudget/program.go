@@ -13,6 +13,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
@@ -153,9 +154,9 @@ func (c *Controller) awaitSuccessor(ctx context.Context, budget *v1alpha1.Tenant
 	if ref == nil {
 		return nil
 	}
-	successor, err := c.governing(ctx, types.NamespacedName{Namespace: cmp.Or(ref.Namespace, budget.Namespace), Name: ref.Name})
-	if err != nil || successor == nil {
-		return err
+	successor, err := acceptance.Governing(ctx, c.client, types.NamespacedName{Namespace: cmp.Or(ref.Namespace, budget.Namespace), Name: ref.Name})
+	if err != nil {
+		return client.IgnoreNotFound(err)
 	}
 	accepted := meta.FindStatusCondition(successor.Status.Conditions, v1alpha1.ConditionAccepted)
 	isRejected := accepted != nil && accepted.Status == metav1.ConditionFalse && accepted.ObservedGeneration == successor.Generation &&
@@ -168,20 +169,4 @@ func (c *Controller) awaitSuccessor(ctx context.Context, budget *v1alpha1.Tenant
 		err = errSuccessor
 	}
 	return err
-}
-
-// governing is the budget with the key, or the one that it was handed over to; nil for none.
-func (c *Controller) governing(ctx context.Context, key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
-	get := func(key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
-		var budget v1alpha1.TenantBudget
-		if err := c.client.Get(ctx, key, &budget); err != nil {
-			return nil, client.IgnoreNotFound(err)
-		}
-		return &budget, nil
-	}
-	budget, err := get(key)
-	if err != nil || budget == nil {
-		return nil, err
-	}
-	return budget.Governing(get)
 }

@@ -134,21 +134,28 @@ func ChildrenOf(ctx context.Context, reader client.Reader, budget *v1alpha1.Tena
 // The key is that of what is there or missing; the error is that of reading it. REQUIRES: the budget
 // has a parent.
 func ParentOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) (*v1alpha1.TenantBudget, types.NamespacedName, error) {
-	key, parent := budget.ParentKey(), &v1alpha1.TenantBudget{}
-	if err := reader.Get(ctx, key, parent); err != nil {
+	key := budget.ParentKey()
+	parent, err := Governing(ctx, reader, key)
+	if err != nil {
 		return nil, key, err
 	}
-	parent, err := parent.Governing(func(key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
+	return parent, client.ObjectKeyFromObject(parent), nil
+}
+
+// Governing is the budget with the key, or the one that it was handed over to. The error is that of
+// reading it.
+func Governing(ctx context.Context, reader client.Reader, key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
+	var budget v1alpha1.TenantBudget
+	if err := reader.Get(ctx, key, &budget); err != nil {
+		return nil, err
+	}
+	return budget.Governing(func(key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
 		var successor v1alpha1.TenantBudget
 		if err := reader.Get(ctx, key, &successor); err != nil {
 			return nil, client.IgnoreNotFound(err)
 		}
 		return &successor, nil
 	})
-	if err != nil {
-		return nil, key, err
-	}
-	return parent, client.ObjectKeyFromObject(parent), nil
 }
 
 // parents are the budget's parent, that one's parent, and so on.
