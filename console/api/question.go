@@ -29,6 +29,13 @@ func (a *API) Identify(ctx context.Context, header http.Header) (auth.Who, error
 	return who, a.answers.explained(ctx, err)
 }
 
+// Role is what somebody may see of a tenant that has a budget. The error is a *Problem, also for who may see
+// nothing.
+func (a *API) Role(ctx context.Context, who auth.Who, tenant string) (auth.Role, error) {
+	v, err := a.answers.view(ctx, who, tenant, auth.Above)
+	return v.role, a.answers.explained(ctx, err)
+}
+
 // question is an answer to a route as all of its callers get it: within the time that there is,
 // in turn, and with errors that say what its caller may know.
 func question[I, O any](a *api, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) Question[I, O] {

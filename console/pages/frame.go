@@ -52,11 +52,6 @@ type choice struct {
 	isAdmin, isAbove bool
 }
 
-// sameAs reports whether as much may be seen of the same tenant.
-func (c choice) sameAs(o choice) bool {
-	return c.Name == o.Name && c.user == o.user && c.isAdmin == o.isAdmin && c.isAbove == o.isAbove
-}
-
 // choose is the tenant that a URL names, or the one that whoever asks sees by default.
 func (q *request) choose(asked string) choice {
 	if asked == "" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bursar-dev/bursar/console/api"
+	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -116,22 +117,16 @@ func (l *live) tell(stream *http.ResponseController, w http.ResponseWriter, me *
 }
 
 // stillSees reports whether a watcher's credential still holds, and gives the right that it gave. It is
-// asked for each who is shown something new, so it reads the one budget, and not all that they see.
+// asked for each who is shown something new, so it asks for the right alone.
 func (l *live) stillSees(me *watcher) bool {
-	now, tenant := *me.q, me.q.tenant.Name
-	var err error
-	if now.who, err = l.pages.API.Identify(now.ctx, now.Header); err != nil {
-		return false
-	}
-	if now.me, err = l.pages.ask.me(now.ctx, now.who, &struct{}{}); err != nil {
-		return false
-	}
-	budget, err := l.pages.ask.budget(now.ctx, now.who, &api.BudgetInput{Tenant: tenant})
+	seen := me.q.tenant
+	who, err := l.pages.API.Identify(me.q.ctx, me.q.Header)
 	if err != nil {
 		return false
 	}
-	now.budgets = []api.Budget{*budget}
-	return now.choose(tenant).sameAs(me.q.tenant)
+	role, err := l.pages.API.Role(me.q.ctx, who, seen.Name)
+	tenancy, _ := who.In(seen.Name)
+	return err == nil && tenancy.User == seen.user && (role == auth.Admin) == seen.isAdmin && (role == auth.Above) == seen.isAbove
 }
 
 // roomOf names the room of a watcher: what a page shows depends on nothing else.
