@@ -115,7 +115,7 @@ func (a *api) registerBudgets(routes huma.API) {
 
 // BudgetInput names a budget by its tenant.
 type BudgetInput struct {
-	Tenant string `path:"tenant" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"`
+	Tenant string `path:"tenant" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" patternDescription:"a name of lower-case letters, digits and hyphens"`
 }
 
 func (a *api) budgets(ctx context.Context, who auth.Who) (*Budgets, error) {

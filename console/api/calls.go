@@ -118,7 +118,7 @@ func (a *api) registerCalls(routes huma.API) {
 // CallInput is which call is asked for.
 type CallInput struct {
 	TenantParameter
-	ID string `path:"id" minLength:"1" maxLength:"100" pattern:"^[!-~]+$" doc:"As x-bursar-call-id of its answer has it."`
+	ID string `path:"id" minLength:"1" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"the id of a call" doc:"As x-bursar-call-id of its answer has it."`
 }
 
 func (a *api) calls(

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -38,6 +39,41 @@ var document = sync.OnceValue(func() described {
 	}
 	return d
 })
+
+// TestPatternsSayWhatTheyMean: who sends what is of no such form is told which form it is to have, and not a
+// regular expression.
+func TestPatternsSayWhatTheyMean(t *testing.T) {
+	found := 0
+	check := func(of, name string, schema *huma.Schema) {
+		if schema != nil && schema.Pattern != "" {
+			if found++; schema.PatternDescription == "" {
+				t.Errorf("%s: %s has to match %s, and nothing says what that is", of, name, schema.Pattern)
+			}
+		}
+	}
+	for pattern, operation := range document().routes {
+		for _, parameter := range operation.Parameters {
+			check(pattern, parameter.Name, parameter.Schema)
+		}
+		if operation.RequestBody == nil {
+			continue
+		}
+		for _, media := range operation.RequestBody.Content {
+			for name, schema := range shared.api.OpenAPI.Components.Schemas.SchemaFromRef(media.Schema.Ref).Properties {
+				check(pattern, name, schema)
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("%d patterns were found", found)
+	}
+	for path, want := range map[string]string{"/api/ai/budgets/A": "must be a name of lower-case letters, digits and hyphens", "/api/ai/usage?tenant=_": "must be a name of lower-case letters, digits and hyphens"} {
+		var told api.Problem
+		if do(t, http.MethodGet, path, token("adam.acme"), nil).read(t, &told); len(told.Errors) != 1 || told.Errors[0].Message != want {
+			t.Errorf("%s: %+v, want %q", path, told.Errors, want)
+		}
+	}
+}
 
 // checkDescribed expects that an answer, to whatever request a test has made, is as the OpenAPI document says:
 // its status and media type are among those of the route, and its body is valid by their schema. What is of no

@@ -43,7 +43,7 @@ type MadeGrant struct {
 // GrantInput names a BudgetGrant.
 type GrantInput struct {
 	TenantParameter
-	Name string `path:"name" maxLength:"253" pattern:"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$" doc:"The BudgetGrant, in the namespace of the tenant's budget."`
+	Name string `path:"name" maxLength:"253" pattern:"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$" patternDescription:"a name of lower-case letters, digits, hyphens and dots" doc:"The BudgetGrant, in the namespace of the tenant's budget."`
 }
 
 func (a *api) registerGrantChanges(routes huma.API) {

@@ -42,7 +42,7 @@ type NewKeyInput struct {
 // NewKey is a key that is to be made. Who is no admin may give its name and when it expires, and
 // the rest as it is anyway.
 type NewKey struct {
-	Name      string            `json:"name,omitempty" maxLength:"63" pattern:"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$" doc:"What the APIKey is called; of who is no admin, with letters and digits at its end that nobody can choose. Default: after its user."`
+	Name      string            `json:"name,omitempty" maxLength:"63" pattern:"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$" patternDescription:"a name of lower-case letters, digits and hyphens" doc:"What the APIKey is called; of who is no admin, with letters and digits at its end that nobody can choose. Default: after its user."`
 	User      string            `json:"user,omitempty" maxLength:"128" doc:"Who calls with it. Default: you, if you belong to the tenant."`
 	Tier      string            `json:"tier,omitempty" maxLength:"63" doc:"The tier of the calls. Default: yours; admins must say it for others."`
 	Groups    []string          `json:"groups,omitempty" maxItems:"16" doc:"The groups of the calls, for admins. Default: yours, of your own key, and none of another's."`
@@ -63,7 +63,7 @@ type KeyShown struct {
 // KeyInput names an APIKey.
 type KeyInput struct {
 	TenantParameter
-	Name string `path:"name" maxLength:"253" pattern:"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$" doc:"The name of the APIKey, without its namespace."`
+	Name string `path:"name" maxLength:"253" pattern:"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$" patternDescription:"a name of lower-case letters, digits, hyphens and dots" doc:"The name of the APIKey, without its namespace."`
 }
 
 // RotateInput is which key is replaced.

@@ -107,10 +107,18 @@ func fromHuma(status int, message string, errs ...error) huma.StatusError {
 		var detailed huma.ErrorDetailer
 		if errors.As(err, &detailed) {
 			detail := detailed.ErrorDetail()
-			p.Errors = append(p.Errors, ParameterError{detail.Location, detail.Message})
+			p.Errors = append(p.Errors, ParameterError{detail.Location, demanded(detail.Message)})
 		}
 	}
 	return p
+}
+
+// demanded is what huma finds wrong with a text, said as this package says it.
+func demanded(message string) string {
+	if what, ok := strings.CutPrefix(message, "expected string to be "); ok {
+		return "must be " + what
+	}
+	return message
 }
 
 // explained is an error of what the API stands on, as its caller is told it. What is nobody's

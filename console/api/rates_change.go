@@ -37,7 +37,7 @@ type WrittenRate struct {
 // PolicyInput names a RateLimitPolicy of a tenant.
 type PolicyInput struct {
 	BudgetInput
-	Policy string `path:"policy" maxLength:"253" pattern:"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$" doc:"The RateLimitPolicy, in the namespace of the budget, which it names."`
+	Policy string `path:"policy" maxLength:"253" pattern:"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$" patternDescription:"a name of lower-case letters, digits, hyphens and dots" doc:"The RateLimitPolicy, in the namespace of the budget, which it names."`
 }
 
 // RatesSpec is what the console may change of a RateLimitPolicy.

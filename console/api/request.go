@@ -11,7 +11,7 @@ import (
 
 // TenantParameter is the tenant that a route is asked about.
 type TenantParameter struct {
-	Tenant string `query:"tenant" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" doc:"The tenant. Default: the one that you belong to or, of several, that which pays by default."`
+	Tenant string `query:"tenant" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" patternDescription:"a name of lower-case letters, digits and hyphens" doc:"The tenant. Default: the one that you belong to or, of several, that which pays by default."`
 }
 
 // PageParameters are which page of a list is asked for.

@@ -20,8 +20,8 @@ import (
 // NewRequest is what a user asks for.
 type NewRequest struct {
 	Limit     string    `json:"limit" minLength:"1" maxLength:"63" doc:"The limit of the tenant's budget that you ask for more of: per User, it is yours; per Tenant, everybody's."`
-	Amount    string    `json:"amount" minLength:"1" maxLength:"32" pattern:"^[0-9]+(\\.[0-9]{1,9})?$" example:"5.00" doc:"How much more in each period, in the budget's currency."`
-	Reason    string    `json:"reason" minLength:"1" maxLength:"512" pattern:"\\S" doc:"Why: one line."`
+	Amount    string    `json:"amount" minLength:"1" maxLength:"32" pattern:"^[0-9]+(\\.[0-9]{1,9})?$" patternDescription:"an amount such as 5.00" example:"5.00" doc:"How much more in each period, in the budget's currency."`
+	Reason    string    `json:"reason" minLength:"1" maxLength:"512" pattern:"\\S" patternDescription:"more than spaces" doc:"Why: one line."`
 	ExpiresAt time.Time `json:"expiresAt" doc:"Until when."`
 }
 
@@ -75,7 +75,7 @@ type Decision struct {
 
 // RequestParameter names a request.
 type RequestParameter struct {
-	ID string `path:"id" minLength:"36" maxLength:"36" pattern:"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"`
+	ID string `path:"id" minLength:"36" maxLength:"36" pattern:"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" patternDescription:"the id of a request, as /requests has it"`
 }
 
 // DecisionInput is what an admin says of a request that they decline.
@@ -90,7 +90,7 @@ type DecisionInput struct {
 // Approval is what an admin grants of a request.
 type Approval struct {
 	Reason    string     `json:"reason,omitempty" maxLength:"512" doc:"What to tell who asked. One line."`
-	Amount    string     `json:"amount,omitempty" minLength:"1" maxLength:"32" pattern:"^[0-9]+(\\.[0-9]{1,9})?$" example:"5.00" doc:"How much more to grant in each period, in the budget's currency. Absent: what is asked for."`
+	Amount    string     `json:"amount,omitempty" minLength:"1" maxLength:"32" pattern:"^[0-9]+(\\.[0-9]{1,9})?$" patternDescription:"an amount such as 5.00" example:"5.00" doc:"How much more to grant in each period, in the budget's currency. Absent: what is asked for."`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty" doc:"Until when to grant it. Absent: until when it is asked for."`
 }
 
@@ -154,7 +154,7 @@ func (a *api) makeRequest(ctx context.Context, who auth.Who, in *NewRequestInput
 	case per != v1alpha1.ScopeUser && per != v1alpha1.ScopeTenant:
 		return nil, invalid("body.limit", "must be a limit per User or per Tenant: for groups and keys, an admin makes a grant")
 	case !isPositive(in.Body.Amount):
-		return nil, invalid("body.amount", "must be more than 0 and at most 9000000")
+		return nil, notPositive()
 	case !isOneLine(in.Body.Reason):
 		return nil, invalid("body.reason", "must be one line of printable text")
 	case !in.Body.ExpiresAt.After(a.Now()), in.Body.ExpiresAt.After(a.Now().AddDate(1, 0, 0)):
@@ -177,6 +177,9 @@ func isPositive(amount string) bool {
 	n, err := money.Parse(amount)
 	return err == nil && n > 0
 }
+
+// notPositive is the problem of an amount that is not.
+func notPositive() error { return invalid("body.amount", "must be more than 0 and at most 9000000") }
 
 // request is one that may be seen.
 func (a *api) request(ctx context.Context, v view, id string) (*Request, error) {
@@ -259,7 +262,7 @@ func (a *api) approve(ctx context.Context, who auth.Who, d deciding, granted App
 	} else {
 		decision.Amount, decision.ExpiresAt = granted.or(d.request.Amount, d.request.ExpiresAt)
 		if !isPositive(decision.Amount) {
-			return nil, invalid("body.amount", "must be more than 0, and at most 9000000")
+			return nil, notPositive()
 		}
 		if _, err := a.grantRequested(ctx, who, a.by(who).Trying(), d, decision); err != nil {
 			return nil, err // it could not be made: nothing is decided

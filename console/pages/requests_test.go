@@ -122,6 +122,11 @@ func TestAskingForMore(t *testing.T) {
 	refuses(t, half, rita, with(yes, "amount", "some"), 422, `value="some"`, `id="amount-`+strings.TrimPrefix(half, "/requests/")+`-problem"`, `value="enjoy it"`)
 	refuses(t, half, rita, with(yes, "amount", "0"), 422, "must be more than 0")
 	refuses(t, half, rita, with(yes, "for", "never"), 422, "must be in the future", `id="for-`+strings.TrimPrefix(half, "/requests/")+`-problem"`)
+	for amount, said := range map[string]string{"some": "debe ser un importe, como 5,00", "0": "debe ser mayor que 0 y como máximo 9000000"} {
+		if _, _, body := postIn(t, "es", half, rita, with(yes, "amount", amount)); strings.Count(body, said) != 2 { // above the form, and at its field
+			t.Errorf("who grants %q does not read %q in Spanish", amount, said)
+		}
+	}
 	does(t, half, rita, with(yes, "amount", "0.75", "for", "1", "reason", "a part"), "It is approved", "a part")
 	if grant := grantOf(t, half); grant.Amount != "0.75" || grant.ExpiresAt.Sub(now()) > 25*time.Hour {
 		t.Errorf("the grant is %+v", grant)
