@@ -5,11 +5,15 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
@@ -110,6 +114,59 @@ func timeOfPage(t *testing.T) time.Duration {
 		}
 	}
 	return time.Since(begin) / times
+}
+
+// TestWatchingEndsWithTheRight: of the next call, who may not see costs any more is told nothing, and others are.
+func TestWatchingEndsWithTheRight(t *testing.T) {
+	was := v1alpha1.Member{Subject: "watcher", Tier: "corporativo", Admin: true}
+	isMember := was
+	isMember.Admin = false
+	token, key := person{user: "watcher"}.token(), client.ObjectKey{Namespace: "research", Name: "people"}
+	var people v1alpha1.Membership
+	testkit.Must(t, shared.Cluster.Get(t.Context(), key, &people))
+	others := people.Spec.Members
+	set := func(ctx context.Context, status int, more ...v1alpha1.Member) {
+		t.Helper()
+		testkit.Must(t, shared.Cluster.Get(ctx, key, &people))
+		people.Spec.Members = slices.Concat(others, more)
+		testkit.Must(t, shared.Cluster.Update(ctx, &people))
+		for i := range people.Status.Conditions { // the manager has accepted it so
+			people.Status.Conditions[i].ObservedGeneration = people.Generation
+		}
+		testkit.Must(t, shared.Cluster.Status().Update(ctx, &people))
+		testkit.Eventually(t, fmt.Sprint("the page Costs is answered with ", status), func() bool {
+			got, _, _ := get(t, "/costs?tenant=research", token, "en")
+			return got == status
+		})
+	}
+	t.Cleanup(func() { set(context.Background(), http.StatusForbidden) })
+	for name, is := range map[string][]v1alpha1.Member{"is a member": {isMember}, "does not belong to the tenant": nil} {
+		set(t.Context(), http.StatusOK, was)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		watching := func(token string) <-chan error {
+			first, ended := make(chan struct{}), make(chan error, 1)
+			go func() {
+				_, err := watch(ctx, "/costs/live?tenant=research", token, first)
+				ended <- err
+			}()
+			select {
+			case <-first:
+			case err := <-ended:
+				t.Fatal(err)
+			}
+			return ended
+		}
+		one, another := watching(token), watching(admin.token())
+		set(t.Context(), http.StatusForbidden, is...)
+		record(t, "of after: "+name)
+		if err := <-another; err != nil {
+			t.Errorf("who still administers it: %v", err)
+		}
+		if err := <-one; err == nil || ctx.Err() != nil {
+			t.Errorf("who %s by now is still told of calls: %v", name, err)
+		}
+	}
 }
 
 // TestLivePage: the page that is open shows a call without being loaded again.
