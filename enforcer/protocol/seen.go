@@ -107,10 +107,11 @@ func (s *seen) again(text []byte) {
 
 // varies is what may differ in a frame that says no more than the last one, whose data this is, but
 // for its text: that, and what numbers and pads frames, which are members of these names, if any.
-// It is nothing where the last one said more than text.
+// It is nothing where the last one said more than text, or is no JSON, of which nobody can say what
+// is text.
 func (s *seen) varies(data []byte, number, pad string) []varying {
 	f := s.frame
-	if !f.repeats || f.pieces != 1 || f.text.isEmpty() {
+	if !f.repeats || f.pieces != 1 || f.text.isEmpty() || !gjson.ValidBytes(data) {
 		return nil
 	}
 	all := []varying{{someText, f.text}}

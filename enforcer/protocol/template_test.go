@@ -56,6 +56,7 @@ var streamers = []struct {
 			`{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"TEXT"}}]}}]}`,
 			`{"choices":[{"index":0,"text":"TEXT"}],"usage" : null}`,
 			`{"choices":[{"index":0,"plan":"TEXT"}]}`,
+			`{"choices":[{"index":0,"delta":{"content":"TEXT"}}],"obfuscation":"PA"D","usage":null}`,
 		},
 		[]string{
 			`{"choices":[{"index":0,"delta":{"role":"assistant","content":""}}],"usage":null}`,
@@ -78,6 +79,7 @@ var streamers = []struct {
 			`{"type":"response.output_text.delta","sequence_number":NUMBER,"item_id":"m","delta":"TEXT","obfuscation":"PAD"}`,
 			`{"type":"response.reasoning.delta","delta":"TEXT","sequence_number":NUMBER}`,
 			`{"type":"response.function_call_arguments.delta","delta":"TEXT"}`,
+			`{"""""sequence_number"3""TEXT"`,
 		},
 		[]string{
 			`{"type":"response.created","sequence_number":0,"response":{"model":"maxi","reasoning":{"effort":null}}}`,
