@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,6 +15,9 @@ const (
 	// abandonedFor is how long a voided call is remembered by the Store, so that
 	// an admission that was under way all the time still finds it ended.
 	abandonedFor = time.Minute
+	// abandonedAtOnce is how many calls are voided at once: the Store ends them together, and what
+	// they hold refuses others until then.
+	abandonedAtOnce = 64
 	// abandonedMost bounds the memory spent on calls that may hold money. Beyond
 	// it a hold may stay until its period turns: too little is admitted then, and
 	// never too much.
@@ -50,26 +54,20 @@ func (a *abandoned) add(hold Hold) {
 	}
 }
 
-// first is the call to void next. It stays.
-func (a *abandoned) first() (hold Hold, found bool) {
+// next are the calls to void next. They stay.
+func (a *abandoned) next() []Hold {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.calls) == 0 {
-		return Hold{}, false
-	}
-	return a.calls[0], true
+	return slices.Clone(a.calls[:min(len(a.calls), abandonedAtOnce)])
 }
 
-// remove takes the first call away, and puts it behind the others when it is to be
-// tried again: the Store may answer for those.
-func (a *abandoned) remove(again bool) {
+// remove takes the first calls away, so many, and puts those behind the others that are to be tried
+// again: the Store may answer for those.
+func (a *abandoned) remove(count int, again []Hold) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	first := a.calls[0]
-	a.calls[0] = Hold{}
-	if a.calls = a.calls[1:]; again {
-		a.calls = append(a.calls, first)
-	} else if len(a.calls) == 0 {
+	clear(a.calls[:count])
+	if a.calls = append(a.calls[count:], again...); len(a.calls) == 0 {
 		a.calls = nil // a burst's memory goes with it
 	}
 }
@@ -82,29 +80,43 @@ func (a *abandoned) len() int {
 
 func (a *abandoned) run(ctx context.Context) {
 	for {
-		var again <-chan time.Time
-		if hold, found := a.first(); found {
-			err := hold.void(ctx)
-			if errors.Is(err, ErrFenced) {
-				a.fenced(&hold)
-				err = nil
-			}
+		var retry <-chan time.Time
+		if calls := a.next(); len(calls) > 0 {
+			again := a.void(ctx, calls)
 			if ctx.Err() != nil {
 				return
 			}
-			a.remove(err != nil)
-			if err == nil {
+			if a.remove(len(calls), again); len(again) == 0 {
 				continue
 			}
-			again = time.After(abandonedRetry)
+			retry = time.After(abandonedRetry)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-a.wake:
-		case <-again:
+		case <-retry:
 		}
 	}
+}
+
+// void voids calls, and returns those for which the Store did not answer.
+func (a *abandoned) void(ctx context.Context, calls []Hold) (again []Hold) {
+	failed := make([]error, len(calls))
+	var all sync.WaitGroup
+	for i := range calls {
+		all.Go(func() { failed[i] = calls[i].void(ctx) })
+	}
+	all.Wait()
+	for i, err := range failed {
+		switch {
+		case errors.Is(err, ErrFenced):
+			a.fenced(&calls[i])
+		case err != nil:
+			again = append(again, calls[i])
+		}
+	}
+	return again
 }
 
 // flush waits until all calls are voided.

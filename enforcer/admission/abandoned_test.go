@@ -3,6 +3,8 @@ package admission_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,13 +38,16 @@ func (s *deafStore) Settle(ctx context.Context, r admission.SettleRequest) error
 	return s.scriptedStore.Settle(ctx, r)
 }
 
-func (s *deafStore) voided() (ids string) {
+// voided are the calls that are voided, sorted.
+func (s *deafStore) voided() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var ids []string
 	for _, r := range s.settled {
-		ids += r.CallID
+		ids = append(ids, r.CallID)
 	}
-	return ids
+	slices.Sort(ids)
+	return strings.Join(ids, "")
 }
 
 // abandon gives up the admission of calls.
@@ -81,8 +86,34 @@ func TestFlushWaitsForAbandonedCalls(t *testing.T) {
 	if err := admitter.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := store.voided(); got != "acdb" {
-		t.Errorf("after Flush, voided are %q, want acdb", got)
+	if got := store.voided(); got != "abcd" {
+		t.Errorf("after Flush, voided are %q, want abcd", got)
+	}
+}
+
+// togetherStore answers no admission, and settles calls once so many of them are being settled.
+type togetherStore struct {
+	scriptedStore
+	all sync.WaitGroup
+}
+
+func (s *togetherStore) Settle(context.Context, admission.SettleRequest) error {
+	s.all.Done()
+	s.all.Wait()
+	return nil
+}
+
+// TestAbandonedCallsAreVoidedTogether: what they hold refuses others, as long as they wait for each other.
+func TestAbandonedCallsAreVoidedTogether(t *testing.T) {
+	store := &togetherStore{scriptedStore: scriptedStore{err: errors.New("no answer")}}
+	store.all.Add(3)
+	admitter := admission.NewAdmitter(store)
+	abandon(t, admitter, "a", "b", "c")
+	go admitter.Run(t.Context())
+	atMost, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := admitter.Flush(atMost); err != nil {
+		t.Errorf("three calls that are settled together: %v", err)
 	}
 }
 
