@@ -236,10 +236,13 @@ faults-operator: tools parts ## Run SEEDS (200) scripts of changes from BURSAR_S
 
 # How many calls `make bench-history` generates: ten million take 10 GB and some 45 minutes.
 CALLS ?= 10000000
+# What else it is told: -only='^page', -runs=50, -stay.
+BENCH_HISTORY ?=
 
 .PHONY: bench-history
-bench-history: parts ## Measure what the ledger answers, of CALLS (10,000,000) calls of one tenant, and compare its sums with it
-	BURSAR_BENCH_HISTORY=$(CALLS) go test -count=1 -timeout 3h -v -run '^TestBenchHistory$$' ./history
+bench-history: build tools parts ## Measure ledger, API and pages over CALLS (10,000,000) calls of one tenant, and compare their sums; BENCH_HISTORY='-only=^page -stay'
+	@CGO_ENABLED=0 go build -trimpath -o bin/hack/bench-history ./hack/bench/history
+	bin/hack/bench-history -calls $(CALLS) $(BENCH_HISTORY)
 
 # How many TenantBudgets `make bench-operator` has.
 BUDGETS ?= 10000
