@@ -234,7 +234,7 @@ SEEDS ?= 200
 faults-operator: tools parts ## Run SEEDS (200) scripts of changes from BURSAR_SEED on, while requests fail and managers die (1.5 h)
 	BURSAR_FAULT_SEEDS=$(SEEDS) $(control-plane) -ginkgo.focus='Faults of'
 
-# How many calls `make bench-history` generates: ten million take 10 GB and some 45 minutes.
+# How many calls `make bench-history` generates: ten million take 10 GB and some 20 minutes.
 CALLS ?= 10000000
 # What else it is told: -only='^page', -runs=50, -stay.
 BENCH_HISTORY ?=
