@@ -18,11 +18,12 @@ func DidYouMean(name string, known []string) string {
 // Name is the known name that is most like the given one; empty where none is like it.
 func Name(name string, known []string) string {
 	best, least := "", farthest(name)+1
+	m := measure{name: strings.ToLower(name)}
 	for _, other := range slices.Sorted(slices.Values(known)) {
 		if other == name {
 			continue
 		}
-		if d := unlikeness(name, other, least); d < least {
+		if d := m.unlikeness(other, least); d < least {
 			best, least = other, d
 		}
 	}
@@ -32,44 +33,84 @@ func Name(name string, known []string) string {
 // farthest is how many edits make a name another one that was not meant.
 func farthest(name string) int { return max(1, min(3, len(name)/3)) }
 
+// measure is what other names are compared with a name by.
+type measure struct {
+	// name is in lower case.
+	name string
+	// x and y are the characters of the two names, and the rows those of their table of distances.
+	x, y              []rune
+	before, last, row []int
+}
+
 // unlikeness is how many edits make one name of another, as far as they are fewer than enough.
 // Names that differ in their case, in what is before a slash, or in the version after the last
 // hyphen alone are one edit apart.
-func unlikeness(name, other string, enough int) int {
-	a, b := strings.ToLower(name), strings.ToLower(other)
-	if a == b || Base(a) == Base(b) || strings.HasPrefix(a, b+"-20") || strings.HasPrefix(b, a+"-20") {
+func (m *measure) unlikeness(other string, enough int) int {
+	a, b := m.name, strings.ToLower(other)
+	if a == b || Base(a) == Base(b) || isVersionOf(a, b) || isVersionOf(b, a) {
 		return 1
 	}
 	if longer := len([]rune(a)) - len([]rune(b)); max(longer, -longer) >= enough {
 		return enough
 	}
-	return distance(a, b)
+	m.prepare(a, b)
+	return m.distance(enough)
+}
+
+// isVersionOf is whether the name is the other one and a year after it.
+func isVersionOf(name, other string) bool {
+	version, ok := strings.CutPrefix(name, other)
+	return ok && strings.HasPrefix(version, "-20")
 }
 
 // Base is a model's name without the provider before it.
 func Base(name string) string { return name[strings.LastIndex(name, "/")+1:] }
 
-// distance is the optimal string alignment distance (Damerau-Levenshtein, with no substring
-// edited twice): the number of characters to insert, delete, replace or swap with the next.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	before, last, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
-	for j := range last {
-		last[j] = j
+// prepare makes the table for two names.
+func (m *measure) prepare(a, b string) {
+	m.x, m.y = appendRunes(m.x[:0], a), appendRunes(m.y[:0], b)
+	columns := len(m.y) + 1
+	m.before, m.last, m.row = slices.Grow(m.before, columns)[:columns], slices.Grow(m.last, columns)[:columns], slices.Grow(m.row, columns)[:columns]
+	for j := range m.last {
+		m.last[j] = j
 	}
+}
+
+func appendRunes(to []rune, s string) []rune {
+	for _, r := range s {
+		to = append(to, r)
+	}
+	return to
+}
+
+// distance is the optimal string alignment distance (Damerau-Levenshtein, with no substring
+// edited twice), as far as it is less than enough: the number of characters to insert, delete,
+// replace or swap with the next. Whoever asks for a name chooses how long it is: so only what is
+// less than enough characters apart is compared, and nothing once there are enough edits.
+func (m *measure) distance(enough int) int {
+	x, y, before, last, row := m.x, m.y, m.before, m.last, m.row
 	for i := 1; i <= len(x); i++ {
-		row[0] = i
-		for j := 1; j <= len(y); j++ {
+		from, to := max(1, i-enough+1), min(len(y), i+enough-1)
+		row[from-1] = i // or more than enough, where it is not the first
+		least := i
+		for j := from; j <= to; j++ {
 			changed := 1
 			if x[i-1] == y[j-1] {
 				changed = 0
 			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+changed)
+			row[j] = min(row[j-1]+1, last[j-1]+changed)
+			if j < i+enough-1 {
+				row[j] = min(row[j], last[j]+1)
+			}
 			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
 				row[j] = min(row[j], before[j-2]+1)
 			}
+			least = min(least, row[j])
+		}
+		if least >= enough {
+			return enough
 		}
 		before, last, row = last, row, before
 	}
-	return last[len(y)]
+	return min(last[len(y)], enough)
 }
