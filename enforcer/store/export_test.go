@@ -60,3 +60,14 @@ func (s *Store) send(batch []*sent) (answers []any) {
 
 // Load loads the scripts of the epoch.
 func (s *Store) Load(ctx context.Context) error { return s.epoch.valid.load(ctx) }
+
+// Waiting is how many admissions wait to be sent.
+func (s *Store) Waiting() (n int) {
+	lane := s.epoch.admits.of(0)
+	lane.mu.Lock()
+	defer lane.mu.Unlock()
+	for _, calls := range lane.waiting.calls {
+		n += len(calls)
+	}
+	return n
+}

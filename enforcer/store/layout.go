@@ -25,6 +25,22 @@ type scriptCall struct {
 	more []any
 }
 
+// tenant is the key of the counters of the tenant whose call it is.
+func (c scriptCall) tenant() string {
+	if len(c.accounts) == 0 {
+		return ""
+	}
+	return c.accounts[0].key
+}
+
+// limits is how many limits the call counts in.
+func (c scriptCall) limits() (n int) {
+	for _, a := range c.accounts {
+		n += len(a.fields)
+	}
+	return n
+}
+
 // scriptAccount is what a script is told of an account.
 type scriptAccount struct {
 	key string

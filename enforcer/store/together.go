@@ -14,9 +14,6 @@ import (
 const (
 	// sendersAtOnce is how many batches of commands are under way at once, at most.
 	sendersAtOnce = 4
-	// mostTogether is how many calls are sent with one write, at most: the first of them has its
-	// answer with the last.
-	mostTogether = 64
 	// admitLinger is how long an admission waits for others, while some are under way: until these
 	// have their answers, or for so long.
 	admitLinger = 500 * time.Microsecond
@@ -69,7 +66,7 @@ type together struct {
 	timing
 
 	mu      sync.Mutex
-	waiting []*sent
+	waiting queue
 	// lingering ends the wait of those; nil where it has ended, or nobody waits.
 	lingering *time.Timer
 	// senders are the batches that are under way.
@@ -108,7 +105,7 @@ func (t *together) do(ctx context.Context, call scriptCall) *redis.Cmd {
 func (t *together) add(own *sent) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.waiting = append(t.waiting, own)
+	t.waiting.add(own)
 	if t.senders == 0 && !t.alsoAlone {
 		t.senders++
 		return true
@@ -123,7 +120,7 @@ func (t *together) add(own *sent) bool {
 func (t *together) sendLingering() {
 	t.mu.Lock()
 	t.lingering = nil
-	isLate := len(t.waiting) > 0 && t.senders < sendersAtOnce
+	isLate := !t.waiting.isEmpty() && t.senders < sendersAtOnce
 	if isLate {
 		t.senders++
 	}
@@ -137,8 +134,7 @@ func (t *together) sendLingering() {
 // one, has its answer.
 func (t *together) send() {
 	t.mu.Lock()
-	batch := t.waiting[:min(len(t.waiting), mostTogether)]
-	t.waiting = slices.Clone(t.waiting[len(batch):])
+	batch := t.waiting.batch()
 	if t.lingering != nil {
 		t.lingering.Stop()
 		t.lingering = nil
@@ -146,7 +142,7 @@ func (t *together) send() {
 	t.mu.Unlock()
 	sendBatch(t.client, batch)
 	t.mu.Lock()
-	more := len(t.waiting) > 0 && (t.lingering == nil || !t.alsoAlone)
+	more := !t.waiting.isEmpty() && (t.lingering == nil || !t.alsoAlone)
 	if !more {
 		t.senders--
 	}
