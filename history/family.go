@@ -14,12 +14,7 @@ import (
 // limit of the document: the document's own, those below it and, where an ancestor has
 // limits, those below that one.
 func Family(document limiterv1.Tenant, budgets []v1alpha1.TenantBudget) []Tenant {
-	top := []string{document.Tenant}
-	for _, ancestor := range document.Ancestors {
-		if len(ancestor.Money)+len(ancestor.Rates) > 0 {
-			top = append(top, ancestor.Tenant)
-		}
-	}
+	top := Limiting(document)
 	self := Tenant{Name: document.Tenant}
 	for _, ancestor := range document.Ancestors {
 		self.Ancestors = append(self.Ancestors, ancestor.Tenant)
@@ -34,6 +29,18 @@ func Family(document limiterv1.Tenant, budgets []v1alpha1.TenantBudget) []Tenant
 		}
 	}
 	return family
+}
+
+// Limiting are the tenants whose limits calls of the document's tenant count against: itself, and
+// those of its ancestors that have limits.
+func Limiting(document limiterv1.Tenant) []string {
+	limiting := []string{document.Tenant}
+	for _, ancestor := range document.Ancestors {
+		if len(ancestor.Money)+len(ancestor.Rates) > 0 {
+			limiting = append(limiting, ancestor.Tenant)
+		}
+	}
+	return limiting
 }
 
 // AncestorsOf are the tenants above a budget, nearest first, as far as budgets are known.

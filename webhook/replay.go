@@ -5,12 +5,15 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/change"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
 	"github.com/bursar-dev/bursar/history"
 	"github.com/bursar-dev/bursar/history/replay"
 )
@@ -40,9 +43,47 @@ func replayed(
 func replayOf(
 	ctx context.Context, reader client.Reader, ledger history.PastCalls, document limiterv1.Tenant, now time.Time,
 ) (replay.Result, error) {
-	var budgets v1alpha1.TenantBudgetList
-	if err := reader.List(ctx, &budgets, client.UnsafeDisableDeepCopy); err != nil {
+	budgets, err := related(ctx, reader, document)
+	if err != nil {
 		return replay.Result{}, err
 	}
-	return history.Replay(ctx, ledger, document, budgets.Items, now.AddDate(0, 0, -change.LookBack), now)
+	return history.Replay(ctx, ledger, document, budgets, now.AddDate(0, 0, -change.LookBack), now)
+}
+
+// related are the budgets by which the document's family is found: those of its tenant, of its
+// ancestors, and of the tenants below those that limit it. There may be many thousands of others.
+func related(ctx context.Context, reader client.Reader, document limiterv1.Tenant) ([]v1alpha1.TenantBudget, error) {
+	tenants := sets.New(history.Limiting(document)...)
+	top, err := naming(ctx, reader, tenants)
+	if err != nil {
+		return nil, err
+	}
+	var keys []types.NamespacedName
+	for i := range top {
+		keys = append(keys, client.ObjectKeyFromObject(&top[i]))
+	}
+	below, err := index.Below(ctx, reader, keys...)
+	if err != nil {
+		return nil, err
+	}
+	for i := range below {
+		tenants.Insert(below[i].Spec.Tenant)
+	}
+	for _, ancestor := range document.Ancestors {
+		tenants.Insert(ancestor.Tenant)
+	}
+	return naming(ctx, reader, tenants)
+}
+
+// naming are the budgets that name the tenants.
+func naming(ctx context.Context, reader client.Reader, tenants sets.Set[string]) (all []v1alpha1.TenantBudget, err error) {
+	for tenant := range tenants {
+		var budgets v1alpha1.TenantBudgetList
+		err := reader.List(ctx, &budgets, client.UnsafeDisableDeepCopy, client.MatchingFields{index.BudgetTenant: tenant})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, budgets.Items...)
+	}
+	return all, nil
 }

@@ -421,6 +421,31 @@ func TestCrowdedOut(t *testing.T) {
 	}
 }
 
+// TestGuessing: the budget that was meant is looked for among the others of the namespace, unless
+// there are very many.
+func TestGuessing(t *testing.T) {
+	for _, tc := range []struct {
+		budgets int
+		want    string
+	}{
+		{2, `spec.targetRef.name: Not found: "budgit-1": namespace acme has no TenantBudget of this name; did you mean "budget-1"?`},
+		{1001, `spec.targetRef.name: Not found: "budgit-1": namespace acme has no TenantBudget of this name`},
+	} {
+		t.Run(fmt.Sprint(tc.budgets), func(t *testing.T) {
+			var there []client.Object
+			for i := range tc.budgets {
+				there = append(there, with(budget("acme", v1alpha1.ReasonAccepted), func(b *v1alpha1.TenantBudget) { b.Name = fmt.Sprint("budget-", i) }))
+			}
+			policy := with(objects.RateLimitPolicy("acme", "policy"), func(p *v1alpha1.RateLimitPolicy) { p.Spec.TargetRef.Name = "budgit-1" })
+			decided, err := acceptance.DecideRateLimitPolicy(t.Context(), fakecache.New(t, there...), policy)
+			testkit.Must(t, err)
+			if decided.Message != tc.want {
+				t.Errorf("got %q, want %q", decided.Message, tc.want)
+			}
+		})
+	}
+}
+
 func TestOfModelProvider(t *testing.T) {
 	named := func(name string, models ...string) *v1alpha1.ModelProvider {
 		p := objects.ModelProvider(models...)

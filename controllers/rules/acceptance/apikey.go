@@ -107,11 +107,16 @@ func target(
 	return budget, nil, nil
 }
 
+// mostGuessed is among how many budgets of a namespace the one is looked for that was meant. Where
+// there are thousands, objects that come before their budgets would each have all names compared.
+const mostGuessed = 1000
+
 // noBudget is the error of an object that, at path, names a TenantBudget of its own namespace that
-// is not there. It has the name that was meant.
+// is not there. It has the name that was meant, where the namespace has no more than mostGuessed.
 func noBudget(ctx context.Context, reader client.Reader, key types.NamespacedName, path *field.Path) (*field.Error, error) {
 	var there v1alpha1.TenantBudgetList
-	if err := reader.List(ctx, &there, client.UnsafeDisableDeepCopy, client.InNamespace(key.Namespace)); err != nil {
+	err := reader.List(ctx, &there, client.UnsafeDisableDeepCopy, client.InNamespace(key.Namespace), client.Limit(mostGuessed+1))
+	if err != nil {
 		return nil, err
 	}
 	var names []string
@@ -122,7 +127,7 @@ func noBudget(ctx context.Context, reader client.Reader, key types.NamespacedNam
 	}
 	missing := field.NotFound(path, key.Name)
 	missing.Detail = fmt.Sprintf("namespace %s has no TenantBudget of this name", key.Namespace)
-	if len(names) > 0 {
+	if 0 < len(names) && len(there.Items) <= mostGuessed {
 		missing.Detail += verdict.DidYouMeanOr("; it has ", key.Name, names)
 	}
 	return missing, nil

@@ -150,16 +150,18 @@ func judge(selected []*v1alpha1.TenantBudget, path *field.Path) RateLimitPolicy 
 func crowdedOut(
 	ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy, targets []*v1alpha1.TenantBudget,
 ) ([]*v1alpha1.TenantBudget, error) {
-	// Where all rivals together have few, as nearly always, no target need be looked at.
-	isCrowdedHere, err := isCrowded(ctx, reader, policy, client.InNamespace(policy.Namespace))
-	if err != nil {
-		return nil, err
-	}
-	isCrowdedBeyond := false
-	if selector := policy.Spec.TargetSelector; selector != nil && selector.ReachesBeyond() {
-		isCrowdedBeyond, err = isCrowded(ctx, reader, policy, client.MatchingFields{index.PolicySelects: index.Beyond})
-		if err != nil {
+	isCrowdedHere, isCrowdedBeyond := true, false // the policies of one named target are few
+	if selector := policy.Spec.TargetSelector; selector != nil {
+		// Where all rivals together have few limits, as nearly always, no target need be looked at.
+		var err error
+		if isCrowdedHere, err = isCrowded(ctx, reader, policy, client.InNamespace(policy.Namespace)); err != nil {
 			return nil, err
+		}
+		if selector.ReachesBeyond() {
+			isCrowdedBeyond, err = isCrowded(ctx, reader, policy, client.MatchingFields{index.PolicySelects: index.Beyond})
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
 	var crowdedOut []*v1alpha1.TenantBudget
