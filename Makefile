@@ -22,7 +22,7 @@ endif
 
 # What `make generate` writes.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml config/webhook/manifests.yaml docs/reference
-MODULES := . hack/tools hack/tools/golangci-lint hack/tools/helm hack/tools/promcheck hack/clients/gosdk hack/clients/openapi hack/release
+MODULES := . hack/tools hack/tools/golangci-lint hack/tools/helm hack/tools/kube-router hack/tools/promcheck hack/clients/gosdk hack/clients/openapi hack/release
 
 # With the flags of `make build`, so that nothing is compiled twice.
 go-run := CGO_ENABLED=0 go run -trimpath
@@ -211,8 +211,8 @@ soak: build tools parts ## Make calls for an hour (SOAK) while one thing after a
 # The specs of the control plane whose long forms have targets of their own.
 control-plane := go test -race -count=1 -v -timeout 5h -run '^TestControlPlane$$' ./controllers/setup -ginkgo.v -ginkgo.timeout=5h
 
-# All of Kubernetes; those that KUBEBUILDER_ASSETS may name are a part of it.
-whole-kubernetes := $(addprefix $(TOOLS)/,etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl)
+# All of Kubernetes, and what enforces NetworkPolicies; those that KUBEBUILDER_ASSETS may name are a part of it.
+whole-kubernetes := $(addprefix $(TOOLS)/,etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl kube-router)
 
 # The version that is upgraded from; by default the last tag, or else the commit before.
 BEFORE ?=
@@ -276,6 +276,9 @@ $(TOOLS)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint
 	@hack/tools/build.sh $(@F)
 
 $(TOOLS)/helm: hack/tools/helm/go.mod hack/tools/helm/go.sum
+	@hack/tools/build.sh $(@F)
+
+$(TOOLS)/kube-router: hack/tools/kube-router/go.mod hack/tools/kube-router/go.sum
 	@hack/tools/build.sh $(@F)
 
 $(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum

@@ -17,7 +17,7 @@ fi
 echo "building images of $(git describe --always --dirty) and, to upgrade from, of $(git -C "$source" log -1 --format='%h, %s')" >&2
 images() (
 	cd hack/release
-	go run -trimpath ./cmd/images -root "$1" -version "$2" -output "../../.dev/e2e/$2" -programs manager,enforcer -architectures "$(go env GOARCH)"
+	go run -trimpath ./cmd/images -root "$1" -version "$2" -output "../../.dev/e2e/$2" -programs manager,enforcer,console -architectures "$(go env GOARCH)"
 )
 images ../.. now
 images "../../$source" before

@@ -59,6 +59,8 @@ func byChart() {
 		Expect(fields(ctx, "{.spec.template.spec.containers[0].image}", "-n", system, "deployment", "bursar-enforcer")).To(HaveExactElements(HaveSuffix(":" + now)))
 	})
 
+	policies()
+
 	faults()
 
 	It("leaves what it says when it is uninstalled", NodeTimeout(4*time.Minute), func(ctx SpecContext) {

@@ -28,7 +28,7 @@ func faults() {
 				eventually(ctx, "another manager leads", func(g Gomega) { g.Expect(leader(ctx)).NotTo(BeElementOf("", holder)) })
 			})
 			figure("the leader killed: another led after %.1f s", took.Seconds())
-			changed(ctx)
+			changed(ctx, "2000.00")
 		})
 		l.noneFailed()
 		l.booked(ctx)
@@ -139,13 +139,19 @@ func kill(ctx context.Context, pod string) {
 // killProcesses kills the processes of a pod, as the kernel would.
 func killProcesses(ctx context.Context, pod string) {
 	GinkgoHelper()
-	for _, process := range strings.Fields(read(filepath.Join(filepath.Dir(memoryLimit(containerOf(ctx, pod))), "cgroup.procs"))) {
+	for _, process := range processes(ctx, system, pod) {
 		number, err := strconv.Atoi(process)
 		Expect(err).NotTo(HaveOccurred())
 		if err := syscall.Kill(number, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
 			Expect(err).NotTo(HaveOccurred())
 		}
 	}
+}
+
+// processes are the numbers of a pod's processes, of its container.
+func processes(ctx context.Context, namespace, pod string) []string {
+	GinkgoHelper()
+	return strings.Fields(read(filepath.Join(filepath.Dir(memoryLimit(containerOf(ctx, namespace, pod))), "cgroup.procs")))
 }
 
 // replace deletes a pod of a StatefulSet, whose processes have a second to end, and waits until
@@ -159,15 +165,16 @@ func replace(ctx context.Context, pod string) {
 }
 
 // containerOf is the id of a pod's container.
-func containerOf(ctx context.Context, pod string) string {
-	id := fields(ctx, "{.status.containerStatuses[0].containerID}", "-n", system, "pod", pod)[0]
+func containerOf(ctx context.Context, namespace, pod string) string {
+	id := fields(ctx, "{.status.containerStatuses[0].containerID}", "-n", namespace, "pod", pod)[0]
 	return strings.TrimPrefix(id, "containerd://")
 }
 
-// changed waits until a change of a budget is enforced.
-func changed(ctx context.Context) {
+// changed gives the budget of the load another amount, and waits until that is enforced.
+func changed(ctx context.Context, amount string) {
 	GinkgoHelper()
-	kubectl(ctx, "-n", "load", "patch", "tenantbudget", "load", "--type=merge", "-p", `{"spec": {"limits": [{"name": "yearly", "period": "Year", "amount": "2000.00"}]}}`)
+	kubectl(ctx, "-n", "load", "patch", "tenantbudget", "load", "--type=merge", "-p",
+		fmt.Sprintf(`{"spec": {"limits": [{"name": "yearly", "period": "Year", "amount": %q}]}}`, amount))
 	generation := fields(ctx, "{.metadata.generation}", "-n", "load", "tenantbudget", "load")[0]
 	eventually(ctx, "the change is enforced", func(g Gomega) {
 		const programmed = `{.status.conditions[?(@.type=="Programmed")].observedGeneration} {.status.conditions[?(@.type=="Programmed")].status}`
@@ -202,7 +209,7 @@ func conflict(ctx context.Context) error {
 // was killed for that and is ready again.
 func exhaustMemory(ctx context.Context, pod string) {
 	GinkgoHelper()
-	limit := memoryLimit(containerOf(ctx, pod))
+	limit := memoryLimit(containerOf(ctx, system, pod))
 	usage := read(filepath.Join(filepath.Dir(limit), strings.NewReplacer("limit_in_bytes", "usage_in_bytes", "max", "current").Replace(filepath.Base(limit))))
 	Expect(os.WriteFile(limit, []byte(strings.TrimSpace(usage)), 0)).To(Succeed())
 

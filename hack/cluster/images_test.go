@@ -67,7 +67,7 @@ func withTools(image cluster.Image) cluster.Image {
 	}
 	image.Files["/bin/busybox"] = filepath.Join(os.Getenv("BURSAR_E2E_DEBIAN"), "root", "bin", "busybox")
 	image.Links = map[string]string{}
-	for _, tool := range []string{"sh", "cat", "echo", "grep", "id", "ls", "mkdir", "printf", "rm", "sleep", "wget"} {
+	for _, tool := range []string{"sh", "cat", "echo", "grep", "httpd", "id", "ls", "mkdir", "printf", "rm", "sleep", "wget"} {
 		image.Links["/bin/"+tool] = "/bin/busybox"
 	}
 	return image

@@ -24,7 +24,7 @@ done
 ip link set lo up
 # The machine's address lies on a bridge: not every kernel has dummies.
 ip link add machine type bridge
-for node in 1 2; do ip address add 10.9.0.$node/24 dev machine; done
+ip address add 10.9.0.1/24 dev machine
 ip link set machine up
 ip route add default via 10.9.0.254
 echo 1 >/proc/sys/net/ipv4/ip_forward

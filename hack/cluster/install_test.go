@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	. "github.com/onsi/gomega"
@@ -18,9 +19,9 @@ const (
 	now, nowSource       = "now", "."
 )
 
-// embedded are the values with which the chart brings a Redis and a Postgres.
+// embedded are the values with which the chart brings a Redis and a Postgres, and the console.
 var embedded = []string{
-	"--set", "redis.embedded=true,postgres.embedded=true,redis.image=redis:e2e,postgres.image=postgres:e2e",
+	"--set", "redis.embedded=true,postgres.embedded=true,redis.image=redis:e2e,postgres.image=postgres:e2e,console.enabled=true",
 }
 
 // prepare makes what is there before Bursar: a namespace that takes restricted pods only, the
@@ -36,15 +37,19 @@ func prepare(ctx context.Context, which string) {
 }
 
 // helm installs or upgrades the chart of a version, and waits until it is there.
-func helm(ctx context.Context, verb, source, tag string) {
+func helm(ctx context.Context, verb, source, tag string, values ...string) {
 	args := []string{verb, "bursar", source + "/config/chart", "-n", system, "--wait", "--timeout", "4m", "--set", "image.tag=" + tag}
-	run(ctx, "helm", append(args, embedded...)...)
+	run(ctx, "helm", slices.Concat(args, embedded, values)...)
 }
 
 // kustomize applies config/default, with the images of a version, as docs/operate.md has it. Redis
 // and Postgres, and the Secrets that name them, are those that the chart would bring.
 func kustomize(ctx context.Context, tag string) {
-	parts := run(ctx, "helm", append([]string{"template", "bursar", "config/chart", "-n", system, "--show-only", "templates/embedded.yaml"}, embedded...)...)
+	// Without --kube-version, a helm that is built from its module alone takes all clusters for old ones.
+	version, err := kube.Client.Discovery().ServerVersion()
+	Expect(err).NotTo(HaveOccurred())
+	parts := run(ctx, "helm", append([]string{"template", "bursar", "config/chart", "-n", system, "--show-only", "templates/embedded.yaml",
+		"--kube-version", version.GitVersion}, embedded...)...)
 	kubectl(ctx, "apply", "-k", "config/crd")
 	apply(ctx, parts)
 	kubectl(ctx, "apply", "-k", overlay(tag))

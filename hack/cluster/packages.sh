@@ -5,8 +5,8 @@
 set -euo pipefail
 to=${1:?where to?}
 packages=(
-	containerd runc containernetworking-plugins iptables busybox-static
-	libip4tc2 libip6tc2 libmnl0 libnetfilter-conntrack3 libnfnetlink0 libnftnl11 libseccomp2 libxtables12
+	containerd runc containernetworking-plugins iptables ipset busybox-static
+	libip4tc2 libip6tc2 libipset13 libmnl0 libnetfilter-conntrack3 libnfnetlink0 libnftnl11 libseccomp2 libxtables12
 )
 [ "$(cat "$to/.packages" 2>/dev/null)" != "${packages[*]}" ] || exit 0
 

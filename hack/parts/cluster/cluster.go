@@ -15,7 +15,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/process"
 )
 
-// Address is the machine's own, at which the API server, DNS and the first kubelet listen.
+// Address is the machine's own, at which the API server, DNS and the kubelets listen. All nodes
+// have it, because they have one network, and a kube-router knows by it whose pods are its own.
 const Address = "10.9.0.1"
 
 const (
@@ -85,7 +86,10 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return c.nodesReady(ctx)
+	if err := c.nodesReady(ctx); err != nil {
+		return err
+	}
+	return c.startFirewall(ctx)
 }
 
 // administrator makes the files and the clients of who may do everything.

@@ -28,7 +28,7 @@ type node struct {
 	Name         string
 	Dir, Pki     string
 	PauseImage   string
-	Address, DNS string
+	Address      string
 	PodRange     string
 	Domain       string
 	Port, Health int
@@ -38,7 +38,7 @@ func newNode(opts Options, number int) node {
 	name := fmt.Sprintf("node%d", number)
 	return node{
 		Number: number, Name: name, Dir: filepath.Join(opts.Dir, name), Pki: filepath.Join(opts.Dir, "pki"),
-		PauseImage: opts.PauseImage, Address: fmt.Sprintf("10.9.0.%d", number), DNS: Address, Domain: domain,
+		PauseImage: opts.PauseImage, Address: Address, Domain: domain,
 		PodRange: fmt.Sprintf("10.244.%d.0/24", number-1),
 		Port:     10250 + 1000*(number-1), Health: 10248 + 1000*(number-1),
 	}
