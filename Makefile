@@ -127,6 +127,7 @@ fmt: $(golangci-lint) ## Format the Go code
 .PHONY: lint
 lint: $(golangci-lint) ## Look for mistakes, and for imports that cross the borders of the house
 	$(golangci-lint) run --allow-parallel-runners
+	cd hack/release && $(CURDIR)/$(golangci-lint) run --allow-parallel-runners ./...
 	hack/arrows.sh
 
 .PHONY: verify

@@ -118,7 +118,7 @@ func hasLabels(t *testing.T, one v1.Image, from source.Source) {
 			t.Errorf("label %s: %q, want %q", label, got, want)
 		}
 	}
-	if !file.Created.Time.Equal(from.Date) {
+	if !file.Created.Equal(from.Date) {
 		t.Errorf("created %s, want the commit's %s", file.Created, from.Date)
 	}
 }

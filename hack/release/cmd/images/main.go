@@ -32,8 +32,9 @@ func main() {
 	flag.Parse()
 	o.programs, o.architectures = strings.Split(programs, ","), strings.Split(architectures, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, o); err != nil {
+	err := run(ctx, o)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "images:", err)
 		os.Exit(1)
 	}

@@ -35,8 +35,9 @@ func main() {
 	flag.Parse()
 	o.Architectures, o.Platforms, o.Password = strings.Split(architectures, ","), source.Released, os.Getenv(passwordVariable)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, root, output, version, push, o); err != nil {
+	err := run(ctx, root, output, version, push, o)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
