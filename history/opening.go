@@ -29,7 +29,7 @@ func (r *Reader) Opening(
 ) ([]replay.Opening, error) {
 	var opening []replay.Opening
 	for _, level := range append([]limiterv1.Level{document.Level}, document.Ancestors...) {
-		zone, err := time.LoadLocation(level.TimeZone)
+		zone, err := period.Zone(level.TimeZone)
 		if err != nil {
 			return nil, fmt.Errorf("tenant %s: time zone %q: %w", level.Tenant, level.TimeZone, err)
 		}

@@ -71,7 +71,7 @@ func (r *Reader) LimitsAt(ctx context.Context, tenant string, at time.Time) (lim
 				return l, err
 			}
 			l.Grants = grants[l.Name]
-			zone, err := time.LoadLocation(zoneName)
+			zone, err := period.Zone(zoneName)
 			if err == nil {
 				l.Span = period.Containing(l.Period, zone, at)
 			}

@@ -135,7 +135,7 @@ const defaultZone = "UTC"
 
 func timeZone(name string, path *field.Path) (string, *field.Error) {
 	zone := cmp.Or(name, defaultZone)
-	if _, err := time.LoadLocation(zone); err != nil || isOfMachine(zone) {
+	if _, err := period.Zone(zone); err != nil || isOfMachine(zone) {
 		return "", field.Invalid(path, name,
 			`unknown time zone: use an IANA name such as "America/Argentina/Buenos_Aires" or "UTC"`)
 	}

@@ -78,7 +78,7 @@ func Expect(
 func newRecount(
 	ctx context.Context, ledger budgetstore.LedgerSnapshot, level levelCounters, formers []string, calls []limiterstore.StoredCall, now time.Time,
 ) (*recount, error) {
-	zone, err := time.LoadLocation(level.TimeZone)
+	zone, err := period.Zone(level.TimeZone)
 	if err != nil {
 		return nil, fmt.Errorf("time zone %q: %w", level.TimeZone, err)
 	}

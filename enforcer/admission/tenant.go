@@ -44,7 +44,7 @@ type level struct {
 func NewTenant(doc limiterv1.Tenant) (*Tenant, error) {
 	t := &Tenant{doc: doc, forcedOpen: doc.ForcedOpen()}
 	for _, l := range doc.Levels() {
-		zone, err := time.LoadLocation(l.TimeZone)
+		zone, err := period.Zone(l.TimeZone)
 		if err != nil {
 			return nil, fmt.Errorf("tenant %s: time zone %q: %w", l.Tenant, l.TimeZone, err)
 		}

@@ -11,6 +11,7 @@ import (
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
 )
 
 // ErrOrder is that calls of the past came in another order than that of their admission.
@@ -81,7 +82,7 @@ func newReplay(document limiterv1.Tenant, history History) (*replay, error) {
 		result: Result{From: history.From, To: history.To, Shadow: document.Waives()},
 	}
 	for _, l := range levelsOf(document) {
-		zone, err := time.LoadLocation(l.TimeZone)
+		zone, err := period.Zone(l.TimeZone)
 		if err != nil {
 			return nil, &ZoneError{Tenant: l.Tenant, Zone: l.TimeZone, Err: err}
 		}

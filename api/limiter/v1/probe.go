@@ -129,7 +129,7 @@ func (p ProbedLevel) contradiction(level Level) string {
 
 func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
 	want := level.Probed(limit, p.From)
-	zone, err := time.LoadLocation(level.TimeZone)
+	zone, err := period.Zone(level.TimeZone)
 	if err != nil {
 		return err.Error()
 	}

@@ -93,7 +93,7 @@ func (l limitUsage) percent() int64 { return l.spent.Percent(l.Amount) }
 
 // measure finds out how far the limits of a level are used.
 func measure(level limiterv1.Level, counters limiterstore.Reading) (levelUsage, error) {
-	zone, err := time.LoadLocation(level.TimeZone)
+	zone, err := period.Zone(level.TimeZone)
 	if err != nil {
 		return levelUsage{}, fmt.Errorf("time zone %q: %w", level.TimeZone, err)
 	}

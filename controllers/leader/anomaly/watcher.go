@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
@@ -166,7 +167,7 @@ func (w *Watcher) attempt(ctx context.Context, l look, budget *v1alpha1.TenantBu
 func (w *Watcher) lookAtBudget(ctx context.Context, l look, budget *v1alpha1.TenantBudget, s *seen) error {
 	ctx, cancel := context.WithTimeout(ctx, budgetTimeout)
 	defer cancel()
-	zone, err := time.LoadLocation(budget.Spec.TimeZone)
+	zone, err := period.Zone(budget.Spec.TimeZone)
 	if err != nil {
 		zone = time.UTC
 	}

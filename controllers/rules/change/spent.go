@@ -22,7 +22,7 @@ type Spent func(limit limiterv1.MoneyLimit, span period.Span) money.Nanos
 // has spent another amount. Amounts are written in the currency.
 func Stops(was, is limiterv1.Level, now time.Time, spentOf Spent, currency *v1alpha1.Currency) []string {
 	written := coinOf(currency)
-	zone, err := time.LoadLocation(is.TimeZone)
+	zone, err := period.Zone(is.TimeZone)
 	if err != nil {
 		return nil
 	}
