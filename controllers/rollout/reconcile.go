@@ -147,14 +147,15 @@ type Reconciler[O Object, T any, S KindScope[O, T]] struct {
 	kind Kind[O, T, S]
 	// write writes a status, and returns the resource version that the object has then.
 	write func(ctx context.Context, object client.Object, status any) (resourceVersion string, err error)
-	// written are those resource versions, by the objects' names, until objects are read as
-	// they are with the status. To compare with a status from before it would find nothing
-	// to write, and the one that was written would stay, though it is true no more.
+	// written are those resource versions, and those that objects have with their finalizers,
+	// by the objects' names, until objects are read as they are with them. To compare with a
+	// status from before it would find nothing to write, and the one that was written would
+	// stay, though it is true no more; to add a finalizer again would be a conflict.
 	written  sync.Map // types.NamespacedName -> writtenVersion
 	departed departures[O]
 }
 
-// writtenVersion is the resource version that an object has with its newest status.
+// writtenVersion is the resource version that an object has since it was written last.
 type writtenVersion struct {
 	uid             types.UID
 	resourceVersion string
@@ -218,8 +219,12 @@ func (r *Reconciler[O, T, S]) Reconcile(ctx context.Context, object O) (reconcil
 		Object: object, Now: r.kind.Clock.Now(), Accepted: conditions.Undetermined("whether the object is valid"),
 		Warning: conditions.Undetermined("whether something in the spec looks like a mistake"),
 	})
-	failed := failures{}
-	if err := run(ctx, scope, r.kind.Phases, &failed); err != nil {
+	failed, read := failures{}, object.GetResourceVersion()
+	err := run(ctx, scope, r.kind.Phases, &failed)
+	if written := object.GetResourceVersion(); written != read {
+		r.noteWritten(object, written)
+	}
+	if err != nil {
 		return reconcile.Result{}, err
 	}
 	scope.common().Rollout.Err = errors.Join(failed.programming...)
@@ -309,13 +314,16 @@ func (r *Reconciler[O, T, S]) updateStatus(ctx context.Context, scope S) error {
 	}
 	resourceVersion, err := r.write(ctx, common.Object, after)
 	if err == nil {
-		r.written.Store(client.ObjectKeyFromObject(common.Object), writtenVersion{common.Object.GetUID(), resourceVersion})
+		r.noteWritten(common.Object, resourceVersion)
 	}
 	return err
 }
 
-// isStale reports whether the object was read as it was before the status that was
-// written last.
+func (r *Reconciler[O, T, S]) noteWritten(object O, resourceVersion string) {
+	r.written.Store(client.ObjectKeyFromObject(object), writtenVersion{object.GetUID(), resourceVersion})
+}
+
+// isStale reports whether the object was read as it was before it was written last.
 func (r *Reconciler[O, T, S]) isStale(object O) bool {
 	key := client.ObjectKeyFromObject(object)
 	found, _ := r.written.Load(key)

@@ -187,3 +187,35 @@ func TestReconcileReadsItsOwnWrites(t *testing.T) {
 		t.Errorf("the cache has caught up: Programmed is %s", programmed())
 	}
 }
+
+// TestReconcileReadsItsOwnFinalizer: an object that the cache has as it was before a phase has
+// written it is read anew, and not written again, which would be a conflict.
+func TestReconcileReadsItsOwnFinalizer(t *testing.T) {
+	d, patches := &did{}, 0
+	r := NewReconciler(Kind[*v1alpha1.APIKey, v1alpha1.APIKeyStatus, *keyScope]{
+		Name: "APIKey", Recorder: d, Clock: clocktesting.NewFakePassiveClock(time.Now()), Waiting: d,
+		NewScope: func(common Scope[*v1alpha1.APIKey]) *keyScope { return &keyScope{common} },
+		Phases: []Phase[*keyScope]{{Name: "add finalizer", Run: func(_ context.Context, s *keyScope) error {
+			if !HasFinalizer(s.Object) {
+				patches++
+				s.Object.Finalizers, s.Object.ResourceVersion = []string{v1alpha1.Finalizer}, "10"
+			}
+			return nil
+		}}},
+	})
+	r.write = func(context.Context, client.Object, any) (string, error) { return "", errors.New("away") }
+	cached := &v1alpha1.APIKey{}
+	cached.UID, cached.ResourceVersion = "uid", "9"
+	stored := cached.DeepCopy()
+	if _, err := r.Reconcile(t.Context(), stored); err == nil {
+		t.Fatal("the status was written")
+	}
+	result, err := r.Reconcile(t.Context(), cached.DeepCopy())
+	testkit.Must(t, err)
+	if result.RequeueAfter != stale || patches != 1 {
+		t.Errorf("the cache is late: looked at again after %s, want %s; %d patches, want 1", result.RequeueAfter, stale, patches)
+	}
+	if _, err := r.Reconcile(t.Context(), stored); err == nil || patches != 1 {
+		t.Errorf("the cache has caught up: %v, want an attempt to write the status; %d patches, want 1", err, patches)
+	}
+}
