@@ -45,6 +45,8 @@ const (
 	DefaultRows = 1000
 	// MostRows is how many rows are returned at most.
 	MostRows = 10_000
+	// MostTop is how many values Top may have.
+	MostTop = 50
 	// Grain is what From and To of a query of usage are multiples of: hours and days of all time
 	// zones begin and end there.
 	Grain = 15 * time.Minute
@@ -87,9 +89,17 @@ type UsageQuery struct {
 	// reader's own.
 	Tenants []string
 	Where   Filter
+	// Top is how many values of the dimension that is not of time have rows of their own, those of the
+	// greatest cost between From and To; a single other one has, too. What all others come to is in
+	// Usage.Rest. 0 is all values. It needs a dimension of time and another one, and there is no Limit
+	// then.
+	Top int
 	// Limit is how many rows are returned at most, those of the greatest cost first if there are
 	// more; 0 is DefaultRows. The sum of others is in Usage.Others.
 	Limit int
+
+	// only are the values of the dimension that is not of time that are read; nil is all.
+	only []string
 }
 
 // Filter selects calls. Of several values of a field any is enough; an empty field selects all.
@@ -136,6 +146,14 @@ func (s *Sums) Add(o Sums) {
 	to, from := s.fields(), o.fields()
 	for i := range to {
 		*to[i] += *from[i]
+	}
+}
+
+// subtract takes away other sums, which are a part of these.
+func (s *Sums) subtract(o Sums) {
+	from, what := s.fields(), o.fields()
+	for i := range from {
+		*from[i] -= *what[i]
 	}
 }
 
@@ -194,7 +212,11 @@ type Usage struct {
 	// Others are the sums of the OtherRows that were more than the limit.
 	Others    Sums
 	OtherRows int64
-	// Total is the sum of Rows and Others.
+	// Rest are the sums of the RestValues that are not in Top, by time: the value of the other
+	// dimension is empty.
+	Rest       []UsageRow
+	RestValues int64
+	// Total is the sum of Rows, Others and Rest.
 	Total Sums
 }
 
@@ -228,7 +250,11 @@ func (r *Reader) Usage(ctx context.Context, as As, query UsageQuery) (Usage, err
 	}
 	var usage Usage
 	err := r.readAtOnce(ctx, as, func(tx pgx.Tx) (err error) {
-		usage, err = readUsage(ctx, tx, as, query)
+		if query.Top > 0 {
+			usage, err = readTop(ctx, tx, as, query)
+		} else {
+			usage, err = readUsage(ctx, tx, as, query)
+		}
 		return err
 	})
 	if err != nil {
@@ -252,6 +278,10 @@ func (q UsageQuery) validate(as As) error {
 		return invalid("the name of a label is needed to group by label, and only then")
 	case q.Limit < 0 || q.Limit > MostRows:
 		return invalid("limit must be between 1 and %d", MostRows)
+	case q.Top < 0 || q.Top > MostTop:
+		return invalid("top must be between 1 and %d", MostTop)
+	case q.Top > 0 && (len(q.By) != 2 || !slices.ContainsFunc(q.By, isTime)):
+		return invalid("top is of usage by one of hour, day, week and month, and by another dimension")
 	case !as.Admin && slices.ContainsFunc(q.Tenants, func(t string) bool { return t != as.Tenant }):
 		return invalid("a user reads their own calls, not those of other tenants")
 	}

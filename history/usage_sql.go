@@ -169,6 +169,9 @@ func (q UsageQuery) sources(as As) string {
 		selected += " AND user_id = @reader"
 	}
 	selected += q.Where.conditions(nil)
+	if q.only != nil {
+		selected += " AND " + usageExpressions[q.By[slices.IndexFunc(q.By, isOfCall)]] + " = ANY(@only)"
+	}
 	summing, isNull := q.summing(as), "user_id IS NULL"
 	if summing.ofUsers() {
 		isNull = "user_id IS NOT NULL"
@@ -238,7 +241,7 @@ func (f Filter) arguments() pgx.NamedArgs {
 
 func (q UsageQuery) arguments(as As) pgx.NamedArgs {
 	args := q.Where.arguments()
-	args["label"], args["limit"], args["tenants"], args["reader"] = q.Label, cmp.Or(q.Limit, DefaultRows), q.Tenants, as.User
+	args["label"], args["limit"], args["tenants"], args["reader"], args["only"] = q.Label, cmp.Or(q.Limit, DefaultRows), q.Tenants, as.User, q.only
 	if len(q.Tenants) == 0 {
 		args["tenants"] = []string{as.Tenant}
 	}

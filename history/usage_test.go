@@ -207,7 +207,56 @@ func TestUsageIsTheLedger(t *testing.T) {
 			query.Where.Users = rapid.SampledFrom([][]string{nil, nil, {"ana"}}).Draw(t, "users")
 		}
 		checkUsage(t, reader, t, all, as, query)
+		if len(query.By) == 2 && slices.ContainsFunc(query.By, isTime) {
+			query.Top = rapid.IntRange(1, 2).Draw(t, "top")
+			checkTop(t, reader, t, all, as, query)
+		}
 	})
+}
+
+// checkTop holds the values of the greatest cost, and what all others come to, against the calls.
+func checkTop(t testkit.T, reader *history.Reader, ctx tester, calls []used, as history.As, query history.UsageQuery) {
+	usage, err := reader.Usage(ctx.Context(), as, query)
+	testkit.Must(t, err)
+	at := slices.IndexFunc(query.By, func(d history.Dimension) bool { return !isTime(d) })
+	ofValue := query
+	ofValue.By = query.By[at : at+1]
+	values := expected(calls, as, ofValue)
+	ranked := slices.SortedFunc(maps.Keys(values), func(a, b string) int {
+		x, y := values[a], values[b]
+		return cmp.Or(cmp.Compare(y.Cost, x.Cost), cmp.Compare(y.Calls, x.Calls), cmp.Compare(y.Refused, x.Refused), cmp.Compare(a, b))
+	})
+	top := ranked
+	if len(ranked) > query.Top+1 {
+		top = ranked[:query.Top]
+	}
+	want, wantRest := map[string]history.Sums{}, map[string]history.Sums{}
+	for key, sums := range expected(calls, as, query) {
+		parts := strings.Split(key, "|")
+		if slices.Contains(top, parts[at]) {
+			want[key] = sums
+			continue
+		}
+		rest := wantRest[parts[1-at]]
+		rest.Add(sums)
+		wantRest[parts[1-at]] = rest
+	}
+	got, gotRest, total := map[string]history.Sums{}, map[string]history.Sums{}, history.Sums{}
+	for _, row := range usage.Rows {
+		got[strings.Join(row.Values, "|")] = row.Sums
+		total.Add(row.Sums)
+	}
+	for _, row := range usage.Rest {
+		gotRest[row.Values[1-at]] = row.Sums
+		total.Add(row.Sums)
+	}
+	if diff := gocmp.Diff([]map[string]history.Sums{want, wantRest}, []map[string]history.Sums{got, gotRest}); diff != "" {
+		t.Fatalf("as %+v, %+v (-want +got):\n%s", as, query, diff)
+	}
+	if usage.Total != total || usage.RestValues != int64(len(ranked)-len(top)) || usage.OtherRows != 0 {
+		t.Fatalf("as %+v, %+v: %d others, %d values in the rest of %d; the rows are %+v together, but the total is %+v",
+			as, query, usage.OtherRows, usage.RestValues, len(ranked)-len(top), total, usage.Total)
+	}
 }
 
 func isTime(d history.Dimension) bool {
@@ -333,6 +382,9 @@ func TestUsageQueries(t *testing.T) {
 		"no label's name":      {asAdmin, func(q *history.UsageQuery) { q.By = []history.Dimension{"label"} }},
 		"too many hours":       {asAdmin, func(q *history.UsageQuery) { q.By, q.To = []history.Dimension{"hour"}, q.From.AddDate(1, 0, 0) }},
 		"too many rows":        {asAdmin, func(q *history.UsageQuery) { q.Limit = history.MostRows + 1 }},
+		"too many of the top":  {asAdmin, func(q *history.UsageQuery) { q.By, q.Top = []history.Dimension{"day", "user"}, history.MostTop+1 }},
+		"the top of all times": {asAdmin, func(q *history.UsageQuery) { q.By, q.Top = []history.Dimension{"user"}, 3 }},
+		"the top of a pair":    {asAdmin, func(q *history.UsageQuery) { q.By, q.Top = []history.Dimension{"user", "model"}, 3 }},
 		"others' users":        {asAdmin, func(q *history.UsageQuery) { q.By, q.Tenants = []history.Dimension{"user"}, []string{"emea"} }},
 		"a user of others":     {history.As{Tenant: "acme", User: "ana"}, func(q *history.UsageQuery) { q.Tenants = []string{"emea"} }},
 		"others' one user":     {asAdmin, func(q *history.UsageQuery) { q.Where.Users, q.Tenants = []string{"ana"}, []string{"emea"} }},
