@@ -17,7 +17,7 @@ import (
 
 // TestCSVHasTheSameRows: a table is the same in JSON and in CSV, and its sums are the total.
 func TestCSVHasTheSameRows(t *testing.T) {
-	for _, query := range []string{"by=day,user", "by=user&limit=1", "by=model", "by=hour", ""} {
+	for _, query := range []string{"by=day,user", "by=user&limit=1", "by=day,user&top=1", "by=user,week&top=1", "by=month,user&top=50", "by=model", "by=hour", ""} {
 		var usage api.Usage
 		do(t, http.MethodGet, "/api/ai/usage?"+query, token("adam.acme"), nil).read(t, &usage)
 		got := do(t, http.MethodGet, "/api/ai/usage?format=csv&"+query, token("adam.acme"), nil)
@@ -26,7 +26,10 @@ func TestCSVHasTheSameRows(t *testing.T) {
 		}
 		rows, err := csv.NewReader(strings.NewReader(got.body)).ReadAll()
 		testkit.Must(t, err)
-		want := len(usage.Rows)
+		want := len(usage.Rows) + len(usage.Rest)
+		if strings.HasSuffix(query, "top=1") != (usage.RestValues > 1 && len(usage.Rest) > 0) {
+			t.Errorf("%s: %d values in the rest, of %d rows", query, usage.RestValues, len(usage.Rest))
+		}
 		if usage.Others != nil {
 			want++
 		}
@@ -170,6 +173,10 @@ func TestProblems(t *testing.T) {
 		"/usage?by=day,hour":                           "query.by",
 		"/usage?by=label":                              "query.label",
 		"/usage?limit=0":                               "query.limit",
+		"/usage?by=user&top=1":                         "query.top",
+		"/usage?by=user,model&top=1":                   "query.top",
+		"/usage?top=1":                                 "query.top",
+		"/usage?by=day,user&top=51":                    "query.top",
 		"/usage?tenant=ACME":                           "query.tenant",
 		"/usage?labels=x":                              "query.labels",
 		"/usage?format=xml":                            "query.format",

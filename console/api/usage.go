@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ type UsageInput struct {
 	By    []string `query:"by" maxItems:"2" uniqueItems:"true" enum:"hour,day,week,month,tenant,user,group,label,tier,model,provider,endpoint,decision,outcome,credential" example:"day,model" doc:"What calls are grouped by: one or two, separated by a comma; of hour, day, week and month one. Default: nothing, the total alone."`
 	Label string   `query:"label" maxLength:"63" doc:"The name of the label that by=label groups by."`
 	Below bool     `query:"below" doc:"Whether the tenants below are added in; of these there are no users, groups, labels and credentials. For admins."`
+	Top   int      `query:"top" minimum:"1" maximum:"50" doc:"With by of one of hour, day, week and month and of another: how many values of the other have rows, those of the greatest cost between from and to. What all others come to is in rest, by time; a single other one has rows, too. There is no limit then. Default: all."`
 	Limit int      `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"How many rows there are at most: of more, those of the greatest cost. The others are summed up in others."`
 }
 
@@ -48,11 +50,13 @@ type Usage struct {
 	TimeZone string    `json:"timeZone" doc:"The zone whose hours, days, weeks and months these are."`
 	AsOf     time.Time `json:"asOf" doc:"When this was read. The ledger has a call a moment after it has ended."`
 	By       []string  `json:"by" nullable:"false" doc:"What the rows are grouped by."`
-	Total    Sums      `json:"total" doc:"The sum of all rows and of others."`
+	Total    Sums      `json:"total" doc:"The sum of all rows, of others and of rest."`
 	// Rows are named by what they are grouped by.
-	Rows      []UsageRow `json:"rows" nullable:"false"`
-	Others    *Sums      `json:"others,omitempty" doc:"The sum of the rows beyond limit. Absent: there are no more."`
-	OtherRows int64      `json:"otherRows,omitempty" doc:"How many rows others sums up."`
+	Rows       []UsageRow `json:"rows" nullable:"false"`
+	Others     *Sums      `json:"others,omitempty" doc:"The sum of the rows beyond limit. Absent: there are no more."`
+	OtherRows  int64      `json:"otherRows,omitempty" doc:"How many rows others sums up."`
+	Rest       []UsageRow `json:"rest,omitempty" doc:"With top: by time, the sums of all values that are not of the top. Absent: there are no more."`
+	RestValues int64      `json:"restValues,omitempty" doc:"How many values rest sums up."`
 }
 
 // UsageRow are the sums over the calls that are alike in what they are grouped by.
@@ -127,10 +131,13 @@ func (a *api) usage(ctx context.Context, who auth.Who, in *UsageInput) (*Usage, 
 	}
 	usage := &Usage{
 		Tenant: v.tenant, From: query.From.In(v.zone), To: query.To.In(v.zone), TimeZone: v.zone.String(), AsOf: asOf.UTC(),
-		By: append([]string{}, in.By...), Total: sumsOf(found.Total), Rows: make([]UsageRow, 0, len(found.Rows)), OtherRows: found.OtherRows,
+		By: append([]string{}, in.By...), Total: sumsOf(found.Total), Rows: make([]UsageRow, 0, len(found.Rows)), OtherRows: found.OtherRows, RestValues: found.RestValues,
 	}
 	for _, row := range found.Rows {
 		usage.Rows = append(usage.Rows, rowOf(row, in.By, v.zone))
+	}
+	for _, row := range found.Rest {
+		usage.Rest = append(usage.Rest, restOf(row, in.By, v.zone))
 	}
 	if found.OtherRows > 0 {
 		others := sumsOf(found.Others)
@@ -149,6 +156,18 @@ func rowOf(row history.UsageRow, by []string, zone *time.Location) UsageRow {
 		r.Start, r.End = &start, &end
 	}
 	return r
+}
+
+// restOf is a row of no value of a dimension, of which it says nothing.
+func restOf(row history.UsageRow, by []string, zone *time.Location) UsageRow {
+	r := rowOf(row, by, zone)
+	maps.DeleteFunc(r.Values, func(name, _ string) bool { return !isOfTime(name) })
+	return r
+}
+
+// isOfTime reports whether a dimension is one of time.
+func isOfTime(dimension string) bool {
+	return slices.Contains([]string{"hour", "day", "week", "month"}, dimension)
 }
 
 // withBelow are the tenant and all below it.
@@ -171,7 +190,7 @@ func (in *UsageInput) query(v view, now time.Time) (q history.UsageQuery, err er
 	if q.Where, err = in.filter(v); err != nil {
 		return q, err
 	}
-	q.Zone, q.Label, q.Limit = v.zone, in.Label, in.Limit
+	q.Zone, q.Label, q.Limit, q.Top = v.zone, in.Label, in.Limit, in.Top
 	for _, name := range in.By {
 		q.By = append(q.By, history.Dimension(name))
 	}
@@ -183,6 +202,9 @@ func (in *UsageInput) query(v view, now time.Time) (q history.UsageQuery, err er
 	}
 	if slices.Contains(in.By, "label") != (in.Label != "") {
 		return q, invalid("query.label", "is the name of a label to group by, with by=label and only then")
+	}
+	if in.Top > 0 && (len(in.By) != 2 || !slices.ContainsFunc(in.By, isOfTime)) {
+		return q, invalid("query.top", "is of usage by one of hour, day, week and month, and by another dimension")
 	}
 	return q, nil
 }
@@ -243,12 +265,17 @@ func (u *Usage) head() []string {
 	return slices.Concat(u.By, []string{"start", "end"}, history.SumNames())
 }
 
-// rows are those of the answer and, where there are others, one for these, whose first value
-// says so: the columns add up to the total.
+// rows are those of the answer and, where there are others, those of these, one value of which says so: the
+// columns add up to the total.
 func (u *Usage) rows() [][]string {
 	all := make([][]string, 0, len(u.Rows)+1)
 	for _, row := range u.Rows {
 		all = append(all, slices.Concat(row.values(u.By), []string{rfc3339(row.Start), rfc3339(row.End)}, row.of.Texts()))
+	}
+	for _, row := range u.Rest {
+		values := row.values(u.By)
+		values[slices.IndexFunc(u.By, func(name string) bool { return !isOfTime(name) })] = "(" + strconv.FormatInt(u.RestValues, 10) + " others)"
+		all = append(all, slices.Concat(values, []string{rfc3339(row.Start), rfc3339(row.End)}, row.of.Texts()))
 	}
 	if u.Others != nil {
 		values := make([]string, len(u.By))

@@ -59,10 +59,8 @@ type Stack struct {
 // stacking is what a Stack is made of.
 type stacking struct {
 	usage *api.Usage
-	// of is the dimension that is stacked, and most how many of its values have a colour of
-	// their own.
+	// of is the dimension that is stacked.
 	of   string
-	most int
 	span span
 	l    *locale
 	// name is what a value is called, link where it leads, and day where an hour, day, week or
@@ -72,23 +70,21 @@ type stacking struct {
 	day  func(at time.Time) string
 }
 
-// stack makes a Stack of usage by time and one other dimension.
+// stack makes a Stack of usage by time and one other dimension: a colour for each value that has rows,
+// and one for the rest of all others.
 func (s stacking) stack() Stack {
-	totals := s.totals()
 	chart := Stack{Total: s.usage.Total, IsEmpty: s.usage.Total.Calls == 0 && s.usage.Total.Refused == 0}
 	colours := map[string]int{}
-	for i, one := range totals {
-		if i == s.most-1 && len(totals) > s.most {
-			rest := Series{Name: s.l.say("%s others", len(totals)-i), Class: "rest"}
-			for _, other := range totals[i:] {
-				colours[other.Name] = i
-				rest.Sums = plus(rest.Sums, other.Sums)
-			}
-			chart.Series = append(chart.Series, rest)
-			break
-		}
+	for i, one := range s.totals() {
 		colours[one.Name] = i
 		chart.Series = append(chart.Series, Series{Name: s.name(one.Name), Class: "s" + strconv.Itoa(i+1), Link: s.link(one.Name), Sums: one.Sums})
+	}
+	if s.usage.RestValues > 0 {
+		rest := Series{Name: s.l.say("%s others", s.usage.RestValues), Class: "rest"}
+		for _, row := range s.usage.Rest {
+			rest.Sums = plus(rest.Sums, row.Sums)
+		}
+		chart.Series = append(chart.Series, rest)
 	}
 	s.columns(&chart, colours)
 	return chart
@@ -120,11 +116,10 @@ func (s stacking) columns(chart *Stack, colours map[string]int) {
 		costs[i] = make([]int64, len(chart.Series))
 	}
 	for _, row := range s.usage.Rows {
-		if row.Start == nil {
-			continue
-		}
-		at := max(0, sortedBefore(starts, *row.Start))
-		costs[at][colours[row.Values[s.of]]] += row.Cost.Nanos
+		costs[columnOf(starts, row)][colours[row.Values[s.of]]] += row.Cost.Nanos
+	}
+	for _, row := range s.usage.Rest {
+		costs[columnOf(starts, row)][len(chart.Series)-1] += row.Cost.Nanos
 	}
 	for _, column := range costs {
 		most = max(most, sum(column))
@@ -166,13 +161,13 @@ func (s stacking) bar(series []Series, costs []int64, at int, scale scale) (part
 	return parts, title
 }
 
-// sortedBefore is the index of the last start that is not after a moment; -1 for none.
-func sortedBefore(starts []time.Time, at time.Time) int {
-	i, found := slices.BinarySearchFunc(starts, at, time.Time.Compare)
+// columnOf is the column of a row: that of the last start that is not after it.
+func columnOf(starts []time.Time, row api.UsageRow) int {
+	i, found := slices.BinarySearchFunc(starts, *row.Start, time.Time.Compare)
 	if found {
 		return i
 	}
-	return i - 1
+	return max(0, i-1)
 }
 
 func sum(all []int64) (total int64) {

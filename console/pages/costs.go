@@ -86,10 +86,10 @@ func (p *Pages) costsOf(ctx context.Context, q *request) (*costsPage, error) {
 	page.OfTitle = q.l.word(page.Of)
 	asked := api.UsageInput{
 		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, SpanParameters: page.Span.parameters(), FilterParameters: filterOf(query),
-		By: []string{page.Span.grain(), page.Of}, Below: page.IsWide, Limit: mostRows,
+		By: []string{page.Span.grain(), page.Of}, Below: page.IsWide, Top: mostColours - 1,
 	}
 	before := asked
-	before.SpanParameters, before.By = page.Span.before(), []string{page.Of}
+	before.SpanParameters, before.By, before.Top, before.Limit = page.Span.before(), []string{page.Of}, 0, mostRows
 	var used, usedBefore *api.Usage
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.Go(func() (err error) { used, err = p.ask.usage(ctx, q.who, &asked); return err })
@@ -115,7 +115,7 @@ func (page *costsPage) take(used, before *api.Usage) {
 	page.Change = q.change(used.Total.Cost.Nanos, before.Total.Cost.Nanos)
 	page.Facts = q.facts(used)
 	page.Chart = stacking{
-		usage: used, of: page.Of, most: mostColours, span: page.Span, l: q.l, name: q.named, link: page.narrowed, day: page.dayLink,
+		usage: used, of: page.Of, span: page.Span, l: q.l, name: q.named, link: page.narrowed, day: page.dayLink,
 	}.stack()
 	costs := map[string]api.Money{}
 	for _, row := range before.Rows {

@@ -204,7 +204,7 @@ func (page *pace) draw(q *request, starts []time.Time, grain string, used *api.U
 	costs := make([]int64, len(starts))
 	for _, row := range used.Rows {
 		if row.Start != nil {
-			costs[max(0, sortedBefore(starts, *row.Start))] += row.Cost.Nanos
+			costs[columnOf(starts, row)] += row.Cost.Nanos
 		}
 	}
 	x := func(at time.Time) float64 {

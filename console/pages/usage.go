@@ -67,7 +67,7 @@ func (p *Pages) usage(q *request) (view, error) {
 	})
 	asking.Go(func() (err error) {
 		used, err = p.ask.usage(ctx, q.who, &api.UsageInput{
-			TenantParameter: tenant, SpanParameters: page.Span.parameters(), FilterParameters: mine, By: []string{page.Span.grain(), "model"}, Limit: mostRows,
+			TenantParameter: tenant, SpanParameters: page.Span.parameters(), FilterParameters: mine, By: []string{page.Span.grain(), "model"}, Top: mostColours - 1,
 		})
 		return err
 	})
@@ -127,7 +127,7 @@ func (page *usagePage) takeUsage(used *api.Usage) {
 		"tenant": {q.tenant.Name}, "user": {q.tenant.user}, "by": {page.Span.grain() + ",model"},
 	}))
 	page.Chart = stacking{
-		usage: used, of: "model", most: mostColours, span: page.Span, l: q.l, name: q.named,
+		usage: used, of: "model", span: page.Span, l: q.l, name: q.named,
 		link: func(model string) string {
 			return q.path("/calls", merged(page.Span.query(), url.Values{"user": {q.tenant.user}, "model": {model}}))
 		},
