@@ -58,7 +58,7 @@ type Selection struct {
 type RateLimit struct {
 	Name   string `json:"name"`
 	Tenant string `json:"tenant" doc:"Whose limit it is: of a tenant above, it counts the calls of all tenants below, too."`
-	Policy string `json:"policy" doc:"The RateLimitPolicy that it is of."`
+	Policy string `json:"policy" doc:"The RateLimitPolicy that it is of; with its namespace before it, as namespace/name, if that is not the tenant's: a policy that selects tenants by their labels."`
 	Per    string `json:"per" enum:"Tenant,User,Group,Key"`
 	Selection
 	Unit   string `json:"unit" enum:"requests,tokens,inFlight"`
@@ -127,10 +127,10 @@ func (a *api) limits(ctx context.Context, who auth.Who, in *LimitsInput) (*Limit
 	return limits, a.tellAbove(ctx, who, budget, by, limits)
 }
 
-// ratesFor are the limits of the policies that name a budget which calls of somebody count against.
+// ratesFor are the limits of the policies that apply to a budget which calls of somebody count against.
 func (a *api) ratesFor(ctx context.Context, budget *v1alpha1.TenantBudget, by *limiterv1.Caller) ([]RateLimit, error) {
 	policies, err := a.Cluster.Policies(ctx, budget)
-	limits := rateLimits(budget.Spec.Tenant, policies)
+	limits := rateLimits(budget, policies)
 	return slices.DeleteFunc(limits, func(l RateLimit) bool { return !counts(limiterv1.Scope(l.Per), l.Selection, by) }), err
 }
 
@@ -239,11 +239,16 @@ func names[T ~string](all []T) []string {
 	return texts
 }
 
-func rateLimits(tenant string, policies []v1alpha1.RateLimitPolicy) (limits []RateLimit) {
+// rateLimits are the limits of policies that apply to a budget.
+func rateLimits(budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy) (limits []RateLimit) {
 	for _, policy := range policies {
+		name := policy.Name
+		if policy.Namespace != budget.Namespace {
+			name = policy.Namespace + "/" + name
+		}
 		for _, spec := range policy.Spec.Limits {
 			l := RateLimit{
-				Name: spec.Name, Tenant: tenant, Policy: policy.Name, Per: string(spec.Per), Window: spec.Window,
+				Name: spec.Name, Tenant: budget.Spec.Tenant, Policy: name, Per: string(spec.Per), Window: spec.Window,
 				Selection: selectionOf(spec.Tiers, spec.Models, spec.Groups, spec.Labels),
 			}
 			switch {

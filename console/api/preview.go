@@ -116,7 +116,7 @@ func (a *api) registerPreviews(routes huma.API) {
 				return nil, err
 			}
 			for i := range policies {
-				if policies[i].Name == in.Policy {
+				if policies[i].Name == in.Policy && policies[i].Namespace == budget.Namespace {
 					policies[i] = *policies[i].DeepCopy()
 					policies[i].Spec.Limits = nil
 					if err := convert(in.Body.Limits, &policies[i].Spec.Limits); err != nil {
@@ -156,7 +156,7 @@ func (a *api) preview(
 func (a *api) documentOf(
 	ctx context.Context, who auth.Who, budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy,
 ) (document *limiterv1.Tenant, unknown []string, err error) {
-	unknown = []string{"rate limits of policies that select the tenant by labels"}
+	unknown = []string{}
 	var ancestors []compile.Ancestor
 	above, err := a.Cluster.AncestorBudgets(ctx, budget)
 	if err != nil {

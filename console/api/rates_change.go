@@ -118,7 +118,7 @@ func (a *api) administered(ctx context.Context, who auth.Who, tenant string) (*v
 
 // ratesOf are the policies that name a budget.
 func (a *api) ratesOf(ctx context.Context, budget *v1alpha1.TenantBudget) ([]WrittenRates, error) {
-	policies, err := a.Cluster.Policies(ctx, budget)
+	policies, err := a.Cluster.PoliciesNaming(ctx, budget)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/reach"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
@@ -157,8 +159,8 @@ func (c *Cluster) Keys(ctx context.Context, tenant string) ([]v1alpha1.APIKey, e
 	return keys.Items, err
 }
 
-// Policies are the RateLimitPolicies that name the budget of a tenant, by their names.
-func (c *Cluster) Policies(ctx context.Context, budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
+// PoliciesNaming are the RateLimitPolicies that name the budget of a tenant, by their names.
+func (c *Cluster) PoliciesNaming(ctx context.Context, budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
 	var policies v1alpha1.RateLimitPolicyList
 	if err := c.client.List(ctx, &policies, client.InNamespace(budget.Namespace)); err != nil {
 		return nil, err
@@ -168,4 +170,38 @@ func (c *Cluster) Policies(ctx context.Context, budget *v1alpha1.TenantBudget) (
 	})
 	slices.SortFunc(named, func(a, b v1alpha1.RateLimitPolicy) int { return strings.Compare(a.Name, b.Name) })
 	return named, nil
+}
+
+// Policies are the RateLimitPolicies whose limits the budget of a tenant gets, in the order in which
+// they refuse: those that name it, and those that select it by its labels and may.
+func (c *Cluster) Policies(ctx context.Context, budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
+	policies, err := c.PoliciesNaming(ctx, budget)
+	if err != nil {
+		return nil, err
+	}
+	for _, where := range []string{budget.Namespace, beyond} {
+		var selecting v1alpha1.RateLimitPolicyList
+		if err := c.client.List(ctx, &selecting, client.MatchingFields{bySelection: where}); err != nil {
+			return nil, err
+		}
+		for _, policy := range selecting.Items {
+			applies, err := reach.Applies(&policy, budget, c.labelsOf(ctx))
+			if err != nil {
+				return nil, err
+			}
+			if applies {
+				policies = append(policies, policy)
+			}
+		}
+	}
+	return compile.Applying(budget.Namespace, policies), nil
+}
+
+// labelsOf finds the labels of namespaces.
+func (c *Cluster) labelsOf(ctx context.Context) reach.LabelsOf {
+	return func(name string) (map[string]string, error) {
+		namespace := namespaces()
+		err := c.client.Get(ctx, types.NamespacedName{Name: name}, namespace)
+		return namespace.Labels, client.IgnoreNotFound(err)
+	}
 }

@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -15,10 +17,15 @@ import (
 
 const (
 	// byTenant finds TenantBudgets by the tenant they name, byParent by the key of their parent,
-	// and byBudget APIKeys by the name of their budget.
-	byTenant = "spec.tenant"
-	byParent = "spec.parentRef"
-	byBudget = "spec.budgetRef.name"
+	// byBudget APIKeys by the name of their budget, and bySelection the RateLimitPolicies that select
+	// budgets by the namespace where they do, or beyond.
+	byTenant    = "spec.tenant"
+	byParent    = "spec.parentRef"
+	byBudget    = "spec.budgetRef.name"
+	bySelection = "spec.targetSelector"
+
+	// beyond stands for other namespaces than their own; no namespace has such a name.
+	beyond = "*"
 )
 
 func (c *Cluster) index(ctx context.Context) error {
@@ -40,18 +47,34 @@ func (c *Cluster) index(ctx context.Context) error {
 		{&v1alpha1.APIKey{}, byBudget, func(o client.Object) []string {
 			return []string{o.(*v1alpha1.APIKey).Spec.BudgetRef.Name}
 		}},
+		{&v1alpha1.RateLimitPolicy{}, bySelection, func(o client.Object) []string {
+			switch target := o.(*v1alpha1.RateLimitPolicy).Spec.TargetSelector; {
+			case target == nil:
+				return nil
+			case target.ReachesBeyond():
+				return []string{beyond}
+			}
+			return []string{o.GetNamespace()}
+		}},
 	} {
 		if err := indexer.IndexField(ctx, index.object, index.field, index.values); err != nil {
 			return err
 		}
 	}
 	// No controller watches these: their cache is to be full before the first who asks.
-	for _, object := range []client.Object{&v1alpha1.RateLimitPolicy{}, &v1alpha1.ModelProvider{}} {
+	for _, object := range []client.Object{&v1alpha1.RateLimitPolicy{}, &v1alpha1.ModelProvider{}, namespaces()} {
 		if _, err := c.manager.GetCache().GetInformer(ctx, object); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// namespaces is a namespace of which no more is read, and kept, than its metadata.
+func namespaces() *metav1.PartialObjectMetadata {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return namespace
 }
 
 // register has a namespace taken in again whenever an object in it that says who may ask has

@@ -126,6 +126,9 @@ func (q *request) rate(limit api.RateLimit) Rate {
 	} else {
 		r.Allows += ", " + q.l.say("tenant %s", limit.Tenant)
 	}
+	if strings.Contains(limit.Policy, "/") {
+		r.Notes = append(r.Notes, q.l.say("Set by policy %s", limit.Policy))
+	}
 	if limit.Left != nil {
 		full := max(1, limit.Amount, limit.Burst)
 		r.Width = 100 * *limit.Left / full

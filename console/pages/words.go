@@ -11,6 +11,7 @@ var spanish = map[string]string{
 	"%s of %s spent":                        "%s de %s gastados",
 	"%s of %s spent then":                   "%s de %s gastados entonces",
 	"%s others":                             "%s otros",
+	"Set by policy %s":                      "La fija la política %s",
 	"%s refused":                            "%s rechazadas",
 	"%s request":                            "%s petición",
 	"%s requests":                           "%s peticiones",

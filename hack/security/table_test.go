@@ -82,8 +82,8 @@ func TestEachRowIsATest(t *testing.T) {
 func TestExists(t *testing.T) {
 	const file = "hack/security/table_test.go"
 	for test, want := range map[string]bool{
-		file + ":TestExists": true, "controllers/rules/reach/policy_test.go:TestApplies/by other labels": true,
-		file + ":TestExist": false, "controllers/rules/reach/policy_test.go:TestApplies/by all labels": false, "hack/security/none_test.go:TestExists": false,
+		file + ":TestExists": true, "api/reach/policy_test.go:TestApplies/by other labels": true,
+		file + ":TestExist": false, "api/reach/policy_test.go:TestApplies/by all labels": false, "hack/security/none_test.go:TestExists": false,
 		file + ":": false, file: false, file + ":says nothing": false, "SECURITY.md:TestExists": false,
 		"controllers/setup/orphans_test.go:is withdrawn at once": true, "controllers/setup/orphans_test.go:is withdrawn": false,
 	} {

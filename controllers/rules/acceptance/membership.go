@@ -15,8 +15,8 @@ import (
 	"github.com/bursar-dev/bursar/api/callers"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/nearest"
+	"github.com/bursar-dev/bursar/api/reach"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/reach"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 

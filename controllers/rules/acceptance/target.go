@@ -6,9 +6,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bursar-dev/bursar/api/reach"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
-	"github.com/bursar-dev/bursar/controllers/rules/reach"
 )
 
 // policiesOf are the RateLimitPolicies that apply to the budget, valid or not: those that

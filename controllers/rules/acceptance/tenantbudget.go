@@ -14,9 +14,9 @@ import (
 	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/precedence"
+	"github.com/bursar-dev/bursar/api/reach"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
-	"github.com/bursar-dev/bursar/controllers/rules/reach"
 )
 
 // TenantBudget is what was decided of a TenantBudget.

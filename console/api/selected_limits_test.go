@@ -1,0 +1,90 @@
+package api_test
+
+import (
+	"net/http"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/console/api"
+	"github.com/bursar-dev/bursar/hack/testkit"
+)
+
+// TestLimitsOfPoliciesThatSelect: /limits has the limits of policies that select a tenant, or one above it,
+// by the labels of its budget or of its namespace, as long as they do and may.
+func TestLimitsOfPoliciesThatSelect(t *testing.T) {
+	ctx := t.Context()
+	testkit.Must(t, makeTenant(ctx, "weyland", "", []v1alpha1.Member{member("walt.weyland", true)}))
+	testkit.Must(t, makeTenant(ctx, "tyrell", "weyland", []v1alpha1.Member{member("roy.tyrell", false)}))
+	delegated := map[string]string{v1alpha1.DelegatedLabel: "true"}
+	for _, name := range []string{"quotas", "former-quotas"} {
+		made := namespace(name)
+		made.Labels = delegated
+		testkit.Must(t, shared.admin.Create(ctx, made))
+	}
+	label := func(object client.Object, labels map[string]string) {
+		t.Helper()
+		before := object.DeepCopyObject().(client.Object)
+		object.SetLabels(labels)
+		testkit.Must(t, shared.admin.Patch(ctx, object, client.MergeFrom(before)))
+	}
+	budgetOf := func(tenant string) *v1alpha1.TenantBudget {
+		t.Helper()
+		budget := &v1alpha1.TenantBudget{}
+		testkit.Must(t, shared.admin.Get(ctx, client.ObjectKey{Namespace: tenant, Name: tenant}, budget))
+		return budget
+	}
+	label(budgetOf("tyrell"), map[string]string{"plan": "free"})
+	label(budgetOf("weyland"), map[string]string{"plan": "group"})
+	its := namespace("tyrell")
+	label(its, map[string]string{"region": "west"})
+	ofRegion := v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"region": "west"}}}
+	everywhere := v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}
+	for _, one := range []struct {
+		namespace, name string
+		per             v1alpha1.Scope
+		selector        v1alpha1.TargetSelector
+	}{
+		{"quotas", "free", v1alpha1.ScopeUser, v1alpha1.TargetSelector{MatchLabels: map[string]string{"plan": "free"}, Namespaces: everywhere}},
+		{"quotas", "west", v1alpha1.ScopeTenant, v1alpha1.TargetSelector{Namespaces: ofRegion}},
+		{"quotas", "paid", v1alpha1.ScopeUser, v1alpha1.TargetSelector{MatchLabels: map[string]string{"plan": "paid"}, Namespaces: everywhere}},
+		{"quotas", "groups", v1alpha1.ScopeTenant, v1alpha1.TargetSelector{MatchLabels: map[string]string{"plan": "group"}, Namespaces: everywhere}},
+		{"former-quotas", "free", v1alpha1.ScopeUser, v1alpha1.TargetSelector{MatchLabels: map[string]string{"plan": "free"}, Namespaces: everywhere}},
+		{"tyrell", "own", v1alpha1.ScopeUser, v1alpha1.TargetSelector{}},
+	} {
+		requests := int64(7)
+		testkit.Must(t, create(ctx, &v1alpha1.RateLimitPolicy{
+			ObjectMeta: metav1.ObjectMeta{Namespace: one.namespace, Name: one.name},
+			Spec:       v1alpha1.RateLimitPolicySpec{TargetSelector: &one.selector, Limits: []v1alpha1.RateLimit{{Name: "each", Per: one.per, Requests: &requests, Window: "1m"}}},
+		}))
+	}
+	former := namespace("former-quotas")
+	former.Labels = delegated
+	label(former, nil)
+	const money = "tyrell/daily 20%\ntyrell/each-user 0.001000001 of 1.50\nweyland/daily\n"
+	become := func(want string) {
+		t.Helper()
+		got := ""
+		testkit.Eventually(t, "limits are\n"+want, func() bool {
+			answer := do(t, http.MethodGet, "/api/ai/limits", token("roy.tyrell"), nil)
+			if answer.status != http.StatusOK {
+				return false
+			}
+			var limits api.Limits
+			answer.read(t, &limits)
+			got = linesOf(limits)
+			return got == want
+		})
+	}
+	become(money + "tyrell/own/each\ntyrell/speed/each\ntyrell/speed/all\ntyrell/quotas/free/each\ntyrell/quotas/west/each\nweyland/speed/all\nweyland/quotas/groups/each")
+	var limits api.Limits
+	do(t, http.MethodGet, "/api/ai/limits", token("roy.tyrell"), nil).read(t, &limits)
+	if own := limits.Rates[3]; own.Policy != "quotas/free" || own.Left == nil || *own.Left != 7 {
+		t.Errorf("of a limit of requests per user that a policy imposes: %+v", own)
+	}
+	label(budgetOf("tyrell"), nil)
+	label(its, nil)
+	become(money + "tyrell/own/each\ntyrell/speed/each\ntyrell/speed/all\nweyland/speed/all\nweyland/quotas/groups/each")
+}
