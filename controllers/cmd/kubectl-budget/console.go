@@ -72,6 +72,30 @@ func (c *console) open() (*consoleClient, error) {
 	}}, nil
 }
 
+// consoleOptions are the flags of commands that a console alone can answer.
+type consoleOptions struct {
+	whose
+	console console
+	format  string
+}
+
+func (o *consoleOptions) addFlags(cmd *cobra.Command, c *cluster) {
+	o.whose.addFlags(cmd, c)
+	o.console.addFlags(cmd)
+	cmd.Flag("console").Usage = "URL of the Bursar console, which you ask with your own API key or token in " + tokenVariable + " (default: " + consoleVariable + ")"
+	addOutput(cmd, &o.format, formatTable, formatJSON, formatYAML)
+}
+
+// open opens the console, and says which tenant it is asked about.
+func (o *consoleOptions) open(cmd *cobra.Command, c *cluster) (*consoleClient, url.Values, error) {
+	client, err := o.console.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	about, err := o.about(cmd.Context(), c)
+	return client, about, err
+}
+
 // consoleClient asks a console.
 type consoleClient struct {
 	url, token string

@@ -70,7 +70,7 @@ func newCommand() *cobra.Command {
 		Long: `Work with the budgets of Bursar: show and add up spending, explain why a call was
 refused, replay past calls under other limits, check YAML, and make keys, grants and prices.
 
-usage, explain and replay ask a Bursar console with your own rights where there is one, and request always does:
+usage, explain and replay ask a Bursar console with your own rights where there is one, and limits and request always do:
 --console or BURSAR_CONSOLE has its URL, and BURSAR_TOKEN your API key or token. Where the environment
 names a ledger, too, and no credential, they read the ledger.
 
@@ -96,7 +96,7 @@ found calls that would be refused.`,
 	imports := groups(&cobra.Command{Use: "import", Short: "Turn the configuration of other gateways into resources"})
 	imports.AddCommand(newImportLiteLLM())
 	root.AddCommand(
-		newTop(cluster), newReport(cluster), newUsage(cluster), newCalls(cluster), newExplain(cluster), newAlerts(cluster), newHistory(cluster), newReplay(cluster), newShadow(cluster),
+		newTop(cluster), newReport(cluster), newUsage(cluster), newLimits(cluster), newCalls(cluster), newExplain(cluster), newAlerts(cluster), newHistory(cluster), newReplay(cluster), newShadow(cluster),
 		newCheck(cluster), newGrant(cluster), newRequest(cluster), key, prices, imports, newVersion(),
 	)
 	return root

@@ -24,30 +24,6 @@ func newRequest(c *cluster) *cobra.Command {
 	return root
 }
 
-// requestOptions are the flags of all commands about requests.
-type requestOptions struct {
-	whose
-	console console
-	format  string
-}
-
-func (o *requestOptions) addFlags(cmd *cobra.Command, c *cluster) {
-	o.whose.addFlags(cmd, c)
-	o.console.addFlags(cmd)
-	cmd.Flag("console").Usage = "URL of the Bursar console that keeps the requests, which you ask with your own API key or token in " + tokenVariable + " (default: " + consoleVariable + ")"
-	addOutput(cmd, &o.format, formatTable, formatJSON, formatYAML)
-}
-
-// open opens the console, and says which tenant it is asked about.
-func (o *requestOptions) open(cmd *cobra.Command, c *cluster) (*consoleClient, url.Values, error) {
-	client, err := o.console.open()
-	if err != nil {
-		return nil, nil, err
-	}
-	about, err := o.about(cmd.Context(), c)
-	return client, about, err
-}
-
 // budgetRequest is a request for more.
 type budgetRequest struct {
 	ID          string           `json:"id"`
@@ -82,23 +58,50 @@ func (r budgetRequest) write(w io.Writer) {
 		cells("REQUEST", r.ID), cells("STATE", r.State), cells("TENANT", r.Tenant), cells("USER", r.User),
 		cells("LIMIT", r.Limit), cells("MORE", r.Amount), cells("UNTIL", moment(r.ExpiresAt)), cells("REASON", r.Reason),
 	}
-	if d := r.Decision; d != nil {
-		facts = append(facts, cells("DECIDED", strings.TrimSuffix(moment(d.At)+" by "+d.By, " by ")))
-		if d.Reason != "" {
-			facts = append(facts, cells("ANSWER", d.Reason))
-		}
-		if d.Grant != "" {
-			facts = append(facts, cells("GRANT", d.Namespace+"/"+d.Grant))
-		}
-		if d.Amount != "" && d.ExpiresAt != nil {
-			facts = append(facts, cells("GRANTED", d.Amount+" until "+moment(*d.ExpiresAt)))
+	for _, fact := range []struct{ name, text string }{
+		{"DECIDED", r.Decision.decided()}, {"ANSWER", r.Decision.answer()}, {"GRANT", r.Decision.grant()}, {"GRANTED", r.Decision.granted()},
+	} {
+		if fact.text != "" {
+			facts = append(facts, cells(fact.name, fact.text))
 		}
 	}
 	facts.write(w)
 }
 
+// decided is when a request was decided and, for admins, by whom; empty if it was not.
+func (d *requestDecision) decided() string {
+	if d == nil {
+		return ""
+	}
+	return strings.TrimSuffix(moment(d.At)+" by "+d.By, " by ")
+}
+
+// answer is what whoever decided told who had asked; empty for nothing.
+func (d *requestDecision) answer() string {
+	if d == nil {
+		return ""
+	}
+	return d.Reason
+}
+
+// grant is the BudgetGrant that was made; empty for none.
+func (d *requestDecision) grant() string {
+	if d == nil || d.Grant == "" {
+		return ""
+	}
+	return d.Namespace + "/" + d.Grant
+}
+
+// granted is what was granted, and until when, which may not be what was asked for; empty for nothing.
+func (d *requestDecision) granted() string {
+	if d == nil || d.Amount == "" || d.ExpiresAt == nil {
+		return ""
+	}
+	return d.Amount + " until " + moment(*d.ExpiresAt)
+}
+
 func newRequestMake(c *cluster) *cobra.Command {
-	var o requestOptions
+	var o consoleOptions
 	var limit, amount, expires, reason string
 	cmd := &cobra.Command{
 		Use:   "make --limit LIMIT --amount AMOUNT --expires WHEN --reason REASON",
@@ -149,9 +152,12 @@ func (l requestList) write(w io.Writer) {
 		fmt.Fprintf(w, "No such requests of tenant %s that you may see.\n", l.Tenant)
 		return
 	}
-	all := table{cells("REQUEST", "AT", "USER", "LIMIT", "MORE", "UNTIL", "STATE", "REASON")}
+	all := table{cells("REQUEST", "AT", "USER", "LIMIT", "MORE", "UNTIL", "REASON", "STATE", "GRANTED", "DECIDED", "ANSWER")}
 	for _, r := range l.Requests {
-		all = append(all, cells(r.ID, moment(r.RequestedAt), r.User, r.Limit, r.Amount, moment(r.ExpiresAt), r.State, r.Reason))
+		all = append(all, cells(
+			r.ID, moment(r.RequestedAt), r.User, r.Limit, r.Amount, moment(r.ExpiresAt), r.Reason, r.State,
+			orDash(r.Decision.granted()), orDash(r.Decision.decided()), orDash(r.Decision.answer()),
+		))
 	}
 	all.write(w)
 	if l.More {
@@ -160,12 +166,15 @@ func (l requestList) write(w io.Writer) {
 }
 
 func newRequestList(c *cluster) *cobra.Command {
-	var o requestOptions
+	var o consoleOptions
 	var open bool
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List requests for more: your own or, as an admin, those of the tenant",
+		Long: `List requests for more, newest first: your own or, as an admin, those of the tenant. MORE and UNTIL
+are what was asked for, GRANTED is what was granted, which may be something else. DECIDED says when and,
+to admins, by whom, and ANSWER what was said, such as why a request was declined.`,
 		Example: `  kubectl budget request list --open
   kubectl budget request list --tenant acme -o json`,
 		Args: exactly(0, "no arguments"),
@@ -219,7 +228,7 @@ func newRequestApprove(c *cluster) *cobra.Command {
 // newRequestDecide makes the command that approves or declines a request. What the console is told
 // beyond the reason is added by its last argument.
 func newRequestDecide(c *cluster, what, short string, add func(decision map[string]any) error) *cobra.Command {
-	var o requestOptions
+	var o consoleOptions
 	var reason string
 	cmd := &cobra.Command{
 		Use:     what + " REQUEST-ID",

@@ -124,7 +124,7 @@ func askForMore(t *testing.T, user, admin string) {
 	if _, err := plugin(t, admin, "request", "decline", made.ID); err == nil || !strings.Contains(err.Error(), "already_decided") {
 		t.Errorf("declined after that: %v", err)
 	}
-	if out, err := plugin(t, admin, "request", "list"); err != nil || !strings.Contains(out, "Approved") {
+	if out, err := plugin(t, admin, "request", "list"); err != nil || !strings.Contains(out, "Approved") || !strings.Contains(out, "0.05 until ") || !strings.Contains(out, "good luck") {
 		t.Errorf("the table: %v\n%s", err, out)
 	}
 }
