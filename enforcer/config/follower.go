@@ -52,6 +52,8 @@ type Follower struct {
 	failure atomic.Pointer[error]
 	// isFollowing is set once the configuration was read to its end.
 	isFollowing atomic.Bool
+	// asked are those who wait until it was read anew, and are told whether it was.
+	asked chan chan<- error
 }
 
 // NewFollower makes a Follower, which tells onEpoch of every epoch. Nothing else
@@ -61,6 +63,7 @@ func NewFollower(client redis.UniversalClient, config *Config, onEpoch func(limi
 		client: client, config: config, onEpoch: onEpoch, log: log,
 		held:   map[limiterv1.DocumentID]struct{}{},
 		broken: map[limiterv1.DocumentID]int64{},
+		asked:  make(chan chan<- error),
 	}
 	f.setFailure(errNotAsked)
 	return f
@@ -81,6 +84,22 @@ func (f *Follower) Broken() int64 { return f.brokenCount.Load() }
 
 func (f *Follower) setFailure(err error) { f.failure.Store(&err) }
 
+// CatchUp has all changes read that there are, and waits for that. Run must run.
+func (f *Follower) CatchUp(ctx context.Context) error {
+	read := make(chan error, 1)
+	select {
+	case f.asked <- read:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-read:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Run follows the configuration until ctx ends.
 func (f *Follower) Run(ctx context.Context) {
 	subscription := f.client.Subscribe(ctx, limiterv1.ConfigChannel)
@@ -93,6 +112,9 @@ func (f *Follower) Run(ctx context.Context) {
 			return
 		case <-time.After(f.pause()):
 		case <-messages:
+		case read := <-f.asked:
+			f.poll(ctx)
+			read <- f.Failure()
 		}
 	}
 }

@@ -54,6 +54,8 @@ type Session struct {
 	epoch func() int64
 	// reports are what is told of the providers; nil tells nothing.
 	reports Reports
+	// catchUp reads the configuration to its end; nil does nothing.
+	catchUp func(context.Context) error
 	// ledger is what stands between this process and the ledger; nil tells nothing.
 	ledger  func() limiterv1.LedgerTrouble
 	log     *slog.Logger
@@ -78,6 +80,11 @@ func (s *Session) Report(reports Reports) { s.reports = reports }
 // ReportLedger makes the session tell why the ledger cannot be written to, too. It is called
 // before Run.
 func (s *Session) ReportLedger(trouble func() limiterv1.LedgerTrouble) { s.ledger = trouble }
+
+// CatchUpWith names what reads the configuration to its end: a life begins only then. Once others know of
+// it, they wait for it to run what they change, but it may have slept through what they changed before. It
+// is called before Run.
+func (s *Session) CatchUpWith(catchUp func(context.Context) error) { s.catchUp = catchUp }
 
 // ID is unique for all time.
 func (s *Session) ID() string { return *s.id.Load() }
@@ -178,9 +185,20 @@ func (s *Session) beat(ctx context.Context) error {
 	case !heard:
 		return errDead
 	case !s.known:
-		s.known = true
-		s.begun(s.ID())
+		return s.begin(ctx)
 	}
+	return nil
+}
+
+// begin begins a life that others know of.
+func (s *Session) begin(ctx context.Context) error {
+	if s.catchUp != nil {
+		if err := s.catchUp(ctx); err != nil {
+			return fmt.Errorf("read the configuration: %w", err)
+		}
+	}
+	s.known = true
+	s.begun(s.ID())
 	return nil
 }
 

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"sync/atomic"
@@ -201,6 +202,49 @@ func TestDeclaredDead(t *testing.T) {
 	if err := client.ZScore(ctx, limiterv1.SessionsKey, first).Err(); err == nil {
 		t.Errorf("%s is among the living again", first)
 	}
+	stop()
+	<-done
+	if err := s.Leave(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBeginsWhenCaughtUp: a life begins when others know of it, and when the configuration was read after
+// that.
+func TestBeginsWhenCaughtUp(t *testing.T) {
+	begun, caughtUp, runs := make(chan string, 1), make(chan error), newRunning()
+	runs.set("first", 1)
+	s := session.New(client, runs, noEpoch, func(id string) { begun <- id }, slog.New(slog.DiscardHandler))
+	s.CatchUpWith(func(ctx context.Context) error {
+		if err := client.ZScore(ctx, limiterv1.SessionsKey, s.ID()).Err(); err != nil {
+			t.Errorf("the configuration is read before others know of the session: %v", err)
+		}
+		return <-caughtUp
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Run(ctx)
+	}()
+	for range 2 { // lives
+		caughtUp <- errors.New("Redis is away")
+		select {
+		case id := <-begun:
+			t.Errorf("%s has begun with a configuration that was not read", id)
+		default:
+		}
+		caughtUp <- nil
+		id := <-begun
+		if err := client.Set(ctx, limiterv1.FenceKey(id), 1, time.Minute).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.ZRem(ctx, limiterv1.SessionsKey, id).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caughtUp <- nil
+	<-begun
 	stop()
 	<-done
 	if err := s.Leave(t.Context()); err != nil {

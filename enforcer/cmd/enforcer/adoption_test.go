@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -279,6 +281,46 @@ func TestSlept(t *testing.T) {
 	if err := sleeper.cmd.Wait(); err != nil {
 		t.Errorf("the sleeper ends with %v", err)
 	}
+	testkit.Must(t, survivor.shutDown())
+	w.ledger.Close()
+}
+
+// TestSleptWhileALimitWasLowered: an enforcer that slept while a limit was lowered, and for which nobody
+// waits any more, admits no call by what the limit was.
+func TestSleptWhileALimitWasLowered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	survivor := w.ready()
+	sleeper := w.spawn()
+	if got := do(sleeper.client, sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))); got.status != 200 {
+		t.Fatalf("before: %d %s", got.status, got.body)
+	}
+	sleeper.signal(syscall.SIGSTOP)
+	var changes []any
+	for i := range 3000 { // which it has to read first
+		changes = append(changes, keyOf(fmt.Sprint("somebody-", i), "gerente"))
+	}
+	lowered := acme
+	lowered.Money = slices.Clone(acme.Money)
+	lowered.Money[0].Amount = 1
+	revision, err := w.put(append(changes, lowered)...)
+	testkit.Must(t, err)
+	testkit.Eventually(t, "the survivor runs it", func() bool { return w.runs(survivor, revision) })
+	w.awaitAdoption(sleeper.session)
+	var calls sync.WaitGroup
+	for range 50 { // which wait for it to awake
+		request := sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))
+		calls.Go(func() {
+			if got := do(sleeper.client, request); got.status == 200 {
+				t.Errorf("a call is admitted by the amount of before: %v", got.header)
+			}
+		})
+	}
+	sleeper.signal(syscall.SIGCONT)
+	calls.Wait()
+	testkit.Eventually(t, "the sleeper refuses calls as another session", func() bool {
+		return do(sleeper.client, sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))).status == 429
+	})
 	testkit.Must(t, survivor.shutDown())
 	w.ledger.Close()
 }

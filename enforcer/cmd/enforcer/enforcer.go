@@ -127,6 +127,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 		Redis: e.redis, Database: e.database, Limiter: e.limiter.Load(), Calls: e.admitter, Ledger: e.ledger, Session: e.session.ID, Log: log,
 	})
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
+	e.session.CatchUpWith(e.follower.CatchUp)
 	lost := func() bool { return e.follower.Failure() != nil }
 	e.bypass = recovery.NewBypass(e.database, e.session.ID, e.begun, lost, e.announcer.Hear, log)
 	e.session.ReportLedger(e.bypass.Trouble)
