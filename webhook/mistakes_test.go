@@ -48,6 +48,10 @@ func TestConditionSaysWhatTheWarningSays(t *testing.T) {
 	testkit.Must(t, update(t, provider, func(p *v1alpha1.ModelProvider) { p.Spec.Models[0].Prices.Input = "2.50" }))
 	awaitWarning(t, provider, metav1.ConditionFalse, "")
 
+	testkit.Must(t, update(t, provider, func(p *v1alpha1.ModelProvider) { p.Spec.Models[0].Prices.Output = "3" }))
+	expectAnswer(t, update(t, provider, func(p *v1alpha1.ModelProvider) { p.Spec.Endpoint = "https://another.example/v1" }), "",
+		"spec: there is a ModelProvider "+provider.Name+" already, OpenAI at https://api.example.com/v1 without a credential; this one, OpenAI at https://another.example/v1 ")
+
 	misspelt := fmt.Sprintf(`spec.limits[0].models[0]: no ModelProvider lists model "%sx"; did you mean %q?`, model, model)
 	budget := budgetOf(namespace, func(b *v1alpha1.TenantBudget) {
 		b.Spec.Limits[0].Models = []v1alpha1.ModelName{v1alpha1.ModelName(model + "x")}

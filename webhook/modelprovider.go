@@ -30,5 +30,6 @@ func (m modelProviders) decide(ctx context.Context, provider *v1alpha1.ModelProv
 
 func (m modelProviders) warn(ctx context.Context, was, is *v1alpha1.ModelProvider) []string {
 	found, err := m.analyzer.ModelProvider(ctx, is)
-	return append(change.Prices(was, is, time.Now()), possibleMistakes(ctx, found, err)...)
+	warnings := append(change.Provider(was, is), change.Prices(was, is, time.Now())...)
+	return append(warnings, possibleMistakes(ctx, found, err)...)
 }

@@ -60,7 +60,8 @@ func (c *changes) of(ctx context.Context, object client.Object, now time.Time) (
 	case *v1alpha1.TenantBudget:
 		return c.ofBudget(ctx, object, now)
 	case *v1alpha1.ModelProvider:
-		return change.Prices(c.providers[object.Name], object, now), nil
+		was := c.providers[object.Name]
+		return append(change.Provider(was, object), change.Prices(was, object, now)...), nil
 	}
 	return nil, nil
 }

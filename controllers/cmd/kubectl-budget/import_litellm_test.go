@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // imported runs the import of testdata, with further arguments.
@@ -99,4 +102,34 @@ func TestImportLiteLLMFails(t *testing.T) {
 func hashOfKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])
+}
+
+// TestImportOverAnother: before what was imported is applied, check says which ModelProvider that is there would
+// be overwritten, and what would be lost with it.
+func TestImportOverAnother(t *testing.T) {
+	there := objects.ModelProvider("by-hand", "kept")
+	there.Name = "openai"
+	there.Spec.CredentialFile = "by-hand"
+	testkit.Must(t, api.Create(t.Context(), there))
+	t.Cleanup(func() { testkit.Must(t, api.Delete(context.Background(), there)) })
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	testkit.Must(t, os.WriteFile(config, []byte(`
+model_list:
+- model_name: kept
+  litellm_params: {model: openai/kept, api_base: "https://models.example/v1", input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}
+  model_info: {max_output_tokens: 1000}
+`), 0o600))
+	stdout, stderr, err := budgeted(t, "import", "litellm", "-f", config)
+	if err != nil || !strings.Contains(stdout, "name: openai") {
+		t.Fatalf("%v: %s%s", err, stdout, stderr)
+	}
+	checked, stderr, err := budgetedWith(t, stdout, "check", "-f", "-")
+	for _, want := range []string{
+		"ModelProvider openai: warning: spec: there is a ModelProvider openai already, OpenAI at https://api.example.com/v1 with the credential by-hand; this one, OpenAI at https://models.example/v1 ",
+		"ModelProvider openai: warning: spec.models: the ModelProvider openai that is there lists by-hand, and this one does not",
+	} {
+		if !strings.Contains(checked, want) {
+			t.Errorf("%v %s: got\n%s\nwant %s", err, stderr, checked, want)
+		}
+	}
 }
