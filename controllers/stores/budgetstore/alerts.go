@@ -190,14 +190,13 @@ END`
 func (a *Alerts) Record(ctx context.Context, alerts TenantAlerts) (raised int, err error) {
 	args := alerts.args()
 	err = pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, reopenAlerts, args); err != nil {
-			return err
+		var batch pgx.Batch
+		if len(alerts.Reached) > 0 {
+			batch.Queue(reopenAlerts, args)
+			batch.Queue(raiseAlerts, args).QueryRow(func(row pgx.Row) error { return row.Scan(&raised) })
 		}
-		if err := tx.QueryRow(ctx, raiseAlerts, args).Scan(&raised); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, resolveAlerts, args)
-		return err
+		batch.Queue(resolveAlerts, args)
+		return tx.SendBatch(ctx, &batch).Close()
 	})
 	if err != nil {
 		return 0, fmt.Errorf("record the alerts of tenant %s: %w", alerts.Tenant, err)

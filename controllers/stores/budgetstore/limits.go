@@ -167,14 +167,13 @@ func ownersOf(ctx context.Context, pool *pgxpool.Pool, query string) ([]Owner, e
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Owner])
 }
 
-// inOrder runs statements in one transaction.
+// inOrder runs statements in one transaction, sent together.
 func inOrder(ctx context.Context, pool *pgxpool.Pool, args pgx.NamedArgs, statements ...string) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		var batch pgx.Batch
 		for _, statement := range statements {
-			if _, err := tx.Exec(ctx, statement, args); err != nil {
-				return err
-			}
+			batch.Queue(statement, args)
 		}
-		return nil
+		return tx.SendBatch(ctx, &batch).Close()
 	})
 }
