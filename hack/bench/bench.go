@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -44,9 +45,12 @@ type bench struct {
 	api   client.Client
 	raw   rest.Interface
 	redis *redis.Client
-	seen  *watcher
-	// writes is what was last read of the API server's counters.
+	// database is the ledger's, as its superuser.
+	database *pgxpool.Pool
+	seen     *watcher
+	// writes is what was last read of the API server's counters, and cost of all others.
 	writes map[string]float64
+	cost   cost
 }
 
 func newBench(ctx context.Context, s *stack.Stack, o options) (*bench, error) {
@@ -71,7 +75,11 @@ func newBench(ctx context.Context, s *stack.Stack, o options) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{options: o, stack: s, api: api, raw: set.RESTClient(), redis: redis.NewClient(options)}
+	database, err := pgxpool.New(ctx, s.DatabaseURL)
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{options: o, stack: s, api: api, raw: set.RESTClient(), redis: redis.NewClient(options), database: database}
 	b.seen, err = watch(ctx, config, scheme)
 	return b, err
 }

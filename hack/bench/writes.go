@@ -17,13 +17,17 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// mark begins to count writes.
+// mark begins to count.
 func (b *bench) mark(ctx context.Context) (err error) {
-	b.writes, err = b.count(ctx)
+	if b.writes, err = b.count(ctx); err != nil {
+		return err
+	}
+	b.cost, err = b.spentUntilNow(ctx)
 	return err
 }
 
-// wrote prints what the manager has written to the API server since the last mark.
+// wrote prints what the manager has written to the API server since the last mark, and what
+// the stack has taken.
 func (b *bench) wrote(ctx context.Context, in time.Duration) error {
 	now, err := b.count(ctx)
 	if err != nil {
@@ -37,6 +41,11 @@ func (b *bench) wrote(ctx context.Context, in time.Duration) error {
 		}
 	}
 	fmt.Printf("%.0f writes of the manager to the API server in %.1f s: %.1f a second\n", all, in.Seconds(), all/in.Seconds())
+	cost, err := b.spentUntilNow(ctx)
+	if err != nil {
+		return err
+	}
+	cost.printSince(b.cost)
 	return nil
 }
 

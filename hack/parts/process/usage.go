@@ -76,6 +76,49 @@ func FamilyTime(pid int) (sum time.Duration, err error) {
 	return sum, nil
 }
 
+// TimesBelow is the processor time of a process and all below it, those that have ended too,
+// by the names of their programs. What has ended counts for the program that started it.
+func TimesBelow(pid int) (map[string]time.Duration, error) {
+	all, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil, err
+	}
+	found := map[string][]string{} // fields, by process
+	for _, path := range all {
+		if fields, err := stat(filepath.Base(path)); err == nil { // it may have ended
+			found[filepath.Base(path)] = fields
+		}
+	}
+	sums := map[string]time.Duration{}
+	for process, fields := range found {
+		if !isBelow(found, process, strconv.Itoa(pid)) {
+			continue
+		}
+		name, err := os.ReadFile(filepath.Join("/proc", process, "comm"))
+		if err != nil {
+			continue // it has ended
+		}
+		spent, err := ticks(fields, userField, systemField, childrenUserField, childrenSystemField)
+		if err != nil {
+			return nil, err
+		}
+		sums[strings.TrimSpace(string(name))] += spent
+	}
+	return sums, nil
+}
+
+// isBelow reports whether a process is another, or was started by it or by one below it.
+func isBelow(found map[string][]string, process, top string) bool {
+	for process != top {
+		fields, is := found[process]
+		if !is {
+			return false
+		}
+		process = fields[parentField]
+	}
+	return true
+}
+
 // ForgetPeak makes the kernel forget the most memory that a process had.
 func ForgetPeak(pid int) error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
