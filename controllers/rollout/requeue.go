@@ -89,12 +89,17 @@ func beginningAnew(inner reconcile.Reconciler) reconcile.Reconciler {
 	})
 }
 
+// workers is how many objects of a kind are reconciled at once. With few, somebody who applies
+// thousands of objects is answered long before they are programmed: the requests of 16 who write
+// outnumber the manager's at the API server.
+const workers = 24
+
 // options are the controllers' options: several objects at a time, which mostly wait for
 // the API server and the stores, and pauses after errors that stay short enough for a
 // store that is back to be noticed.
 func options() controller.Options {
 	return controller.Options{
-		MaxConcurrentReconciles: 8,
+		MaxConcurrentReconciles: workers,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 	}
 }

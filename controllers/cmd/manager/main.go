@@ -26,9 +26,9 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// databaseConns is as many connections as budgets are reconciled at once, and some for
-// probes.
-const databaseConns = 8
+// databaseConns is enough for the budgets that are reconciled at once, which ask Postgres for a part
+// of the time, and for probes and what the leader does beside.
+const databaseConns = 16
 
 func main() {
 	var level slog.LevelVar
