@@ -19,7 +19,7 @@ const (
 	admitLinger = 500 * time.Microsecond
 	// settleLinger is how long a settlement waits for others, unless a call in flight ends: nobody
 	// waits for it.
-	settleLinger = time.Millisecond
+	settleLinger = 3 * time.Millisecond
 )
 
 // lanes are where commands are sent together: those of one master alone, because a batch has its
