@@ -39,7 +39,10 @@
 -- whether it was taken from (1) or had too little (0).
 
 local ahead = is_ahead and 1 or 0
-local MONEY, RATE, CALL = 7 * NUMBER, 3 * NUMBER, 8 * NUMBER -- the size of what is told of each
+-- The size of what is told of each money limit, bucket and call.
+local MONEY = 7 * NUMBER
+local RATE = 3 * NUMBER
+local CALL = 8 * NUMBER
 
 local function undecided(verdict, now) return { verdict, pack('<d', now) } end
 

@@ -4,7 +4,8 @@
 -- EPOCH, the number of the epoch as a string, stands before this text, and so do FEED, the
 -- channel of news, and NEWS, how news of tenants begin. So the scripts of each epoch are
 -- other scripts: a Redis into which they were not loaded under the epoch does not know them, and
--- cannot run them on old counters.
+-- cannot run them on old counters. Locals with a value and a name in capitals are constants; see
+-- constants.go.
 --
 -- A script is for several calls of a session, one after the other, and answers a list of the
 -- answer to each. What it reads, it reads once for all of them, and what has changed, it writes
@@ -36,12 +37,22 @@
 --   START, FINISH   bounds of the newest period, ms since the Unix epoch
 --   SPENT, HELD     cost of settled calls, bounds of open calls, nano-USD
 --   E_*             start, spent and held of the period before
-local START, FINISH, SPENT, HELD, E_START, E_SPENT, E_HELD = 1, 2, 3, 4, 5, 6, 7
-local DEBT, SINCE = 1, 2 -- of a bucket
+local START = 1
+local FINISH = 2
+local SPENT = 3
+local HELD = 4
+local E_START = 5
+local E_SPENT = 6
+local E_HELD = 7
+-- Of a bucket:
+local DEBT = 1
+local SINCE = 2
 local pack, unpack_struct = struct.pack, struct.unpack
 local NUMBER = 8 -- bytes; numbers in arguments are packed doubles, too
-local COUNTER, COUNTER_SIZE = '<ddddddd', 56
-local BUCKET, BUCKET_SIZE = '<dd', 16
+local COUNTER = '<ddddddd'
+local COUNTER_SIZE = 56
+local BUCKET = '<dd'
+local BUCKET_SIZE = 16
 
 -- A value that no script writes (below zero, no number, a fraction, beyond EXACT) is
 -- broken. It is mended where it is found, whatever becomes of the call, so that it is

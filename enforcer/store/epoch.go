@@ -61,14 +61,21 @@ func newEpoch(client redis.UniversalClient) *epoch {
 }
 
 func scriptsOf(e limiterv1.Epoch) scripts {
-	head := scriptHead(e)
-	return scripts{redis.NewScript(head + admitLua), redis.NewScript(head + settleLua), redis.NewScript(head + takeLua)}
+	script := func(text string) *redis.Script { return redis.NewScript(scriptHead(e) + text) }
+	return scripts{script(admitText), script(settleText), script(takeText)}
 }
+
+// What the scripts of all epochs have in common.
+var (
+	sharedLua  = limiterv1.ClockLua + countersLua
+	admitText  = withConstants(sharedLua + admitLua)
+	settleText = withConstants(sharedLua + settleLua)
+	takeText   = withConstants(sharedLua + takeLua)
+)
 
 // scriptHead is how the scripts of an epoch begin.
 func scriptHead(e limiterv1.Epoch) string {
-	return fmt.Sprintf("local EPOCH, FEED, NEWS = '%s', '%s', '%s'\n", e.Token(), limiterv1.FeedChannel, limiterv1.FeedTenant) +
-		limiterv1.ClockLua + countersLua
+	return fmt.Sprintf("local EPOCH, FEED, NEWS = '%s', '%s', '%s'\n", e.Token(), limiterv1.FeedChannel, limiterv1.FeedTenant)
 }
 
 func (e *epoch) set(now limiterv1.Epoch) {

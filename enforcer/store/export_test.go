@@ -14,10 +14,10 @@ import (
 func NewWithClock(client redis.UniversalClient, session, clock string) *Store {
 	s := New(client, session)
 	s.epoch.scripts = func(e limiterv1.Epoch) scripts {
-		at := func(source string) *redis.Script {
-			return redis.NewScript(strings.ReplaceAll(scriptHead(e)+source, "redis.call('TIME')", clock))
+		at := func(text string) *redis.Script {
+			return redis.NewScript(strings.ReplaceAll(scriptHead(e)+text, "redis.call('TIME')", clock))
 		}
-		return scripts{at(admitLua), at(settleLua), at(takeLua)}
+		return scripts{at(admitText), at(settleText), at(takeText)}
 	}
 	return s
 }
@@ -71,3 +71,6 @@ func (s *Store) Waiting() (n int) {
 	}
 	return n
 }
+
+// WithConstants is a script with the values of its constants in the place of their names.
+var WithConstants = withConstants
