@@ -37,9 +37,9 @@ func newCheck(c *cluster) *cobra.Command {
 		Long: `Find what is wrong, and what is valid but surely not meant, in the resources of files:
 the errors that the webhook would refuse them with, and what their condition Warning
 would say. Of a directory, all .yaml, .yml and .json files are read, together. What is
-in no file is read from the cluster, which is not changed; budgets are compared with
-those of the cluster, to warn of what changes, such as a limit that is raised, removed, or
-spent already. With ` + databaseVariable + `, limits that change are held
+in no file is read from the cluster, which is not changed; budgets and ModelProviders are
+compared with those of the cluster, to warn of what changes, such as a limit that is raised,
+removed, or spent already, or a ModelProvider that takes another's place. With ` + databaseVariable + `, limits that change are held
 against the calls of the last seven days, too. Bounds of single fields are the API
 server's to check: kubectl apply --dry-run=server.
 

@@ -108,7 +108,7 @@ func hashOfKey(key string) string {
 // be overwritten, and what would be lost with it.
 func TestImportOverAnother(t *testing.T) {
 	there := objects.ModelProvider("by-hand", "kept")
-	there.Name = "openai"
+	there.Name = "deepseek"
 	there.Spec.CredentialFile = "by-hand"
 	testkit.Must(t, api.Create(t.Context(), there))
 	t.Cleanup(func() { testkit.Must(t, api.Delete(context.Background(), there)) })
@@ -116,17 +116,17 @@ func TestImportOverAnother(t *testing.T) {
 	testkit.Must(t, os.WriteFile(config, []byte(`
 model_list:
 - model_name: kept
-  litellm_params: {model: openai/kept, api_base: "https://models.example/v1", input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}
+  litellm_params: {model: deepseek/kept, api_base: "https://models.example/v1", input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}
   model_info: {max_output_tokens: 1000}
 `), 0o600))
 	stdout, stderr, err := budgeted(t, "import", "litellm", "-f", config)
-	if err != nil || !strings.Contains(stdout, "name: openai") {
+	if err != nil || !strings.Contains(stdout, "name: deepseek") {
 		t.Fatalf("%v: %s%s", err, stdout, stderr)
 	}
 	checked, stderr, err := budgetedWith(t, stdout, "check", "-f", "-")
 	for _, want := range []string{
-		"ModelProvider openai: warning: spec: there is a ModelProvider openai already, OpenAI at https://api.example.com/v1 with the credential by-hand; this one, OpenAI at https://models.example/v1 ",
-		"ModelProvider openai: warning: spec.models: the ModelProvider openai that is there lists by-hand, and this one does not",
+		"ModelProvider deepseek: warning: spec: there is a ModelProvider deepseek already, OpenAI at https://api.example.com/v1 with the credential by-hand; this one, OpenAI at https://models.example/v1 ",
+		"ModelProvider deepseek: warning: spec.models: the ModelProvider deepseek that is there lists by-hand, and this one does not",
 	} {
 		if !strings.Contains(checked, want) {
 			t.Errorf("%v %s: got\n%s\nwant %s", err, stderr, checked, want)
