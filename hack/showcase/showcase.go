@@ -37,8 +37,9 @@ type Showcase struct {
 	// Ledger may do everything in the database, and Cluster everything in the cluster.
 	Ledger  *pgxpool.Pool
 	Cluster client.Client
-	// Kubernetes is the API server.
+	// Kubernetes is the API server, and Postgres what keeps the ledger.
 	Kubernetes *kubernetes.Server
+	Postgres   *postgres.Server
 
 	key   issuer.Key
 	stops []func() error
@@ -127,7 +128,7 @@ func (s *Showcase) startLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.stops = append(s.stops, database.Stop)
+	s.stops, s.Postgres = append(s.stops, database.Stop), database
 	admin, err := database.NewDatabase(ctx)
 	if err != nil {
 		return err

@@ -69,6 +69,17 @@ func startConsole(ctx context.Context, company *showcase.Showcase, program, dir 
 	return s, nil
 }
 
+// spent is the processor time of console and Postgres until now: on a busy machine, an answer that takes
+// little of it may take long.
+func (s *site) spent() (time.Duration, error) {
+	console, err := process.Time(s.process.PID())
+	if err != nil {
+		return 0, err
+	}
+	postgres, err := process.FamilyTime(s.company.Postgres.PID())
+	return console + postgres, err
+}
+
 // token is a token of somebody of the company.
 func (s *site) token(user string) string {
 	if user == platformAdmin {

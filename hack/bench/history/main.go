@@ -107,7 +107,7 @@ func measureAll(ctx context.Context, o options, ledger *pgxpool.Pool, reader *hi
 	if err != nil {
 		return err
 	}
-	m := measuring{options: o}
+	m := measuring{options: o, spent: site.spent}
 	for _, part := range []part{
 		{"The ledger, as the console reads it", 200 * time.Millisecond, readerQuestions(now, reader, known)},
 		{"Routes of the console's API", 200 * time.Millisecond, routeQuestions(now, site, known)},

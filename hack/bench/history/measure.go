@@ -27,18 +27,24 @@ type part struct {
 // measuring measures questions, and keeps those whose answers take too long.
 type measuring struct {
 	options
+	// spent is the processor time of those who answer until now.
+	spent    func() (time.Duration, error)
 	measured int
 	tooLong  []string
 }
 
 func (m *measuring) measure(ctx context.Context, p part) error {
-	fmt.Printf("\n== %s: 95 of 100 answers within %s\n\n%10s %10s\n", p.name, p.aim, "median", "p95")
+	fmt.Printf("\n== %s: 95 of 100 answers within %s\n\n%10s %10s %10s\n", p.name, p.aim, "median", "p95", "processor")
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
 	for _, q := range p.questions {
 		if !m.only.MatchString(q.name) {
 			continue
 		}
 		took := make([]time.Duration, m.runs)
+		before, err := m.spent()
+		if err != nil {
+			return err
+		}
 		for i := range took {
 			began := time.Now()
 			if err := q.ask(ctx, random); err != nil {
@@ -46,9 +52,13 @@ func (m *measuring) measure(ctx context.Context, p part) error {
 			}
 			took[i] = time.Since(began)
 		}
+		after, err := m.spent()
+		if err != nil {
+			return err
+		}
 		slices.Sort(took)
 		median, p95 := took[m.runs/2], took[(m.runs*95+99)/100-1]
-		line := fmt.Sprintf("%7.1f ms %7.1f ms  %s", milliseconds(median), milliseconds(p95), q.name)
+		line := fmt.Sprintf("%7.1f ms %7.1f ms %7.1f ms  %s", milliseconds(median), milliseconds(p95), milliseconds(after-before)/float64(m.runs), q.name)
 		fmt.Println(line)
 		m.measured++
 		if p95 > p.aim {
