@@ -253,7 +253,7 @@ bench-console: tools parts ## Measure what 200 people who watch Costs take of th
 	go test -timeout 20m -run '^$$' -bench Watchers -benchtime 10x ./console/pages
 
 .PHONY: bench-operator
-bench-operator: build tools parts ## Measure the operator with BUDGETS (10,000) TenantBudgets on a real API server
+bench-operator: build tools parts ## Measure the operator with BUDGETS (10,000) TenantBudgets on a real API server, and what calls through enforcers take
 	$(go-run) ./hack/bench -budgets $(BUDGETS)
 
 .PHONY: bench-proxy

@@ -29,9 +29,6 @@ import (
 // namespace has all objects. Its budgets may name any tenant.
 const namespace = "bench"
 
-// writers is how many objects are applied at once.
-const writers = 16
-
 // progressEvery is how often progress is printed.
 const progressEvery = 10 * time.Second
 
@@ -51,6 +48,7 @@ type bench struct {
 	// writes is what was last read of the API server's counters, and cost of all others.
 	writes map[string]float64
 	cost   cost
+	size   size
 }
 
 func newBench(ctx context.Context, s *stack.Stack, o options) (*bench, error) {
@@ -94,6 +92,9 @@ func (b *bench) program(ctx context.Context) error {
 	if err := b.mark(ctx); err != nil {
 		return err
 	}
+	if b.size.nothing, err = b.used(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, b.within,
 		fmt.Errorf("not all objects were programmed within %s (-within)", b.within))
 	defer cancel()
@@ -112,14 +113,18 @@ func (b *bench) program(ctx context.Context) error {
 			return err
 		}
 	}
-	fmt.Printf("all programmed after %.1f s\n", time.Since(begin).Seconds())
-	return b.wrote(ctx, time.Since(begin))
+	took := time.Since(begin)
+	fmt.Printf("all programmed after %.1f s\n", took.Seconds())
+	if b.size.programmed, err = b.used(ctx); err != nil {
+		return err
+	}
+	return b.wrote(ctx, took)
 }
 
 // apply creates the budgets and their policies.
 func (b *bench) apply(ctx context.Context) error {
 	applying, ctx := errgroup.WithContext(ctx)
-	applying.SetLimit(writers)
+	applying.SetLimit(b.writers)
 	for i := range b.budgets {
 		applying.Go(func() error {
 			if err := b.api.Create(ctx, budget(i)); err != nil {
@@ -170,7 +175,14 @@ func (b *bench) idle(ctx context.Context) error {
 	if err := b.mark(ctx); err != nil {
 		return err
 	}
+	var err error
+	if b.size.restFrom, err = b.used(ctx); err != nil {
+		return err
+	}
 	if err := pause(ctx, b.rest); err != nil {
+		return err
+	}
+	if b.size.restTo, err = b.used(ctx); err != nil {
 		return err
 	}
 	return b.wrote(ctx, b.rest)

@@ -1,7 +1,8 @@
 // Command bench measures the operator with many TenantBudgets, on real parts: how
 // long it takes until all are programmed, and then one change among them; what it
-// writes to the API server meanwhile, at rest, and while all of them spend; and how
-// soon a breaker shows.
+// writes to the API server meanwhile, at rest, and while all of them spend; how soon a
+// breaker shows; and what memory, processor time and disk all of that takes, and calls
+// through the enforcers.
 package main
 
 import (
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -24,19 +26,24 @@ import (
 
 type options struct {
 	budgets int
+	writers int
 	within  time.Duration
 	calls   int
 	busy    time.Duration
 	rest    time.Duration
 	changes int
+	// requests is how many calls a second are made through the enforcers.
+	requests int
 }
 
 func main() {
 	var o options
 	dir := flag.String("dir", stack.DefaultDir(), "directory for logs and data")
 	flag.IntVar(&o.budgets, "budgets", 10_000, "number of TenantBudgets, each with a RateLimitPolicy")
+	flag.IntVar(&o.writers, "writers", 16, "number of objects that are applied at once; fewer where the API server has few cores to itself")
 	flag.DurationVar(&o.within, "within", 20*time.Minute, "time limit for all to be programmed")
 	flag.IntVar(&o.calls, "calls", 300, "calls a second, spread over all tenants")
+	flag.IntVar(&o.requests, "requests", 100, "calls a second through the enforcers, of ten tenants")
 	flag.DurationVar(&o.busy, "busy", time.Minute, "how long the tenants make calls")
 	flag.DurationVar(&o.rest, "rest", 30*time.Second, "how long to measure at rest")
 	flag.IntVar(&o.changes, "changes", 10, "number of budgets to change, and of breakers to open")
@@ -58,8 +65,13 @@ func main() {
 }
 
 func run(ctx context.Context, dir string, o options) (err error) {
+	// Redis would find there what it had in the last run.
+	dir = filepath.Join(dir, "bench")
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
 	fmt.Println("Starting Bursar with real servers; logs are in", dir)
-	s, err := stack.Start(ctx, stack.Options{Dir: dir, Enforcers: 2, Progress: os.Stdout})
+	s, err := stack.Start(ctx, stack.Options{Dir: dir, Enforcers: 2, AsInstalled: true, Progress: os.Stdout})
 	if err != nil {
 		return err
 	}
@@ -92,7 +104,7 @@ func ended(ctx context.Context) error {
 }
 
 func measure(ctx context.Context, s *stack.Stack, o options) error {
-	longest := o.within + 2*o.rest + 2*o.busy + time.Duration(3*o.changes)*changeTimeout
+	longest := o.within + 2*o.rest + 3*o.busy + time.Duration(3*o.changes)*changeTimeout
 	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("the run took longer than %s", longest))
 	defer cancel()
 	b, err := newBench(ctx, s, o)
@@ -106,6 +118,7 @@ func measure(ctx context.Context, s *stack.Stack, o options) error {
 		{fmt.Sprintf("%d TenantBudgets with a RateLimitPolicy each are applied", o.budgets), b.program},
 		{"At rest", b.idle},
 		{"One budget changes", b.change},
+		{fmt.Sprintf("%d tenants call through the enforcers, %d calls a second", callers, o.requests), b.serve},
 		{fmt.Sprintf("All tenants make calls, %d calls a second", o.calls), b.spend},
 	} {
 		fmt.Printf("\n== %s\n\n", step.title)
@@ -113,5 +126,8 @@ func measure(ctx context.Context, s *stack.Stack, o options) error {
 			return fmt.Errorf("%s: %w", step.title, cmp.Or(ended(ctx), err))
 		}
 	}
-	return b.memory()
+	if err := b.memory(); err != nil {
+		return err
+	}
+	return b.size.print(o.budgets)
 }

@@ -101,18 +101,16 @@ func (s *Stack) StartManager(ctx context.Context, name string) (*Manager, error)
 	program := child{
 		name:    name,
 		program: "manager", directory: s.Programs,
-		args: []string{
+		args: append(s.managerHabits(),
 			"--kubeconfig", s.managerKubeconfig,
 			"--leader-elect-namespace", managerNamespace,
 			"--metrics-bind-address", loopback(metrics), "--metrics-plain",
 			"--health-probe-bind-address", loopback(health),
 			"--webhook-bind-address", webhooks,
-			"--log-level", "debug",
-			"--audit-pause", "200ms", // tests wait until each of their tenants was audited
 			"--smtp-from", "bursar@example.com",
 			"--alert-ca-file", s.dir("authority.pem"),
 			"--alert-allowed-networks", "127.0.0.0/8",
-		},
+		),
 		env: []string{
 			"BURSAR_REDIS_URL=" + s.RedisURL,
 			"BURSAR_DATABASE_URL=" + s.managerDSN,
@@ -136,6 +134,17 @@ func (s *Stack) StartManager(ctx context.Context, name string) (*Manager, error)
 	})
 	s.Managers = append(s.Managers, manager)
 	return manager, nil
+}
+
+// managerHabits are the flags that tests want of managers.
+func (s *Stack) managerHabits() []string {
+	if s.opts.AsInstalled {
+		return nil
+	}
+	return []string{
+		"--log-level", "debug",
+		"--audit-pause", "200ms", // tests wait until each of their tenants was audited
+	}
 }
 
 // freeWebhooks is where the next manager is to serve webhooks: nowhere, if one does.

@@ -149,15 +149,18 @@ func (s *Stack) startEnforcer(ctx context.Context, name, redisURL, dsn string) (
 	if err != nil {
 		return Enforcer{}, err
 	}
+	args := []string{
+		"--listen-address", loopback(listen),
+		"--health-address", loopback(health),
+		"--provider-credentials-dir", s.dir("credentials"),
+	}
+	if !s.opts.AsInstalled {
+		args = append(args, "--log-level", "debug")
+	}
 	p, err := s.startChild(ctx, child{
 		name:    name,
 		program: "enforcer", directory: s.Programs,
-		args: []string{
-			"--listen-address", loopback(listen),
-			"--health-address", loopback(health),
-			"--provider-credentials-dir", s.dir("credentials"),
-			"--log-level", "debug",
-		},
+		args: args,
 		env: []string{
 			"BURSAR_REDIS_URL=" + redisURL,
 			"BURSAR_DATABASE_URL=" + dsn,

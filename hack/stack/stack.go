@@ -50,6 +50,10 @@ type Options struct {
 	PgBouncer string
 	// RedisClock gives Redis a clock that SetRedisClock sets, for which a C compiler is wanted.
 	RedisClock bool
+	// AsInstalled has the programs log and audit as they do by default, and Redis keep an
+	// append-only file, so that what they need can be measured. Otherwise they log and audit as
+	// tests want it, and a Redis that ends forgets everything.
+	AsInstalled bool
 	// Progress is told what happens, line by line.
 	Progress io.Writer
 }
@@ -189,7 +193,7 @@ func (s *Stack) dir(part string) string { return filepath.Join(s.opts.Dir, part)
 func (s *Stack) startParts(ctx context.Context) error {
 	parts, starting := errgroup.WithContext(ctx)
 	parts.Go(func() (err error) {
-		s.redis, err = redis.Start(starting, redis.Options{Dir: s.dir("redis"), OwnClock: s.opts.RedisClock})
+		s.redis, err = redis.Start(starting, redis.Options{Dir: s.dir("redis"), OwnClock: s.opts.RedisClock, AppendOnly: s.opts.AsInstalled})
 		return err
 	})
 	parts.Go(func() (err error) {
@@ -278,7 +282,7 @@ func (s *Stack) StopRedis(crash bool) error {
 
 // StartRedis starts Redis again where it was.
 func (s *Stack) StartRedis(ctx context.Context) error {
-	again, err := redis.Start(ctx, redis.Options{Dir: s.dir("redis"), Port: s.redis.Port, OwnClock: s.opts.RedisClock})
+	again, err := redis.Start(ctx, redis.Options{Dir: s.dir("redis"), Port: s.redis.Port, OwnClock: s.opts.RedisClock, AppendOnly: s.opts.AsInstalled})
 	if err != nil {
 		return err
 	}
@@ -289,6 +293,9 @@ func (s *Stack) StartRedis(ctx context.Context) error {
 // SetRedisClock makes the clock of Redis differ from that of this machine: ahead of it, or
 // behind if negative. REQUIRES: Options.RedisClock.
 func (s *Stack) SetRedisClock(ahead time.Duration) error { return s.redis.SetClock(ahead) }
+
+// PostgresPID is the first process of Postgres.
+func (s *Stack) PostgresPID() int { return s.postgres.PID() }
 
 // CrashPostgres ends Postgres at once.
 func (s *Stack) CrashPostgres() error { return errors.Join(s.postgres.Crash(), s.postgres.Stop()) }

@@ -200,3 +200,18 @@ func waitGone(t *testing.T, pid int) {
 		return fmt.Errorf("it runs: %s", stat)
 	})
 }
+
+func TestFamilyMemoryCountsChildren(t *testing.T) {
+	// tail keeps all of it until it ends.
+	p := start(t, "(head -c 20000000 /dev/zero; sleep 60) | tail -c 20000000 >/dev/null", nil)
+	testkit.Eventually(t, "a child's memory is counted", func() bool {
+		memory, err := process.FamilyMemory(p.PID())
+		return err == nil && memory > 15
+	})
+}
+
+func TestFamilyMemoryOfNobody(t *testing.T) {
+	if memory, err := process.FamilyMemory(1 << 30); err == nil {
+		t.Errorf("a process that is not there has %.0f MB", memory)
+	}
+}

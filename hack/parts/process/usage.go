@@ -119,6 +119,29 @@ func isBelow(found map[string][]string, process, top string) bool {
 	return true
 }
 
+// FamilyMemory is the memory of a process and its children, in MB: what several share is
+// counted once.
+func FamilyMemory(pid int) (sum float64, err error) {
+	all, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return 0, err
+	}
+	of := strconv.Itoa(pid)
+	for _, path := range all {
+		fields, err := stat(filepath.Base(path))
+		if err != nil || filepath.Base(path) != of && fields[parentField] != of {
+			continue // it has ended, or is another's
+		}
+		if memory, err := memory(path+"/smaps_rollup", "Pss:"); err == nil { // or it has ended
+			sum += memory
+		}
+	}
+	if sum == 0 {
+		return 0, fmt.Errorf("process %d has no memory that can be read", pid)
+	}
+	return sum, nil
+}
+
 // ForgetPeak makes the kernel forget the most memory that a process had.
 func ForgetPeak(pid int) error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
@@ -126,15 +149,20 @@ func ForgetPeak(pid int) error {
 
 // PeakMemory is the most memory that a process had, in MB.
 func PeakMemory(pid int) (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return memory(fmt.Sprintf("/proc/%d/status", pid), "VmHWM:")
+}
+
+// memory is a line of a file of the kernel that has kB, in MB.
+func memory(path, name string) (float64, error) {
+	file, err := os.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+	for line := range strings.Lines(string(file)) {
+		if value, ok := strings.CutPrefix(line, name); ok {
 			kB, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
 			return kB / 1024, err
 		}
 	}
-	return 0, fmt.Errorf("process %d has no VmHWM", pid)
+	return 0, fmt.Errorf("%s has no %s", path, name)
 }
