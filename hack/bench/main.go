@@ -126,8 +126,5 @@ func measure(ctx context.Context, s *stack.Stack, o options) error {
 			return fmt.Errorf("%s: %w", step.title, cmp.Or(ended(ctx), err))
 		}
 	}
-	if err := b.memory(); err != nil {
-		return err
-	}
-	return b.size.print(o.budgets)
+	return b.memory()
 }
