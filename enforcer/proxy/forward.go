@@ -21,7 +21,7 @@ const drainBytes = 64 << 20
 // the client gets another, which is returned.
 func (p *Proxy) forward(c *call.Call, forward *call.Forward, w http.ResponseWriter, r *http.Request, room *room) *call.Response {
 	if r.Context().Err() != nil {
-		return nil // the client has gone, and nothing was sent
+		panic(http.ErrAbortHandler) // the client has gone, and nothing was sent; it may still read
 	}
 	leaving := &leaving{toItsEnd: forward.ToItsEnd}
 	client := newClient(w, r, p.timeouts.write, leaving)

@@ -14,8 +14,10 @@ import (
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/call"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // gated is an upstream that streams a chunk, then waits to be let on.
@@ -270,6 +272,35 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	}
 	if entry, _ := d.ending(); entry.Outcome != ledgerv1.Settled || entry.Cost != usedCost {
 		t.Errorf("got %s at %s, want the truth: %s", entry.Outcome, entry.Cost, usedCost)
+	}
+}
+
+// TestClientThatSendsNoMore: who closes its side of the connection counts as gone. If that is before its
+// call was sent, it gets no answer, rather than an empty one that looks like success.
+func TestClientThatSendsNoMore(t *testing.T) {
+	d := newDoor(t, stream(chunk))
+	gone := make(chan context.Context, 1)
+	inner := d.server.Config.Handler
+	d.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		gone <- r.Context()
+		inner.ServeHTTP(w, r)
+	})
+	conn, err := net.Dial("tcp", d.server.Listener.Addr().String())
+	testkit.Must(t, err)
+	defer func() { _ = conn.Close() }()
+	d.store.decide = func(admission.AdmitRequest) *admission.AdmitReply {
+		testkit.Must(t, conn.(*net.TCPConn).CloseWrite())
+		<-(<-gone).Done()
+		return nil
+	}
+	testkit.Must(t, d.request("POST", "/v1/chat/completions", chat).Write(conn))
+	answer, err := io.ReadAll(conn)
+	testkit.Must(t, err)
+	if len(answer) > 0 {
+		t.Errorf("got %q", answer)
+	}
+	if entry, _ := d.ending(); entry.Outcome != ledgerv1.Voided {
+		t.Errorf("the call is %s, want %s", entry.Outcome, ledgerv1.Voided)
 	}
 }
 
