@@ -17,7 +17,7 @@ import (
 func TestLimitsOfPoliciesThatSelect(t *testing.T) {
 	ctx := t.Context()
 	testkit.Must(t, makeTenant(ctx, "weyland", "", []v1alpha1.Member{member("walt.weyland", true)}))
-	testkit.Must(t, makeTenant(ctx, "tyrell", "weyland", []v1alpha1.Member{member("roy.tyrell", false)}))
+	testkit.Must(t, makeTenant(ctx, "yutani", "weyland", []v1alpha1.Member{member("roy.yutani", false)}))
 	delegated := map[string]string{v1alpha1.DelegatedLabel: "true"}
 	for _, name := range []string{"quotas", "former-quotas"} {
 		made := namespace(name)
@@ -36,9 +36,9 @@ func TestLimitsOfPoliciesThatSelect(t *testing.T) {
 		testkit.Must(t, shared.admin.Get(ctx, client.ObjectKey{Namespace: tenant, Name: tenant}, budget))
 		return budget
 	}
-	label(budgetOf("tyrell"), map[string]string{"plan": "free"})
+	label(budgetOf("yutani"), map[string]string{"plan": "free"})
 	label(budgetOf("weyland"), map[string]string{"plan": "group"})
-	its := namespace("tyrell")
+	its := namespace("yutani")
 	label(its, map[string]string{"region": "west"})
 	ofRegion := v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"region": "west"}}}
 	everywhere := v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}
@@ -52,7 +52,7 @@ func TestLimitsOfPoliciesThatSelect(t *testing.T) {
 		{"quotas", "paid", v1alpha1.ScopeUser, v1alpha1.TargetSelector{MatchLabels: map[string]string{"plan": "paid"}, Namespaces: everywhere}},
 		{"quotas", "groups", v1alpha1.ScopeTenant, v1alpha1.TargetSelector{MatchLabels: map[string]string{"plan": "group"}, Namespaces: everywhere}},
 		{"former-quotas", "free", v1alpha1.ScopeUser, v1alpha1.TargetSelector{MatchLabels: map[string]string{"plan": "free"}, Namespaces: everywhere}},
-		{"tyrell", "own", v1alpha1.ScopeUser, v1alpha1.TargetSelector{}},
+		{"yutani", "own", v1alpha1.ScopeUser, v1alpha1.TargetSelector{}},
 	} {
 		requests := int64(7)
 		testkit.Must(t, create(ctx, &v1alpha1.RateLimitPolicy{
@@ -63,12 +63,12 @@ func TestLimitsOfPoliciesThatSelect(t *testing.T) {
 	former := namespace("former-quotas")
 	former.Labels = delegated
 	label(former, nil)
-	const money = "tyrell/daily 20%\ntyrell/each-user 0.001000001 of 1.50\nweyland/daily\n"
+	const money = "yutani/daily 20%\nyutani/each-user 0.001000001 of 1.50\nweyland/daily\n"
 	become := func(want string) {
 		t.Helper()
 		got := ""
 		testkit.Eventually(t, "limits are\n"+want, func() bool {
-			answer := do(t, http.MethodGet, "/api/ai/limits", token("roy.tyrell"), nil)
+			answer := do(t, http.MethodGet, "/api/ai/limits", token("roy.yutani"), nil)
 			if answer.status != http.StatusOK {
 				return false
 			}
@@ -78,13 +78,13 @@ func TestLimitsOfPoliciesThatSelect(t *testing.T) {
 			return got == want
 		})
 	}
-	become(money + "tyrell/own/each\ntyrell/speed/each\ntyrell/speed/all\ntyrell/quotas/free/each\ntyrell/quotas/west/each\nweyland/speed/all\nweyland/quotas/groups/each")
+	become(money + "yutani/own/each\nyutani/speed/each\nyutani/speed/all\nyutani/quotas/free/each\nyutani/quotas/west/each\nweyland/speed/all\nweyland/quotas/groups/each")
 	var limits api.Limits
-	do(t, http.MethodGet, "/api/ai/limits", token("roy.tyrell"), nil).read(t, &limits)
+	do(t, http.MethodGet, "/api/ai/limits", token("roy.yutani"), nil).read(t, &limits)
 	if own := limits.Rates[3]; own.Policy != "quotas/free" || own.Left == nil || *own.Left != 7 {
 		t.Errorf("of a limit of requests per user that a policy imposes: %+v", own)
 	}
-	label(budgetOf("tyrell"), nil)
+	label(budgetOf("yutani"), nil)
 	label(its, nil)
-	become(money + "tyrell/own/each\ntyrell/speed/each\ntyrell/speed/all\nweyland/speed/all\nweyland/quotas/groups/each")
+	become(money + "yutani/own/each\nyutani/speed/each\nyutani/speed/all\nweyland/speed/all\nweyland/quotas/groups/each")
 }
