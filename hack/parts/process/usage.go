@@ -51,19 +51,15 @@ func Time(pid int) (time.Duration, error) {
 
 // FamilyTime is the processor time of a process and its children, those that have ended too.
 func FamilyTime(pid int) (sum time.Duration, err error) {
-	all, err := filepath.Glob("/proc/[0-9]*")
+	running, err := allRunning()
 	if err != nil {
 		return 0, err
 	}
 	of := strconv.Itoa(pid)
-	for _, path := range all {
-		fields, err := stat(filepath.Base(path))
-		if err != nil {
-			continue // it has ended
-		}
+	for process, fields := range running {
 		var time time.Duration
 		switch {
-		case filepath.Base(path) == of:
+		case process == of:
 			time, err = ticks(fields, userField, systemField, childrenUserField, childrenSystemField)
 		case fields[parentField] == of:
 			time, err = ticks(fields, userField, systemField)
@@ -76,22 +72,31 @@ func FamilyTime(pid int) (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// TimesBelow is the processor time of a process and all below it, those that have ended too,
-// by the names of their programs. What has ended counts for the program that started it.
-func TimesBelow(pid int) (map[string]time.Duration, error) {
+// allRunning are the fields of all processes, by their numbers.
+func allRunning() (map[string][]string, error) {
 	all, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, err
 	}
-	found := map[string][]string{} // fields, by process
+	running := map[string][]string{}
 	for _, path := range all {
-		if fields, err := stat(filepath.Base(path)); err == nil { // it may have ended
-			found[filepath.Base(path)] = fields
+		if fields, err := stat(filepath.Base(path)); err == nil { // else it has ended
+			running[filepath.Base(path)] = fields
 		}
 	}
+	return running, nil
+}
+
+// TimesBelow is the processor time of a process and all below it, those that have ended too,
+// by the names of their programs. What has ended counts for the program that started it.
+func TimesBelow(pid int) (map[string]time.Duration, error) {
+	running, err := allRunning()
+	if err != nil {
+		return nil, err
+	}
 	sums := map[string]time.Duration{}
-	for process, fields := range found {
-		if !isBelow(found, process, strconv.Itoa(pid)) {
+	for process, fields := range running {
+		if !isBelow(running, process, strconv.Itoa(pid)) {
 			continue
 		}
 		name, err := os.ReadFile(filepath.Join("/proc", process, "comm"))
@@ -108,9 +113,9 @@ func TimesBelow(pid int) (map[string]time.Duration, error) {
 }
 
 // isBelow reports whether a process is another, or was started by it or by one below it.
-func isBelow(found map[string][]string, process, top string) bool {
+func isBelow(running map[string][]string, process, top string) bool {
 	for process != top {
-		fields, is := found[process]
+		fields, is := running[process]
 		if !is {
 			return false
 		}
@@ -122,17 +127,16 @@ func isBelow(found map[string][]string, process, top string) bool {
 // FamilyMemory is the memory of a process and its children, in MB: what several share is
 // counted once.
 func FamilyMemory(pid int) (sum float64, err error) {
-	all, err := filepath.Glob("/proc/[0-9]*")
+	running, err := allRunning()
 	if err != nil {
 		return 0, err
 	}
 	of := strconv.Itoa(pid)
-	for _, path := range all {
-		fields, err := stat(filepath.Base(path))
-		if err != nil || filepath.Base(path) != of && fields[parentField] != of {
-			continue // it has ended, or is another's
+	for process, fields := range running {
+		if process != of && fields[parentField] != of {
+			continue
 		}
-		if memory, err := memory(path+"/smaps_rollup", "Pss:"); err == nil { // or it has ended
+		if memory, err := memory("/proc/"+process+"/smaps_rollup", "Pss:"); err == nil { // or it has ended
 			sum += memory
 		}
 	}
