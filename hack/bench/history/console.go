@@ -38,13 +38,9 @@ func startConsole(ctx context.Context, company *showcase.Showcase, program, dir 
 	if err := company.Kubernetes.WriteKubeconfig(kubeconfig, kubernetes.Console); err != nil {
 		return nil, err
 	}
-	var addresses [2]string
-	for i := range addresses {
-		port, err := process.FreePort()
-		if err != nil {
-			return nil, err
-		}
-		addresses[i] = fmt.Sprintf("127.0.0.1:%d", port)
+	addresses, err := process.FreeAddresses(2)
+	if err != nil {
+		return nil, err
 	}
 	child, err := process.Start(process.Options{
 		Name: "console", Path: program, LogFile: filepath.Join(dir, "console.log"),

@@ -194,13 +194,9 @@ func (p *parts) startEnforcer(ctx context.Context, program named) (*subject, err
 	if err != nil {
 		return nil, err
 	}
-	var addresses [2]string
-	for i := range addresses {
-		port, err := process.FreePort()
-		if err != nil {
-			return nil, err
-		}
-		addresses[i] = fmt.Sprintf("127.0.0.1:%d", port)
+	addresses, err := process.FreeAddresses(2)
+	if err != nil {
+		return nil, err
 	}
 	child, err := process.Start(process.Options{
 		Name: program.name, Path: program.path, LogFile: filepath.Join(p.dir, program.name+".log"),

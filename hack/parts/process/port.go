@@ -11,6 +11,19 @@ var (
 	ports   = map[int]bool{}
 )
 
+// FreeAddresses are so many addresses of the loopback interface, each with a free port.
+func FreeAddresses(n int) ([]string, error) {
+	addresses := make([]string, n)
+	for i := range addresses {
+		port, err := FreePort()
+		if err != nil {
+			return nil, err
+		}
+		addresses[i] = fmt.Sprintf("127.0.0.1:%d", port)
+	}
+	return addresses, nil
+}
+
 // FreePort is a TCP port of the loopback interface that nobody listens on, and
 // that this program was not given before. Another program may still take it
 // first: who listens on it must be ready to ask for another.
