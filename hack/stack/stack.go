@@ -125,6 +125,9 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	if err := os.MkdirAll(s.opts.Dir, 0o755); err != nil {
 		return err
 	}
+	if err := s.lock(); err != nil {
+		return err
+	}
 	for _, step := range []struct {
 		name string
 		run  func(context.Context) error
