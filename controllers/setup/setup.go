@@ -224,6 +224,9 @@ func (r *registration) addControllers() error {
 		return fmt.Errorf("the API server's URL: %w", err)
 	}
 	news := feed.New(r.Redis, r.enforcers)
+	if err := r.mgr.Add(news); err != nil {
+		return err
+	}
 	prober := probe.New(limiterstore.NewProbes(r.Redis))
 	for _, controller := range []interface {
 		Register(mgr ctrl.Manager, news *feed.Feed) error

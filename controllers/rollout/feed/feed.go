@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -58,35 +59,60 @@ type Audience struct {
 	Waiting *Waiting
 }
 
-// Feed makes sources of work out of Redis.
+// Feed hears what happens in Redis for all its sources together: one subscription, and one
+// look at the enforcers, however many kinds there are.
 type Feed struct {
 	redis redis.UniversalClient
 	fleet Fleet
+	// late receives after an object began to wait for what had been reached already.
+	late chan struct{}
+	// seen is the last look at the enforcers.
+	seen look
+
+	mu        sync.Mutex
+	listeners []*listener
 }
 
-// New makes a Feed.
-func New(redis redis.UniversalClient, fleet Fleet) *Feed { return &Feed{redis: redis, fleet: fleet} }
+// New makes a Feed. Its sources hear nothing until it is started.
+func New(redis redis.UniversalClient, fleet Fleet) *Feed {
+	return &Feed{redis: redis, fleet: fleet, late: make(chan struct{}, 1)}
+}
 
 // Source is the news for an audience. It never ends before its context does,
 // however long Redis is away.
 func (f *Feed) Source(audience Audience) source.Source {
+	audience.Waiting.tell(f.late)
 	return source.Func(func(ctx context.Context, queue Queue) error {
-		go (&listener{Feed: f, audience: audience, queue: queue}).run(ctx)
+		l := &listener{audience: audience, queue: queue}
+		f.join(l)
+		context.AfterFunc(ctx, func() { f.leave(l) })
+		go l.addAll(ctx) // what was said before it joined, it has missed
 		return nil
 	})
 }
 
-// listener feeds one queue.
-type listener struct {
-	*Feed
-	audience Audience
-	queue    Queue
-	// seen is the last look at the enforcers.
-	seen look
+func (f *Feed) join(l *listener) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listeners = append(f.listeners, l)
 }
 
-func (l *listener) run(ctx context.Context) {
-	subscription := l.redis.Subscribe(ctx, limiterv1.FeedChannel)
+func (f *Feed) leave(l *listener) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listeners = slices.DeleteFunc(f.listeners, func(other *listener) bool { return other == l })
+}
+
+// joined are the listeners there are now.
+func (f *Feed) joined() []*listener {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.listeners)
+}
+
+// Start hears what happens, until ctx ends.
+func (f *Feed) Start(ctx context.Context) error {
+	subscription := f.redis.Subscribe(ctx, limiterv1.FeedChannel)
 	defer func() { _ = subscription.Close() }()
 	messages := subscription.ChannelWithSubscriptions()
 
@@ -96,35 +122,38 @@ func (l *listener) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case message := <-messages:
-			if l.hear(ctx, message) && soon == nil {
+			if f.hear(ctx, message) && soon == nil {
 				soon = time.After(coalesce)
 			}
 		case <-soon:
 			soon = nil
-			l.lookAtFleet(ctx)
-		case <-l.audience.Waiting.late:
-			l.addArrived()
+			f.lookAtFleet(ctx)
+		case <-f.late:
+			for _, l := range f.joined() {
+				l.addArrived(f.seen)
+			}
 		case <-routine.C:
-			l.lookAtFleet(ctx)
+			f.lookAtFleet(ctx)
 		}
 	}
 }
 
 // hear takes a message in, and reports whether it calls for a look at the enforcers.
-func (l *listener) hear(ctx context.Context, message any) bool {
+func (f *Feed) hear(ctx context.Context, message any) bool {
 	switch message := message.(type) {
 	case *redis.Subscription:
 		// Connected, for the first time or again: messages may have been missed.
-		l.addAll(ctx)
+		for _, l := range f.joined() {
+			l.addAll(ctx)
+		}
 		return true
 	case *redis.Message:
 		about, names, _ := strings.Cut(message.Payload, " ")
 		heard.WithLabelValues(label(about)).Inc()
-		find := map[string]finder{limiterv1.FeedTenant: l.audience.OfTenant, limiterv1.FeedProbe: l.audience.OfProbe}[about]
-		for _, tenant := range strings.Fields(names) {
-			l.addOf(ctx, find, tenant)
+		for _, l := range f.joined() {
+			l.hear(ctx, about, strings.Fields(names))
 		}
 		return about == limiterv1.FeedSession || about == limiterv1.FeedEpoch
 	}
@@ -138,22 +167,15 @@ type look struct {
 }
 
 // lookAtFleet adds the objects whose way to the enforcers may have changed.
-func (l *listener) lookAtFleet(ctx context.Context) {
-	fleet, err := l.fleet.Fleet(ctx)
+func (f *Feed) lookAtFleet(ctx context.Context) {
+	fleet, err := f.fleet.Fleet(ctx)
 	now := look{Fleet: fleet, failed: err != nil}
 	noteEnforcers(now)
-	was := l.seen
-	l.seen = now
-	troubleTurned := l.audience.OfLedger && !maps.Equal(ledgerTroubles(was), ledgerTroubles(now))
-	if now.failed != was.failed || now.Incarnation != was.Incarnation || now.Epoch != was.Epoch || !sameSessions(was, now) || troubleTurned {
-		l.audience.Waiting.forget(now.Fleet)
-		l.addAll(ctx)
-		return
+	was := f.seen
+	f.seen = now
+	for _, l := range f.joined() {
+		l.compare(ctx, was, now)
 	}
-	for _, provider := range reportedAnew(was, now) {
-		l.addOf(ctx, l.audience.OfProvider, provider)
-	}
-	l.addArrived()
 }
 
 func sameSessions(a, b look) bool {
@@ -198,6 +220,34 @@ func reportedAnew(a, b look) []string {
 // finder finds the objects that news of a tenant, or a provider, is about.
 type finder = func(ctx context.Context, name string) ([]types.NamespacedName, error)
 
+// listener feeds one queue.
+type listener struct {
+	audience Audience
+	queue    Queue
+}
+
+// hear adds the objects that a message is about.
+func (l *listener) hear(ctx context.Context, about string, names []string) {
+	find := map[string]finder{limiterv1.FeedTenant: l.audience.OfTenant, limiterv1.FeedProbe: l.audience.OfProbe}[about]
+	for _, name := range names {
+		l.addOf(ctx, find, name)
+	}
+}
+
+// compare adds the objects for which something has changed from one look to the next.
+func (l *listener) compare(ctx context.Context, was, now look) {
+	troubleTurned := l.audience.OfLedger && !maps.Equal(ledgerTroubles(was), ledgerTroubles(now))
+	if now.failed != was.failed || now.Incarnation != was.Incarnation || now.Epoch != was.Epoch || !sameSessions(was, now) || troubleTurned {
+		l.audience.Waiting.forget(now.Fleet)
+		l.addAll(ctx)
+		return
+	}
+	for _, provider := range reportedAnew(was, now) {
+		l.addOf(ctx, l.audience.OfProvider, provider)
+	}
+	l.addArrived(now)
+}
+
 func (l *listener) addOf(ctx context.Context, find finder, name string) {
 	if find == nil {
 		return
@@ -210,8 +260,8 @@ func (l *listener) addOf(ctx context.Context, find finder, name string) {
 }
 
 // addArrived adds the objects that waited for what all enforcers run by now.
-func (l *listener) addArrived() {
-	l.addFirst(l.audience.Waiting.arrived(l.seen.Fleet)...)
+func (l *listener) addArrived(now look) {
+	l.addFirst(l.audience.Waiting.arrived(now.Fleet)...)
 }
 
 // addFirst adds objects that go before all others.

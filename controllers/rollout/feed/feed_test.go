@@ -119,6 +119,13 @@ func taken(t *testing.T, queue feed.Queue, within time.Duration, want ...string)
 	}
 }
 
+// started runs a feed until the test ends.
+func started(t *testing.T, f *feed.Feed) *feed.Feed {
+	t.Helper()
+	go func() { _ = f.Start(t.Context()) }() // it ends with the context
+	return f
+}
+
 func publish(t *testing.T, redisClient *goredis.Client, message string) {
 	t.Helper()
 	if err := redisClient.Publish(t.Context(), limiterv1.FeedChannel, message).Err(); err != nil {
@@ -151,7 +158,7 @@ func TestSource(t *testing.T) {
 	t.Cleanup(queue.ShutDown)
 
 	waiting := feed.NewWaiting()
-	news := feed.New(redisClient, enforcers).Source(feed.Audience{
+	news := started(t, feed.New(redisClient, enforcers)).Source(feed.Audience{
 		Objects: objects{},
 		List:    &v1alpha1.TenantBudgetList{},
 		Waiting: waiting,
@@ -258,7 +265,7 @@ func TestNewsGoesFirst(t *testing.T) {
 	queue := priorityqueue.New[reconcile.Request]("test")
 	t.Cleanup(queue.ShutDown)
 	queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: "applied"}})
-	news := feed.New(redisClient, &fleet{}).Source(feed.Audience{
+	news := started(t, feed.New(redisClient, &fleet{})).Source(feed.Audience{
 		Objects: objects{}, List: &v1alpha1.TenantBudgetList{}, Waiting: feed.NewWaiting(),
 		OfTenant: func(_ context.Context, tenant string) ([]types.NamespacedName, error) {
 			return []types.NamespacedName{{Name: "of " + tenant}}, nil

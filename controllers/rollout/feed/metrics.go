@@ -9,10 +9,10 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// heard counts messages by what they are about; each controller hears them all.
+// heard counts messages by what they are about.
 var heard = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "bursar_manager_feed_messages_total",
-	Help: "Messages from enforcers that the controllers received, by subject.",
+	Help: "Messages from enforcers that the manager received, by subject.",
 }, []string{"about"})
 
 var enforcers = prometheus.NewGauge(prometheus.GaugeOpts{

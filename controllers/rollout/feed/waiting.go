@@ -19,13 +19,21 @@ type Waiting struct {
 	objects map[types.NamespacedName]int64
 	// reached is the revision that every enforcer runs, as of the last look.
 	reached int64
-	// late receives after an object began to wait for what had been reached already.
-	late chan struct{}
+	// late is to be told when an object begins to wait for what has been reached already;
+	// nil where nobody is.
+	late chan<- struct{}
 }
 
 // NewWaiting makes a Waiting.
 func NewWaiting() *Waiting {
-	return &Waiting{objects: map[types.NamespacedName]int64{}, late: make(chan struct{}, 1)}
+	return &Waiting{objects: map[types.NamespacedName]int64{}}
+}
+
+// tell says where it is told that an object began to wait for what has been reached already.
+func (w *Waiting) tell(late chan<- struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.late = late
 }
 
 // Note takes in how far an object was found to have got.
