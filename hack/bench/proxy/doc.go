@@ -3,5 +3,5 @@
 // everything. All ask one fixed upstream, in one run, in turns that change places from round
 // to round, so that whatever else the machine does meets all of them alike. What counts is
 // the processor time of each process, as the kernel and Redis tell it, and ratios: absolute
-// times are the machine's.
+// times are the machine's. Beside that it measures how soon a call is in the ledger.
 package main

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/bursar-dev/bursar/enforcer/call"
 )
 
 // target is where calls are made.
@@ -90,7 +92,7 @@ func callUntil(ctx context.Context, address string, request []byte, status int, 
 		if _, err := conn.Write(request); err != nil {
 			return waits, err
 		}
-		if err := readAnswer(reader, status); err != nil {
+		if _, err := readAnswer(reader, status); err != nil {
 			return waits, err
 		}
 		now := time.Now()
@@ -100,18 +102,18 @@ func callUntil(ctx context.Context, address string, request []byte, status int, 
 	return waits, ctx.Err()
 }
 
-// readAnswer reads an answer to its end.
-func readAnswer(reader *bufio.Reader, want int) error {
+// readAnswer reads an answer to its end, and returns the call's id, if the answer has one.
+func readAnswer(reader *bufio.Reader, want int) (id string, err error) {
 	line, err := reader.ReadString('\n')
 	if err != nil {
-		return err
+		return "", err
 	}
 	wrong := !strings.HasPrefix(line, "HTTP/1.1 "+strconv.Itoa(want))
 	length, chunked := int64(0), false
 	for {
 		field, err := reader.ReadSlice('\n')
 		if err != nil {
-			return err
+			return "", err
 		}
 		text := string(field)
 		if text == "\r\n" {
@@ -119,26 +121,29 @@ func readAnswer(reader *bufio.Reader, want int) error {
 		}
 		if value, ok := strings.CutPrefix(text, "Content-Length: "); ok {
 			if length, err = strconv.ParseInt(strings.TrimSpace(value), 10, 64); err != nil {
-				return err
+				return "", err
 			}
+		}
+		if value, ok := strings.CutPrefix(text, call.CallIDHeader+": "); ok {
+			id = strings.TrimSpace(value)
 		}
 		chunked = chunked || strings.HasPrefix(text, "Transfer-Encoding: chunked")
 	}
 	if wrong {
 		body := make([]byte, min(length, 500))
 		_, _ = io.ReadFull(reader, body) // to be shown, as far as it comes
-		return fmt.Errorf("got %s, want status %d: %s", strings.TrimSpace(line), want, body)
+		return "", fmt.Errorf("got %s, want status %d: %s", strings.TrimSpace(line), want, body)
 	}
 	if !chunked {
 		_, err = io.CopyN(io.Discard, reader, length)
-		return err
+		return id, err
 	}
 	if _, err := io.Copy(io.Discard, httputil.NewChunkedReader(reader)); err != nil {
-		return err
+		return "", err
 	}
 	for { // the trailer
 		if field, err := reader.ReadSlice('\n'); err != nil || len(field) <= len("\r\n") {
-			return err
+			return id, err
 		}
 	}
 }

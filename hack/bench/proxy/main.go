@@ -17,6 +17,10 @@ type options struct {
 	rounds  int
 	turn    time.Duration
 	streams int
+	// steady is how many calls a second are made to see how soon they are in the ledger, for so
+	// long.
+	steady    int
+	steadyFor time.Duration
 	// only and of choose among the measures, and among what is measured.
 	only, of *regexp.Regexp
 	// enforcers are the programs to measure, by the names that the table gives them.
@@ -41,6 +45,8 @@ func main() {
 	flag.Func("only", "regular expression of the measures to make (default all)", compileInto(&o.only))
 	flag.Func("of", "regular expression of the columns to measure (default all)", compileInto(&o.of))
 	flag.IntVar(&o.streams, "streams", 1000, "how many streams are open at once when memory is measured; 0 leaves that out")
+	flag.IntVar(&o.steady, "steady", 1000, "how many calls a second are made to measure how soon they are in the ledger; 0 leaves that out")
+	flag.DurationVar(&o.steadyFor, "steady-for", 20*time.Second, "for how long")
 	flag.Func("enforcer", "name=path of an enforcer's program; may be given several times, to compare builds (default \"Bursar=bin/enforcer\")", func(text string) error {
 		name, path, ok := strings.Cut(text, "=")
 		if !ok {
@@ -91,6 +97,12 @@ func run(ctx context.Context, o options, upstreamAddress string) (err error) {
 			if err := t.measure(ctx, m, round); err != nil {
 				return fmt.Errorf("%s: %w", m.name, err)
 			}
+		}
+	}
+	if o.steady > 0 {
+		fmt.Printf("The ledger, with %d calls a second\n", o.steady)
+		if err := t.ledger(ctx, o.steady, o.steadyFor); err != nil {
+			return fmt.Errorf("ledger: %w", err)
 		}
 	}
 	if o.streams > 0 {

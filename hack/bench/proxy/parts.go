@@ -44,9 +44,10 @@ type subject struct {
 	// calls is where it is called, and refused where it refuses, if it is measured at that.
 	calls, refused *target
 	pid            int
-	// redis is the Redis that it asks, and asksLedger whether it writes to Postgres.
-	redis      *goredis.Client
-	asksLedger bool
+	// redis is the Redis that it asks, and ledger the DSN of the superuser of the database that it
+	// writes to; empty where it writes to none.
+	redis  *goredis.Client
+	ledger string
 }
 
 func (p *parts) onStop(stop func() error) { p.stops = append(p.stops, stop) }
@@ -164,7 +165,7 @@ func (p *parts) startRedis(ctx context.Context) (*redis.Server, *goredis.Client,
 const path = "/v1/chat/completions"
 
 func (p *parts) startEnforcers(ctx context.Context) (err error) {
-	if p.postgres, err = ledgerdb.Start(ctx, ledgerdb.Options{}); err != nil {
+	if p.postgres, err = ledgerdb.Start(ctx, ledgerdb.Options{Settings: []string{"track_commit_timestamp=on"}}); err != nil {
 		return err
 	}
 	p.onStop(p.postgres.Stop)
@@ -207,7 +208,7 @@ func (p *parts) startEnforcer(ctx context.Context, program named) (*subject, err
 		return nil, err
 	}
 	p.onStop(child.Stop)
-	s := &subject{name: program.name, pid: child.PID(), redis: client, asksLedger: true,
+	s := &subject{name: program.name, pid: child.PID(), redis: client, ledger: database.Admin,
 		calls:   &target{url: "http://" + addresses[0] + path, key: keyOf(rich), model: quickModel, status: http.StatusOK},
 		refused: &target{url: "http://" + addresses[0] + path, key: keyOf(poor), model: quickModel, status: http.StatusTooManyRequests},
 	}

@@ -126,7 +126,7 @@ func (p *parts) turn(ctx context.Context, s *subject, to target, m measure) (tur
 	if err != nil {
 		return turn{}, err
 	}
-	if s.asksLedger {
+	if s.ledger != "" {
 		time.Sleep(settling) // what is written behind the calls belongs to them
 	}
 	after, err := p.spent(ctx, s)
@@ -140,7 +140,7 @@ const settling = 200 * time.Millisecond
 
 // spent is the processor time of a subject, and of what it asks, until now.
 func (p *parts) spent(ctx context.Context, s *subject) (t turn, err error) {
-	t.hasOwn, t.hasRedis, t.hasLedger = s.pid != 0, s.redis != nil, s.asksLedger
+	t.hasOwn, t.hasRedis, t.hasLedger = s.pid != 0, s.redis != nil, s.ledger != ""
 	if t.hasOwn {
 		if t.own, err = process.Time(s.pid); err != nil {
 			return t, err

@@ -40,6 +40,8 @@ type Options struct {
 	Dir string
 	// Port is the port it listens on; zero means a free one.
 	Port int
+	// Settings are more of its parameters, such as "track_commit_timestamp=on".
+	Settings []string
 }
 
 // Server is a running Postgres.
@@ -173,16 +175,20 @@ func (s *Server) start(ctx context.Context, bin string, opts Options, account *p
 	}
 	s.URL = fmt.Sprintf("postgres://%s@127.0.0.1:%d/postgres?sslmode=disable", superuser, s.Port)
 	data := dataDir(opts.Dir)
+	args := []string{
+		"-D", data, "-p", strconv.Itoa(s.Port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+		// What was committed outlives a crash of the server, not of the machine.
+		"-c", "fsync=off", "-c", "full_page_writes=off",
+		"-c", "max_connections=200", "-c", "log_min_duration_statement=1000",
+	}
+	for _, setting := range opts.Settings {
+		args = append(args, "-c", setting)
+	}
 	s.process, err = process.Start(process.Options{
 		Path: filepath.Join(bin, "postgres"),
-		Args: []string{
-			"-D", data, "-p", strconv.Itoa(s.Port),
-			"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-			// What was committed outlives a crash of the server, not of the machine.
-			"-c", "fsync=off", "-c", "full_page_writes=off",
-			"-c", "max_connections=200", "-c", "log_min_duration_statement=1000",
-		},
-		Env: environment(), Dir: "/", LogFile: logFile(opts.Dir), User: account,
+		Args: args,
+		Env:  environment(), Dir: "/", LogFile: logFile(opts.Dir), User: account,
 		// Fast shutdown: it ends the sessions of clients rather than wait for them.
 		StopSignal: syscall.SIGINT,
 	})
