@@ -1,8 +1,8 @@
 // Command bench measures the operator with many TenantBudgets, on real parts: how
 // long it takes until all are programmed, and then one change among them; what it
 // writes to the API server meanwhile, at rest, and while all of them spend; how soon a
-// breaker shows; and what memory, processor time and disk all of that takes, and calls
-// through the enforcers.
+// breaker shows; how soon Redis is full again that has lost everything; and what memory,
+// processor time and disk all of that takes, and calls through the enforcers.
 package main
 
 import (
@@ -104,7 +104,7 @@ func ended(ctx context.Context) error {
 }
 
 func measure(ctx context.Context, s *stack.Stack, o options) error {
-	longest := o.within + 2*o.rest + 3*o.busy + time.Duration(3*o.changes)*changeTimeout
+	longest := o.within + 2*o.rest + 3*o.busy + time.Duration(3*o.changes+3)*changeTimeout
 	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("the run took longer than %s", longest))
 	defer cancel()
 	b, err := newBench(ctx, s, o)
@@ -119,6 +119,7 @@ func measure(ctx context.Context, s *stack.Stack, o options) error {
 		{"At rest", b.idle},
 		{"One budget changes", b.change},
 		{fmt.Sprintf("%d tenants call through the enforcers, %d calls a second", callers, o.requests), b.serve},
+		{"Redis loses all that it has", b.refill},
 		{fmt.Sprintf("All tenants make calls, %d calls a second", o.calls), b.spend},
 	} {
 		fmt.Printf("\n== %s\n\n", step.title)

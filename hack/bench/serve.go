@@ -77,6 +77,11 @@ func (b *bench) applyCallers(ctx context.Context) error {
 			return err
 		}
 	}
+	return b.callersAnswered(ctx)
+}
+
+// callersAnswered makes a call of each caller by each enforcer, as soon as it is answered.
+func (b *bench) callersAnswered(ctx context.Context) error {
 	for i := range callers * len(b.stack.EnforcerURLs) {
 		var refused error
 		err := until(ctx, "a call of "+b.caller(i%callers)+" is answered", func() (bool, error) {
