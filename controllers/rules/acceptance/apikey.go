@@ -107,15 +107,20 @@ func target(
 	return budget, nil, nil
 }
 
-// mostGuessed is among how many budgets of a namespace the one is looked for that was meant. Where
-// there are thousands, objects that come before their budgets would each have all names compared.
+// mostGuessed is among about how many budgets of a namespace the one is looked for that was meant.
+// Where there are thousands, objects that come before their budgets would each have all of them read.
 const mostGuessed = 1000
 
 // noBudget is the error of an object that, at path, names a TenantBudget of its own namespace that
 // is not there. It has the name that was meant, where the namespace has no more than mostGuessed.
 func noBudget(ctx context.Context, reader client.Reader, key types.NamespacedName, path *field.Path) (*field.Error, error) {
+	missing := field.NotFound(path, key.Name)
+	missing.Detail = fmt.Sprintf("namespace %s has no TenantBudget of this name", key.Namespace)
+	if many, err := hasMany(ctx, reader, key.Namespace); err != nil || many {
+		return missing, err
+	}
 	var there v1alpha1.TenantBudgetList
-	err := reader.List(ctx, &there, client.UnsafeDisableDeepCopy, client.InNamespace(key.Namespace), client.Limit(mostGuessed+1))
+	err := reader.List(ctx, &there, client.UnsafeDisableDeepCopy, client.InNamespace(key.Namespace))
 	if err != nil {
 		return nil, err
 	}
@@ -125,10 +130,17 @@ func noBudget(ctx context.Context, reader client.Reader, key types.NamespacedNam
 			names = append(names, budget.Name)
 		}
 	}
-	missing := field.NotFound(path, key.Name)
-	missing.Detail = fmt.Sprintf("namespace %s has no TenantBudget of this name", key.Namespace)
-	if 0 < len(names) && len(there.Items) <= mostGuessed {
+	if len(names) > 0 {
 		missing.Detail += verdict.DidYouMeanOr("; it has ", key.Name, names)
 	}
 	return missing, nil
+}
+
+// hasMany reports whether a namespace has more than about mostGuessed budgets, by a sample of them.
+func hasMany(ctx context.Context, reader client.Reader, namespace string) (bool, error) {
+	const most = mostGuessed / index.SampleOf
+	var sample v1alpha1.TenantBudgetList
+	err := reader.List(ctx, &sample, client.UnsafeDisableDeepCopy, client.InNamespace(namespace),
+		client.MatchingFields{index.BudgetSample: index.InSample}, client.Limit(most+1))
+	return len(sample.Items) > most, err
 }

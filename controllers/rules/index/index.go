@@ -3,6 +3,7 @@ package index
 import (
 	"cmp"
 	"context"
+	"hash/crc32"
 	"slices"
 	"strings"
 
@@ -24,6 +25,9 @@ const (
 	BudgetSuccessor = "spec.successorRef"
 	// BudgetAbove finds TenantBudgets by each tenant above them, as they were last accepted.
 	BudgetAbove = "status.path"
+	// BudgetSample finds the TenantBudgets that are InSample: as many as one in SampleOf, whichever.
+	// So it is known about how many there are without reading all.
+	BudgetSample = "metadata.name"
 	// PolicyTarget finds RateLimitPolicies by the name of their target.
 	PolicyTarget = "spec.targetRef.name"
 	// PolicySelects finds RateLimitPolicies that select their targets by the namespace
@@ -48,6 +52,12 @@ const (
 // Beyond is in the place of the namespace of targets where they may be in others than
 // the policy's own. No namespace has the name.
 const Beyond = "*"
+
+// InSample is what BudgetSample finds, and SampleOf how many TenantBudgets there are to each of those.
+const (
+	InSample = "sample"
+	SampleOf = 128
+)
 
 // ClusterIssuer is in the place of an issuer's name where the issuer is the cluster. No
 // claim iss is the same: it has blanks.
@@ -79,6 +89,12 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha1.TenantBudget{}, BudgetAbove, func(o client.Object) []string {
 			path := strings.Split(o.(*v1alpha1.TenantBudget).Status.Path, "/")
 			return path[:len(path)-1]
+		}},
+		{&v1alpha1.TenantBudget{}, BudgetSample, func(o client.Object) []string {
+			if crc32.ChecksumIEEE([]byte(o.GetName()))%SampleOf == 0 {
+				return []string{InSample}
+			}
+			return nil
 		}},
 		{&v1alpha1.RateLimitPolicy{}, PolicyTarget, func(o client.Object) []string {
 			if ref := o.(*v1alpha1.RateLimitPolicy).Spec.TargetRef; ref != nil {
