@@ -2,6 +2,7 @@ package tenantbudget
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"math/rand/v2"
 	"sync"
@@ -24,8 +25,9 @@ type recordedLimits struct {
 
 type recordedTenant struct {
 	// mu lets one at a time record a tenant: what was recorded last is remembered last.
-	mu    sync.Mutex
-	gist  string
+	mu sync.Mutex
+	// gist is a hash of what was recorded last; zero when that is not known.
+	gist  [sha256.Size]byte
 	until time.Time
 }
 
@@ -37,18 +39,19 @@ func (r *recordedLimits) once(
 	if err != nil {
 		return err
 	}
+	gist := sha256.Sum256(raw)
 	entry, _ := r.tenants.LoadOrStore(budget.Tenant, &recordedTenant{})
 	tenant := entry.(*recordedTenant)
 	tenant.mu.Lock()
 	defer tenant.mu.Unlock()
-	if tenant.gist == string(raw) && now.Before(tenant.until) {
+	if tenant.gist == gist && now.Before(tenant.until) {
 		return nil
 	}
-	tenant.gist = "" // an error does not say that nothing was recorded
+	tenant.gist = [sha256.Size]byte{} // an error does not say that nothing was recorded
 	if err := record(ctx, budget); err != nil {
 		return err
 	}
-	tenant.gist, tenant.until = string(raw), now.Add(recordAgain+rand.N(recordAgain))
+	tenant.gist, tenant.until = gist, now.Add(recordAgain+rand.N(recordAgain))
 	return nil
 }
 
