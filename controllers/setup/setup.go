@@ -136,7 +136,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 	mgr, err := ctrl.NewManager(cluster, ctrl.Options{
 		Scheme:                              scheme,
 		Logger:                              options.Logger,
-		Cache:                               cache.Options{DefaultTransform: tenantbudget.KeepSpecManager},
+		Cache:                               cache.Options{DefaultTransform: slim},
 		Controller:                          config.Controller{SkipNameValidation: &options.Several},
 		Metrics:                             options.Metrics,
 		WebhookServer:                       webhooks.server,

@@ -60,6 +60,17 @@ var _ = Describe("A TenantBudget", func() {
 		}).WithTimeout(30 * time.Second).Should(Equal("1.00"))
 	})
 
+	It("keeps its annotations when the manager writes to it", func(ctx SpecContext) {
+		startEnforcer(true)
+		budget := objects.TenantBudget(newNamespace(ctx))
+		budget.Annotations = map[string]string{corev1.LastAppliedConfigAnnotation: "{}", "example.com/team": "search"}
+		create(ctx, budget)
+		expectProgrammed(ctx, budget)
+		Expect(get(ctx, budget)).To(Succeed())
+		Expect(budget.Finalizers).NotTo(BeEmpty())
+		Expect(budget.Annotations).To(Equal(map[string]string{corev1.LastAppliedConfigAnnotation: "{}", "example.com/team": "search"}))
+	})
+
 	It("stays green when it was handed over, until it is deleted", func(ctx SpecContext) {
 		startEnforcer(true)
 		old := objects.TenantBudget(newNamespace(ctx))
