@@ -31,6 +31,7 @@ import (
 const databaseConns = 16
 
 func main() {
+	collectEarly()
 	var level slog.LevelVar
 	log := newLogger(os.Stderr, &level)
 	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
