@@ -257,7 +257,7 @@ bench-operator: build tools parts ## Measure the operator with BUDGETS (10,000) 
 	$(go-run) ./hack/bench -budgets $(BUDGETS)
 
 .PHONY: bench-proxy
-bench-proxy: build parts ## Measure what a call through an enforcer costs, beside floors and, with PEER_URL and PEER_KEY, a peer, and how soon it is in the ledger (5 minutes)
+bench-proxy: build parts ## Measure what a call through an enforcer costs, beside floors and, with PEER_URL and PEER_KEY, a peer; how soon it is in the ledger; how Redis' masters share calls (5 minutes)
 	$(go-run) ./hack/bench/proxy $(BENCH_PROXY)
 
 ##@ Parts

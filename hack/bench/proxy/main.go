@@ -21,6 +21,8 @@ type options struct {
 	// long.
 	steady    int
 	steadyFor time.Duration
+	// masters is how many masters a Redis Cluster has by which it is measured how calls are spread.
+	masters int
 	// only and of choose among the measures, and among what is measured.
 	only, of *regexp.Regexp
 	// enforcers are the programs to measure, by the names that the table gives them.
@@ -47,6 +49,7 @@ func main() {
 	flag.IntVar(&o.streams, "streams", 1000, "how many streams are open at once when memory is measured; 0 leaves that out")
 	flag.IntVar(&o.steady, "steady", 1000, "how many calls a second are made to measure how soon they are in the ledger; 0 leaves that out")
 	flag.DurationVar(&o.steadyFor, "steady-for", 20*time.Second, "for how long")
+	flag.IntVar(&o.masters, "masters", 3, "how many masters a Redis Cluster has, to measure how the calls of many tenants are spread over them; 0 leaves that out")
 	flag.Func("enforcer", "name=path of an enforcer's program; may be given several times, to compare builds (default \"Bursar=bin/enforcer\")", func(text string) error {
 		name, path, ok := strings.Cut(text, "=")
 		if !ok {
@@ -103,6 +106,12 @@ func run(ctx context.Context, o options, upstreamAddress string) (err error) {
 		fmt.Printf("The ledger, with %d calls a second\n", o.steady)
 		if err := t.ledger(ctx, o.steady, o.steadyFor); err != nil {
 			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	if o.masters > 0 {
+		fmt.Printf("A Redis Cluster of %d masters\n", o.masters)
+		if err := t.masters(ctx); err != nil {
+			return fmt.Errorf("masters: %w", err)
 		}
 	}
 	if o.streams > 0 {

@@ -173,21 +173,22 @@ func (p *parts) startEnforcers(ctx context.Context) (err error) {
 		return err
 	}
 	for _, program := range p.enforcers {
-		s, err := p.startEnforcer(ctx, program)
+		server, client, err := p.startRedis(ctx)
+		if err != nil {
+			return err
+		}
+		s, err := p.startEnforcer(ctx, program, server.URL, client)
 		if err != nil {
 			return fmt.Errorf("%s: %w", program.name, err)
 		}
+		s.redis = client
 		p.subjects = append(p.subjects, s)
 	}
 	return nil
 }
 
-// startEnforcer starts an enforcer with a Redis and a ledger of its own.
-func (p *parts) startEnforcer(ctx context.Context, program named) (*subject, error) {
-	server, client, err := p.startRedis(ctx)
-	if err != nil {
-		return nil, err
-	}
+// startEnforcer starts an enforcer on a Redis, with a ledger of its own.
+func (p *parts) startEnforcer(ctx context.Context, program named, redisURL string, client goredis.UniversalClient) (*subject, error) {
 	if _, err := documents.Put(ctx, client, p.documents()...); err != nil {
 		return nil, err
 	}
@@ -202,13 +203,13 @@ func (p *parts) startEnforcer(ctx context.Context, program named) (*subject, err
 	child, err := process.Start(process.Options{
 		Name: program.name, Path: program.path, LogFile: filepath.Join(p.dir, program.name+".log"),
 		Args: []string{"--listen-address", addresses[0], "--health-address", addresses[1], "--provider-credentials-dir", p.dir},
-		Env:  append(os.Environ(), "BURSAR_REDIS_URL="+server.URL, "BURSAR_DATABASE_URL="+database.Enforcer),
+		Env:  append(os.Environ(), "BURSAR_REDIS_URL="+redisURL, "BURSAR_DATABASE_URL="+database.Enforcer),
 	})
 	if err != nil {
 		return nil, err
 	}
 	p.onStop(child.Stop)
-	s := &subject{name: program.name, pid: child.PID(), redis: client, ledger: database.Admin,
+	s := &subject{name: program.name, pid: child.PID(), ledger: database.Admin,
 		calls:   &target{url: "http://" + addresses[0] + path, key: keyOf(rich), model: quickModel, status: http.StatusOK},
 		refused: &target{url: "http://" + addresses[0] + path, key: keyOf(poor), model: quickModel, status: http.StatusTooManyRequests},
 	}
@@ -219,15 +220,22 @@ func (p *parts) startEnforcer(ctx context.Context, program named) (*subject, err
 	})
 }
 
-// The tenants: one has more than is ever spent, one too little for any call.
+// The tenants: one has more than is ever spent, one too little for any call, and the others, which
+// call a Redis of several masters, are as rich as the first.
 const rich, poor = "rich", "poor"
+
+const plenty = 1_000_000 * money.USD
 
 func keyOf(tenant string) string { return "key-of-" + tenant }
 
 // documents are what the control plane would have compiled.
 func (p *parts) documents() []any {
+	amounts := map[string]money.Nanos{rich: plenty, poor: 1}
+	for i := range spreadTenants {
+		amounts[spreadTenant(i)] = plenty
+	}
 	var all []any
-	for tenant, amount := range map[string]money.Nanos{rich: 1_000_000 * money.USD, poor: 1} {
+	for tenant, amount := range amounts {
 		hash := sha256.Sum256([]byte(keyOf(tenant)))
 		all = append(all, tenantWith(tenant, amount), limiterv1.Credential{
 			SHA256: hex.EncodeToString(hash[:]), Name: tenant + "/key", Tenant: tenant, User: "ana", Tier: "gold",
