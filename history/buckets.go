@@ -3,8 +3,6 @@ package history
 import (
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/bursar-dev/bursar/api/period"
 )
 
@@ -74,20 +72,29 @@ type piece struct {
 	bucket, minutes int
 }
 
-// third is the minutes of spans that are thirds of months: from the 1st, 11th or 21st day on.
-const third = 14400
+// The lengths of spans, in minutes. A third is one of a month: from the 1st, 11th or 21st day on.
+const (
+	grain = 15
+	hour  = 60
+	day   = 1440
+	third = 14400
+)
 
-// pieces are the parts of buckets, which are counted from 1 on.
-func (s summing) pieces(all []bucket, usersUntil time.Time) (found []piece) {
+// calendar covers stretches of time with spans, as they are in a time zone.
+type calendar struct{ zone *time.Location }
+
+// pieces are the parts of buckets, which are counted from 1 on, in spans of some lengths, the longest
+// first. Where there are sums only until a moment, the ledger is read from then on.
+func (c calendar) pieces(all []bucket, minutes []int, until *time.Time) (found []piece) {
 	for i, b := range all {
-		if !s.ofUsers() || !b.End.After(usersUntil) {
-			found = append(found, cover(b.Span, i+1, s.minutes, false)...)
+		if until == nil || !b.End.After(*until) {
+			found = append(found, c.cover(b.Span, i+1, minutes, false)...)
 			continue
 		}
 		// Of the last spans there are sums only until then: they are whole so far.
-		found = append(found, cover(period.Span{Start: b.Start, End: usersUntil}, i+1, s.minutes, true)...)
-		b.Start = later(b.Start, usersUntil)
-		found = append(found, cover(b.Span, i+1, nil, false)...)
+		found = append(found, c.cover(period.Span{Start: b.Start, End: *until}, i+1, minutes, true)...)
+		b.Start = later(b.Start, *until)
+		found = append(found, c.cover(b.Span, i+1, nil, false)...)
 	}
 	return found
 }
@@ -101,7 +108,7 @@ func later(a, b time.Time) time.Time {
 
 // cover covers a stretch of time with spans, the longest that fit. Where the end is open, there
 // is nothing in spans after it, so that they may end later.
-func cover(of period.Span, bucket int, minutes []int, openEnd bool) []piece {
+func (c calendar) cover(of period.Span, bucket int, minutes []int, openEnd bool) []piece {
 	if !of.Start.Before(of.End) {
 		return nil
 	}
@@ -109,53 +116,50 @@ func cover(of period.Span, bucket int, minutes []int, openEnd bool) []piece {
 		return []piece{{Span: of, bucket: bucket}}
 	}
 	longest, shorter := minutes[0], minutes[1:]
-	first, last := roundUp(of.Start, longest), spanOf(longest, of.End).Start
+	first, last := c.roundUp(of.Start, longest), c.spanOf(longest, of.End).Start
 	if openEnd {
-		last = roundUp(of.End, longest)
+		last = c.roundUp(of.End, longest)
 	}
 	if !first.Before(last) {
-		return cover(of, bucket, shorter, openEnd)
+		return c.cover(of, bucket, shorter, openEnd)
 	}
-	pieces := cover(period.Span{Start: of.Start, End: first}, bucket, shorter, false)
+	pieces := c.cover(period.Span{Start: of.Start, End: first}, bucket, shorter, false)
 	pieces = append(pieces, piece{period.Span{Start: first, End: last}, bucket, longest})
 	if openEnd {
 		return pieces
 	}
-	return append(pieces, cover(period.Span{Start: last, End: of.End}, bucket, shorter, false)...)
+	return append(pieces, c.cover(period.Span{Start: last, End: of.End}, bucket, shorter, false)...)
 }
 
-// spanOf is the span of so many minutes that a moment lies in, by UTC.
-func spanOf(minutes int, t time.Time) period.Span {
-	if minutes != third {
-		length := time.Duration(minutes) * time.Minute
-		return period.Span{Start: t.Truncate(length), End: t.Truncate(length).Add(length)}
+// spanOf is the span of so many minutes that a moment lies in.
+func (c calendar) spanOf(minutes int, t time.Time) period.Span {
+	switch minutes {
+	case grain:
+		return period.Span{Start: t.Truncate(Grain), End: t.Truncate(Grain).Add(Grain)}
+	case hour:
+		return containing(ByHour, c.zone, t)
+	case day:
+		return containing(ByDay, c.zone, t)
 	}
-	year, month, day := t.UTC().Date()
-	at := func(month time.Month, day int) time.Time { return time.Date(year, month, day, 0, 0, 0, 0, time.UTC) }
+	month := containing(ByMonth, c.zone, t)
+	at := func(day int) time.Time { // noon is on the same date in all zones' clocks
+		year, of, _ := month.Start.In(c.zone).Date()
+		return containing(ByDay, c.zone, time.Date(year, of, day, 12, 0, 0, 0, c.zone)).Start
+	}
 	switch {
-	case day > 20:
-		return period.Span{Start: at(month, 21), End: at(month+1, 1)}
-	case day > 10:
-		return period.Span{Start: at(month, 11), End: at(month, 21)}
+	case !t.Before(at(21)):
+		return period.Span{Start: at(21), End: month.End}
+	case !t.Before(at(11)):
+		return period.Span{Start: at(11), End: at(21)}
 	}
-	return period.Span{Start: at(month, 1), End: at(month, 11)}
+	return period.Span{Start: month.Start, End: at(11)}
 }
 
 // roundUp is the first beginning of a span of so many minutes that is not before t.
-func roundUp(t time.Time, minutes int) time.Time {
-	span := spanOf(minutes, t)
+func (c calendar) roundUp(t time.Time, minutes int) time.Time {
+	span := c.spanOf(minutes, t)
 	if span.Start.Equal(t) {
 		return t
 	}
 	return span.End
-}
-
-// addPieces adds pieces to the arguments of a query.
-func addPieces(args pgx.NamedArgs, pieces []piece) {
-	n := len(pieces)
-	ordinals, minutes, begins, ends := make([]int, n), make([]int, n), make([]time.Time, n), make([]time.Time, n)
-	for i, p := range pieces {
-		ordinals[i], minutes[i], begins[i], ends[i] = p.bucket, p.minutes, p.Start, p.End
-	}
-	args["buckets"], args["minutes"], args["begins"], args["ends"] = ordinals, minutes, begins, ends
 }

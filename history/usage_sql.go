@@ -30,7 +30,7 @@ var usageExpressions = map[Dimension]string{
 var sums = func() string {
 	all := make([]string, len(sumColumns))
 	for i, name := range sumColumns {
-		all[i] = "sum(" + name + ")::bigint AS " + name
+		all[i] = "sum_of(" + name + ") AS " + name
 	}
 	return strings.Join(all, ", ")
 }()
@@ -65,11 +65,11 @@ func readUsage(ctx context.Context, tx pgx.Tx, as As, query UsageQuery) (Usage, 
 	if err != nil {
 		return Usage{}, err
 	}
-	var usersUntil, completeFrom pgtype.Timestamptz
-	if err := tx.QueryRow(ctx, "SELECT users_until, complete_from FROM usage_progress").Scan(&usersUntil, &completeFrom); err != nil {
+	reading, err := readCalendars(ctx, tx, query.tenants(as), query.summing(as), all, cmp.Or(query.Zone, time.UTC))
+	if err != nil {
 		return Usage{}, err
 	}
-	if since, complete := isComplete(completeFrom, query.From); !complete {
+	if since, complete := isComplete(reading.completeFrom, query.From); !complete {
 		return Usage{}, &IncompleteError{Since: since}
 	}
 	// Postgres cannot see how many rows the pieces have, and would sort them all to group them.
@@ -78,7 +78,7 @@ func readUsage(ctx context.Context, tx pgx.Tx, as As, query UsageQuery) (Usage, 
 		return Usage{}, err
 	}
 	args := query.arguments(as)
-	addPieces(args, query.summing(as).pieces(all, usersUntil.Time))
+	reading.addTo(args)
 	rows, err := tx.Query(ctx, query.statement(as), args)
 	if err != nil {
 		return Usage{}, err
@@ -105,27 +105,39 @@ type summing struct {
 }
 
 var (
-	byCall = summing{"Call", []int{1440, 360, 60, 15}}
-	byUser = summing{"User", []int{third, 1440, 360, 60}}
-	byBoth = summing{"Both", []int{third, 1440, 60}}
+	byTenant = summing{"Tenant", []int{day, hour, grain}}
+	byCall   = summing{"Call", []int{day, hour, grain}}
+	byUser   = summing{"User", []int{third, day, hour}}
+	byGroup  = summing{"Group", []int{third, day, hour}}
+	byBoth   = summing{"Both", []int{third, day, hour}}
 )
 
-// ofUsers is whether the sums are of each user, rather than of all together. The ledger has what
-// they have not.
-func (s summing) ofUsers() bool { return s.by != byCall.by }
+// ofUsers is whether the ledger has what the sums have not: the last calls, and stretches shorter than
+// the shortest spans. It is of users, and of groups without them.
+func (s summing) ofUsers() bool { return s.by != byTenant.by && s.by != byCall.by }
+
+// haveUsers is whether each of the sums is of one user.
+func (s summing) haveUsers() bool { return s.by == byUser.by || s.by == byBoth.by }
 
 // summing is what sums have all that is asked for, and as little else as there are.
 func (q UsageQuery) summing(as As) summing {
-	ofCaller := func(d Dimension) bool { return d == ByUser || d == ByGroup || d == ByLabel || d == ByCredential }
-	ofCall := func(d Dimension) bool {
-		return d == ByModel || d == ByProvider || d == ByEndpoint || d == ByDecision || d == ByOutcome
+	asks := func(filters int, dimensions ...Dimension) bool {
+		return filters > 0 || slices.ContainsFunc(q.By, func(d Dimension) bool { return slices.Contains(dimensions, d) })
 	}
 	w := q.Where
+	ofUser := !as.Admin || asks(len(w.Users)+len(w.Labels)+len(w.Credentials), ByUser, ByLabel, ByCredential)
+	ofGroup := asks(len(w.Groups), ByGroup)
+	ofTier := asks(len(w.Tiers), ByTier)
+	ofCall := asks(len(w.Models)+len(w.Providers)+len(w.Endpoints)+len(w.Decisions)+len(w.Outcomes), ByModel, ByProvider, ByEndpoint, ByDecision, ByOutcome)
 	switch {
-	case as.Admin && !slices.ContainsFunc(q.By, ofCaller) && len(w.Users)+len(w.Groups)+len(w.Labels)+len(w.Credentials) == 0:
+	case !ofUser && !ofGroup && !ofTier && !ofCall:
+		return byTenant
+	case !ofUser && !ofGroup:
 		return byCall
-	case !slices.ContainsFunc(q.By, ofCall) && len(w.Models)+len(w.Providers)+len(w.Endpoints)+len(w.Decisions)+len(w.Outcomes) == 0:
+	case !ofCall:
 		return byUser
+	case !ofUser:
+		return byGroup
 	}
 	return byBoth
 }
@@ -143,11 +155,15 @@ func (q UsageQuery) statement(as As) string {
 	}
 	sumsOf := make([]string, len(sumColumns))
 	for i, name := range sumColumns {
-		sumsOf[i] = "sum(" + name + ")::bigint"
+		sumsOf[i] = "sum_of(" + name + ")"
 	}
 	return `
 WITH pieces AS (
-  SELECT * FROM unnest(@buckets::int[], @minutes::int[], @begins::timestamptz[], @ends::timestamptz[]) AS piece (bucket, minutes, begins, ends)
+  SELECT * FROM unnest(@buckets::int[], @without::int[], @minutes::int[], @begins::timestamptz[], @ends::timestamptz[]) AS piece (bucket, without, minutes, begins, ends)
+), of_tenants AS (
+  SELECT * FROM unnest(@tenants::text[], @tenants_without::int[]) AS of_tenant (tenant_id, without)
+), sought AS (
+  SELECT * FROM pieces JOIN of_tenants USING (without)
 ), grouped AS (
   SELECT bucket, ` + values[0] + ` AS first, ` + values[1] + ` AS second, ` + sums + `
   FROM (` + q.sources(as) + `) AS usage
@@ -164,7 +180,7 @@ SELECT 0, '{}', count(*), ` + strings.Join(sumsOf, ", ") + ` FROM ranked WHERE p
 // of the ledger, where there are no sums yet or none as short. OFFSET 0 has each piece read by
 // itself, by an index.
 func (q UsageQuery) sources(as As) string {
-	selected := " tenant_id = ANY(@tenants)"
+	selected := ""
 	if !as.Admin {
 		selected += " AND user_id = @reader"
 	}
@@ -172,18 +188,18 @@ func (q UsageQuery) sources(as As) string {
 	if q.only != nil {
 		selected += " AND " + usageExpressions[q.By[slices.IndexFunc(q.By, isOfCall)]] + " = ANY(@only)"
 	}
-	summing, isNull := q.summing(as), "user_id IS NULL"
-	if summing.ofUsers() {
-		isNull = "user_id IS NOT NULL"
-	}
+	summing := q.summing(as)
 	sources := `
-    SELECT bucket, found.* FROM pieces CROSS JOIN LATERAL (
+    SELECT bucket, found.* FROM sought CROSS JOIN LATERAL (
       SELECT ` + usageColumns + ` FROM usage_sums
-      WHERE summed_by = '` + summing.by + `' AND ` + isNull + ` AND minutes = pieces.minutes AND starts_at >= begins AND starts_at < ends AND` + selected + ` OFFSET 0) AS found
-    WHERE pieces.minutes > 0
+      WHERE tenant_id = sought.tenant_id AND summed_by = '` + summing.by + `' AND user_id IS ` + nullUnless(summing.haveUsers()) + `
+        AND minutes = sought.minutes AND starts_at >= begins AND starts_at < ends` + selected + ` OFFSET 0) AS found
+    WHERE sought.minutes > 0
     UNION ALL
-    SELECT bucket, ` + usageColumns + ` FROM usage_changes JOIN pieces ON starts_at >= begins AND starts_at < ends
-    WHERE pieces.minutes > 0 AND ` + isNull + ` AND` + selected
+    SELECT bucket, found.* FROM sought CROSS JOIN LATERAL (
+      SELECT ` + usageColumns + ` FROM usage_changes
+      WHERE tenant_id = sought.tenant_id AND user_id IS ` + nullUnless(summing.ofUsers()) + ` AND starts_at >= begins AND starts_at < ends` + selected + `) AS found
+    WHERE sought.minutes > 0`
 	if !summing.ofUsers() {
 		return sources
 	}
@@ -192,12 +208,19 @@ func (q UsageQuery) sources(as As) string {
 	} {
 		sources += `
     UNION ALL
-    SELECT bucket, found.* FROM pieces CROSS JOIN LATERAL (
+    SELECT bucket, found.* FROM sought CROSS JOIN LATERAL (
       SELECT * FROM (SELECT ` + of.columns + ` FROM ` + of.table + ` WHERE ` + of.at + ` >= begins AND ` + of.at + ` < ends) AS rows
-      WHERE` + selected + ` OFFSET 0) AS found
-    WHERE pieces.minutes = 0`
+      WHERE tenant_id = sought.tenant_id` + selected + ` OFFSET 0) AS found
+    WHERE sought.minutes = 0`
 	}
 	return sources
+}
+
+func nullUnless(is bool) string {
+	if is {
+		return "NOT NULL"
+	}
+	return "NULL"
 }
 
 // conditions are those of a filter in SQL, over columns that are called otherwise if they are
@@ -241,11 +264,16 @@ func (f Filter) arguments() pgx.NamedArgs {
 
 func (q UsageQuery) arguments(as As) pgx.NamedArgs {
 	args := q.Where.arguments()
-	args["label"], args["limit"], args["tenants"], args["reader"], args["only"] = q.Label, cmp.Or(q.Limit, DefaultRows), q.Tenants, as.User, q.only
-	if len(q.Tenants) == 0 {
-		args["tenants"] = []string{as.Tenant}
-	}
+	args["label"], args["limit"], args["reader"], args["only"] = q.Label, cmp.Or(q.Limit, DefaultRows), as.User, q.only
 	return args
+}
+
+// tenants are those whose calls are added up.
+func (q UsageQuery) tenants(as As) []string {
+	if len(q.Tenants) == 0 {
+		return []string{as.Tenant}
+	}
+	return q.Tenants
 }
 
 // collectUsage makes Usage of the rows that statement returns.

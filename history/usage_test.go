@@ -124,7 +124,8 @@ func expected(calls []used, as history.As, query history.UsageQuery) map[string]
 	for _, u := range calls {
 		if !slices.Contains(tenants, u.tenant) || !as.Admin && u.user != as.User || u.at.Before(query.From) || !u.at.Before(query.To) ||
 			len(query.Where.Models) > 0 && !slices.Contains(query.Where.Models, u.model) ||
-			len(query.Where.Users) > 0 && !slices.Contains(query.Where.Users, u.user) {
+			len(query.Where.Users) > 0 && !slices.Contains(query.Where.Users, u.user) ||
+			len(query.Where.Groups) > 0 && !slices.ContainsFunc(strings.Split(u.group, ","), func(g string) bool { return slices.Contains(query.Where.Groups, g) }) {
 			continue
 		}
 		var values []string
@@ -173,10 +174,13 @@ func checkUsage(t testkit.T, reader *history.Reader, ctx tester, calls []used, a
 	}
 }
 
-// TestUsageIsTheLedger: however sums were rolled up, repeated, corrected and taken back, what is
-// read by any dimensions, in any zone, is the sum of the calls of the ledger.
+// TestUsageIsTheLedger: however sums were rolled up, repeated, corrected and taken back, and made anew for
+// other time zones, what is read by any dimensions, in any zone, is the sum of the calls of the ledger.
 func TestUsageIsTheLedger(t *testing.T) {
 	admin, reader := ledger(t, "bursar_reader")
+	for _, tenant := range []string{"acme", "emea"} {
+		moveTo(t, admin, tenant, "Asia/Kolkata")
+	}
 	begin := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -4)
 	progress(t, admin, begin.Add(30*time.Hour+45*time.Minute))
 	calls := map[string]used{}
@@ -205,7 +209,9 @@ func TestUsageIsTheLedger(t *testing.T) {
 		query.Where.Models = rapid.SampledFrom([][]string{nil, {"gpt"}, {"gpt", "none"}}).Draw(t, "models")
 		if as.Tenant != "holding" {
 			query.Where.Users = rapid.SampledFrom([][]string{nil, nil, {"ana"}}).Draw(t, "users")
+			query.Where.Groups = rapid.SampledFrom([][]string{nil, nil, {"x"}, {"y", "none"}}).Draw(t, "groups")
 		}
+		complete(t, admin, reader, t, as, query)
 		checkUsage(t, reader, t, all, as, query)
 		if len(query.By) == 2 && slices.ContainsFunc(query.By, isTime) {
 			query.Top = rapid.IntRange(1, 2).Draw(t, "top")
@@ -263,6 +269,28 @@ func isTime(d history.Dimension) bool {
 	return slices.Contains([]history.Dimension{history.ByHour, history.ByDay, history.ByWeek, history.ByMonth}, d)
 }
 
+// moveTo has the TenantBudget of a tenant say that it is in a time zone.
+func moveTo(t tester, admin *pgxpool.Pool, tenant, zone string) {
+	t.Helper()
+	_, err := admin.Exec(t.Context(), `
+INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ($1, 'ns', 'budget', 'uid', 1, $2)
+ON CONFLICT (tenant_id) DO UPDATE SET time_zone = excluded.time_zone`, tenant, zone)
+	testkit.Must(t, err)
+}
+
+// complete has the sums made that a reader says are missing.
+func complete(t testkit.T, admin *pgxpool.Pool, reader *history.Reader, ctx tester, as history.As, query history.UsageQuery) {
+	_, err := reader.Usage(ctx.Context(), as, query)
+	var incomplete *history.IncompleteError
+	if !errors.As(err, &incomplete) {
+		testkit.Must(t, err)
+		return
+	}
+	for day := new(time.Time); day != nil; {
+		testkit.Must(t, admin.QueryRow(ctx.Context(), "SELECT roll_up_past()").Scan(&day))
+	}
+}
+
 // step changes the ledger, or how far its sums are rolled up.
 func step(t *rapid.T, admin *pgxpool.Pool, begin time.Time, calls map[string]used, n *int) {
 	pick := func(name string, values ...string) string { return rapid.SampledFrom(values).Draw(t, name) }
@@ -271,7 +299,7 @@ func step(t *rapid.T, admin *pgxpool.Pool, begin time.Time, calls map[string]use
 		testkit.Must(t, err)
 	}
 	ids := slices.Sorted(maps.Keys(calls))
-	switch what := pick("step", "call", "call", "call", "refusal", "repeat", "amend", "forget", "roll up", "sum users", "rebuild"); what {
+	switch what := pick("step", "call", "call", "call", "refusal", "repeat", "amend", "forget", "roll up", "sum users", "rebuild", "move", "roll up the past"); what {
 	case "call", "refusal":
 		*n++
 		u := used{
@@ -310,7 +338,16 @@ func step(t *rapid.T, admin *pgxpool.Pool, begin time.Time, calls map[string]use
 			do("SELECT sum_users()")
 		}
 	case "rebuild":
-		do("SELECT rebuild_usage($1)", begin.AddDate(0, 0, rapid.IntRange(0, 4).Draw(t, "day")))
+		do("SELECT rebuild_usage($1, $2)", pick("tenant", "acme", "emea"), begin.AddDate(0, 0, rapid.IntRange(-1, 4).Draw(t, "day")))
+	case "move":
+		moveTo(t, admin, pick("tenant", "acme", "emea"), pick("zone", zones...))
+		do("SELECT roll_up_past()")
+	case "roll up the past":
+		moveTo(t, admin, pick("tenant", "acme", "emea"), pick("zone", zones...))
+		do("UPDATE usage_calendars AS c SET zone = usage_zone(time_zone), complete_from = 'infinity' FROM tenants AS t WHERE t.tenant_id = c.tenant_id AND zone <> time_zone")
+		for range rapid.IntRange(1, 5).Draw(t, "days") {
+			do("SELECT roll_up_past_of(c, 2) FROM usage_calendars AS c WHERE complete_from > '-infinity'")
+		}
 	}
 }
 
@@ -400,7 +437,7 @@ func TestUsageQueries(t *testing.T) {
 			}
 		})
 	}
-	exec(t, admin, "UPDATE usage_progress SET complete_from = $1", noon.Add(time.Hour))
+	exec(t, admin, "INSERT INTO usage_calendars VALUES ('acme', 'UTC', $1, '{}')", noon.Add(time.Hour))
 	_, err := reader.Usage(t.Context(), asAdmin, history.UsageQuery{From: noon, To: noon.Add(time.Hour)})
 	var incomplete *history.IncompleteError
 	if !errors.As(err, &incomplete) || !incomplete.Since.Equal(noon.Add(time.Hour)) {

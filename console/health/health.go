@@ -97,7 +97,7 @@ SELECT is_rebuilding, audited_at, coalesce(audited, 0), coalesce(tenants_with_dr
 
 func readSums(ctx context.Context, tx pgx.Tx, r *Reading) error {
 	var from *time.Time
-	err := tx.QueryRow(ctx, "SELECT users_until, nullif(complete_from, '-infinity') FROM usage_progress").Scan(&r.SumsUntil, &from)
+	err := tx.QueryRow(ctx, "SELECT users_until, health_of_sums() FROM usage_progress").Scan(&r.SumsUntil, &from)
 	if from != nil {
 		r.SumsFrom = *from
 	}

@@ -26,29 +26,33 @@ WITH used AS (
   SELECT tenant_id, user_id, groups, model, outcome, admitted_at AS at, 1 AS calls, 0 AS refused, input_tokens, cost_nanos, held_nanos, saved_nanos FROM ai_usage_logs
   UNION ALL
   SELECT tenant_id, user_id, groups, model, reason, refused_at, 0, 1, 0, 0, 0, 0 FROM ai_refusals
-), spans (minutes, summed_by) AS (
-  VALUES (15, 'Call'), (60, 'Call'), (360, 'Call'), (1440, 'Call'), (60, 'User'), (360, 'User'), (1440, 'User'), (14400, 'User'),
-         (60, 'Both'), (1440, 'Both'), (14400, 'Both')
+), spans AS (
+  SELECT summed_by, of_users, unnest(minutes) AS minutes, summed_by IN ('User', 'Both') AS by_user, summed_by IN ('User', 'Group', 'Both') AS by_group,
+         summed_by NOT IN ('Tenant', 'User') AS by_call
+  FROM usage_kinds()
 ), recorded AS (
-  SELECT minutes, summed_by, usage_span(minutes, at) AS starts_at, tenant_id, CASE WHEN summed_by <> 'Call' THEN user_id END AS user_id,
-         CASE WHEN summed_by <> 'Call' THEN groups END AS groups, CASE WHEN summed_by <> 'User' THEN model END AS model, CASE WHEN summed_by <> 'User' THEN outcome END AS outcome,
+  SELECT minutes, summed_by, usage_span('Asia/Kolkata', minutes, at) AS starts_at, tenant_id, CASE WHEN by_user THEN user_id END AS user_id,
+         CASE WHEN by_group THEN groups END AS groups, CASE WHEN by_call THEN model END AS model, CASE WHEN by_call THEN outcome END AS outcome,
          sum(calls) AS calls, sum(refused) AS refused, sum(input_tokens) AS input, sum(cost_nanos) AS cost, sum(held_nanos) AS held, sum(saved_nanos) AS saved
-  FROM used, spans, usage_progress WHERE summed_by = 'Call' OR at < users_until GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+  FROM used, spans, usage_progress WHERE NOT of_users OR at < users_until GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 ), summed AS (
-  SELECT minutes, summed_by, starts_at, tenant_id, user_id, CASE WHEN summed_by <> 'Call' THEN groups END AS groups,
-         CASE WHEN summed_by <> 'User' THEN model END AS model, CASE WHEN summed_by <> 'User' THEN outcome END AS outcome,
+  SELECT minutes, summed_by, starts_at, tenant_id, CASE WHEN by_user THEN user_id END AS user_id, CASE WHEN by_group THEN groups END AS groups,
+         CASE WHEN by_call THEN model END AS model, CASE WHEN by_call THEN outcome END AS outcome,
          sum(calls) AS calls, sum(refused) AS refused, sum(input_tokens) AS input, sum(cost_nanos) AS cost, sum(held_nanos) AS held, sum(saved_by_downgrade_nanos) AS saved
   FROM (
     SELECT minutes, summed_by, starts_at, tenant_id, user_id, groups, model, outcome, calls, refused, input_tokens, cost_nanos, held_nanos, saved_by_downgrade_nanos FROM usage_sums
     UNION ALL
-    SELECT minutes, summed_by, usage_span(minutes, starts_at), tenant_id, user_id, groups, model, outcome,
+    SELECT minutes, summed_by, usage_span('Asia/Kolkata', minutes, starts_at), tenant_id, user_id, groups, model, outcome,
            calls, refused, input_tokens, cost_nanos, held_nanos, saved_by_downgrade_nanos
-    FROM usage_changes JOIN spans ON (summed_by = 'Call') = (user_id IS NULL)) AS all_sums
+    FROM usage_changes JOIN spans ON of_users = (user_id IS NOT NULL)) AS all_sums JOIN spans USING (summed_by, minutes)
   GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 HAVING sum(calls) <> 0 OR sum(refused) <> 0
 )
 SELECT 'only in the ledger: ' || d::text FROM (SELECT * FROM recorded EXCEPT SELECT * FROM summed) AS d
 UNION ALL
 SELECT 'only in the sums: ' || d::text FROM (SELECT * FROM summed EXCEPT SELECT * FROM recorded) AS d`
+
+// rebuildToday makes the sums of the day on which the calls are anew.
+const rebuildToday = "SELECT rebuild_usage(tenant_id, (now() AT TIME ZONE zone)::date) FROM usage_calendars"
 
 // checkSums checks that the sums are the ledger, to the nano-dollar.
 func (db database) checkSums(t *testing.T) {
@@ -72,6 +76,8 @@ func TestSumsAreTheLedger(t *testing.T) {
 	begin := time.Now().UTC().Add(-6 * time.Hour).Truncate(15 * time.Minute)
 	_, err := db.admin.Exec(ctx, "UPDATE usage_progress SET users_until = $1", begin.Add(time.Hour))
 	testkit.Must(t, err)
+	_, err = db.admin.Exec(ctx, "INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ($1, 'ns', 'budget', 'uid', 1, 'Asia/Kolkata')", entry(number(0)).Tenant)
+	testkit.Must(t, err)
 	writing, done := context.WithCancel(ctx)
 	defer done()
 	var manager, enforcers sync.WaitGroup
@@ -83,7 +89,7 @@ func TestSumsAreTheLedger(t *testing.T) {
 	db.checkSums(t)
 	done()
 	manager.Wait()
-	for _, statement := range []string{"SELECT rebuild_usage((now() AT TIME ZONE 'UTC')::date)", "SELECT roll_up_usage(1000000)"} {
+	for _, statement := range []string{rebuildToday, "SELECT roll_up_usage(1000000)"} {
 		_, err := db.admin.Exec(ctx, statement)
 		testkit.Must(t, err)
 		db.checkSums(t)
@@ -100,7 +106,7 @@ func TestSumsAreTheLedger(t *testing.T) {
 func rollUp(ctx context.Context, t *testing.T, db database) {
 	for ctx.Err() == nil {
 		for _, statement := range []string{
-			"SELECT sum_users()", "SELECT roll_up_usage(7)", "SELECT roll_up_usage(100)", "SELECT rebuild_usage((now() AT TIME ZONE 'UTC')::date)",
+			"SELECT sum_users()", "SELECT roll_up_usage(7)", "SELECT roll_up_usage(100)", rebuildToday,
 		} {
 			if _, err := db.admin.Exec(context.WithoutCancel(ctx), statement); err != nil {
 				t.Error(err)

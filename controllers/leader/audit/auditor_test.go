@@ -210,14 +210,14 @@ func TestAuditor(t *testing.T) {
 
 	_, err = pools["admin"].Exec(ctx, "UPDATE usage_sums SET cost_nanos = cost_nanos + 1 WHERE minutes = 60 AND summed_by = 'Call'")
 	testkit.Must(t, err)
-	want := "Warning DriftFound the sums of usage on " + time.Now().UTC().Format(time.DateOnly) + ", by UTC, have "
+	want := "Warning DriftFound the sums of usage on " + time.Now().UTC().Format(time.DateOnly) + ", in the tenant's time zone, have "
 	if found := audited(); len(found) != 1 || !strings.HasPrefix(found[0], want) {
 		t.Errorf("sums with a nano-dollar too many: %q, want %q", found, want)
 	}
 	if again := append(audited(), newAuditor()()...); len(again) > 0 {
 		t.Errorf("wrong sums, found before: %q", again)
 	}
-	_, err = pools["manager"].Exec(ctx, "SELECT rebuild_usage((now() AT TIME ZONE 'UTC')::date)")
+	_, err = pools["manager"].Exec(ctx, "SELECT rebuild_usage(tenant_id, (now() AT TIME ZONE zone)::date) FROM usage_calendars")
 	testkit.Must(t, err)
 	audited()
 	if found, err := limiterstore.NewFindings(client).All(ctx); err != nil || len(found) > 0 {

@@ -13,8 +13,9 @@ import (
 // daysBack is how many days before the present one are looked at, one at random in each audit.
 const daysBack = 60
 
-// lookAtSums compares the sums of what the tenant used with the ledger: of the last two days, of
-// another, and of those on which they were wrong before. It reads both at one moment.
+// lookAtSums compares the sums of what the tenant used with the ledger: of the last two days of its
+// calendar, of another, and of those on which they were wrong before. It reads both at one moment. Days
+// are dates, as midnights by UTC: where it is tomorrow already, that day is looked at a day later.
 func (a *Auditor) lookAtSums(ctx context.Context, tenant string, now time.Time) (findings []Finding, err error) {
 	today := now.UTC().Truncate(24 * time.Hour)
 	days := []time.Time{today, today.AddDate(0, 0, -1), today.AddDate(0, 0, -2-rand.IntN(daysBack-1))}
@@ -29,19 +30,19 @@ func (a *Auditor) lookAtSums(ctx context.Context, tenant string, now time.Time) 
 			return nil, err
 		}
 		if recorded != summed {
-			findings = append(findings, wrongSums(day, recorded, summed))
+			findings = append(findings, wrongSums(tenant, day, recorded, summed))
 		}
 	}
 	return findings, nil
 }
 
 // wrongSums is the finding that the sums of a day are not the ledger.
-func wrongSums(day time.Time, recorded, summed budgetstore.Used) Finding {
+func wrongSums(tenant string, day time.Time, recorded, summed budgetstore.Used) Finding {
 	date := day.UTC().Format(time.DateOnly)
 	return Finding{
 		Start: day.UTC(), Counted: summed.Cost, Recorded: recorded.Cost,
-		Sums: fmt.Sprintf("the sums of usage on %s, by UTC, have %s, but the ledger has %s: to make them anew, run SELECT rebuild_usage('%s') in the database as a member of bursar_manager",
-			date, used(summed), used(recorded), date),
+		Sums: fmt.Sprintf("the sums of usage on %s, in the tenant's time zone, have %s, but the ledger has %s: to make them anew, run SELECT rebuild_usage('%s', '%s') in the database as a member of bursar_manager",
+			date, used(summed), used(recorded), tenant, date),
 	}
 }
 

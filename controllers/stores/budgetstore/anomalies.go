@@ -17,9 +17,9 @@ type Anomalies struct{ pool *pgxpool.Pool }
 // NewAnomalies makes Anomalies.
 func NewAnomalies(pool *pgxpool.Pool) *Anomalies { return &Anomalies{pool: pool} }
 
-// Summed is since when and until when there are sums of each user.
+// Summed is since when and until when there are sums of each user, of all tenants.
 func (a *Anomalies) Summed(ctx context.Context) (from, until time.Time, err error) {
-	err = a.pool.QueryRow(ctx, "SELECT greatest(complete_from, '2000-01-01Z'), users_until FROM usage_progress").Scan(&from, &until)
+	err = a.pool.QueryRow(ctx, "SELECT coalesce((SELECT least(greatest(max(complete_from), '2000-01-01Z'), now()) FROM usage_calendars), '2000-01-01Z'), users_until FROM usage_progress").Scan(&from, &until)
 	if err != nil {
 		return from, until, fmt.Errorf("read how far the sums of users have come: %w", err)
 	}
@@ -32,21 +32,22 @@ type UserHour struct {
 	Start          time.Time
 	Cost           money.Nanos
 	Calls, Refused int64
-	// Since is the day, by UTC, on which the user first called.
+	// Since is when the day began on which the user first called.
 	Since time.Time
 }
 
 // Hours are what the users of a tenant used in some hours, by UTC; nothing of the hours in which a
-// user did not call.
+// user did not call. Where the clocks of the tenant's time zone are half an hour off, those are its hours
+// in which the hours by UTC begin.
 func (a *Anomalies) Hours(ctx context.Context, tenant string, hours []time.Time) ([]UserHour, error) {
 	const used = `
-SELECT user_id, starts_at, sum(cost_nanos)::bigint, sum(calls)::bigint, sum(refused)::bigint,
+SELECT user_id, hour, sum_of(cost_nanos), sum_of(calls), sum_of(refused),
   (SELECT min(first.starts_at) FROM usage_sums AS first
-   WHERE first.tenant_id = s.tenant_id AND first.user_id = s.user_id AND first.summed_by = 'User' AND first.minutes = 1440)
-FROM usage_sums AS s
-WHERE tenant_id = @tenant AND summed_by = 'User' AND minutes = 60 AND starts_at = ANY (@hours)
-GROUP BY tenant_id, user_id, starts_at
-ORDER BY user_id, starts_at`
+   WHERE first.tenant_id = @tenant AND first.user_id = s.user_id AND first.summed_by = 'User' AND first.minutes = 1440)
+FROM usage_calendars JOIN usage_sums AS s USING (tenant_id) JOIN unnest(@hours::timestamptz[]) AS hour ON starts_at = usage_span(zone, 60, hour)
+WHERE tenant_id = @tenant AND summed_by = 'User' AND minutes = 60
+GROUP BY user_id, hour
+ORDER BY user_id, hour`
 	rows, err := a.pool.Query(ctx, used, pgx.NamedArgs{"tenant": tenant, "hours": hours})
 	if err != nil {
 		return nil, fmt.Errorf("read what users of tenant %s used: %w", tenant, err)
@@ -59,7 +60,7 @@ ORDER BY user_id, starts_at`
 }
 
 // UsedKeys are the APIKeys of a tenant, as namespace/name, with which somebody has called since a
-// day, by UTC.
+// day; of its calendar, all days that begin after a moment count.
 func (a *Anomalies) UsedKeys(ctx context.Context, tenant string, since time.Time) (map[string]bool, error) {
 	const used = `
 SELECT DISTINCT credential FROM usage_sums

@@ -25,8 +25,9 @@ func (u *Usage) AddQuarter(ctx context.Context) (until time.Time, added bool, er
 	return u.step(ctx, "SELECT sum_users()", "add up what users used")
 }
 
-// AddPast makes the sums of the last day, by UTC, of the calls that are from before there were
-// any; false if there is none.
+// AddPast makes sums of calls of which there are none: of those from before there were any, and of
+// tenants whose time zone was changed, the last ones first. It returns the last day that it added up, as
+// its midnight by UTC; false if there are no such calls any more.
 func (u *Usage) AddPast(ctx context.Context) (day time.Time, added bool, err error) {
 	return u.step(ctx, "SELECT roll_up_past()::timestamp AT TIME ZONE 'UTC'", "add up what was used before")
 }
@@ -51,58 +52,61 @@ func (u *Usage) AddChanges(ctx context.Context, most int) (added int, err error)
 	return added, nil
 }
 
-// Used are sums over the calls of a tenant, of a day by UTC.
+// Used are sums over the calls of a tenant, of a day.
 type Used struct {
 	Calls, Refused, Tokens int64
 	Cost, Held             money.Nanos
 }
 
-// usedOf are the sums of a tenant and a day: of the ledger, and each time that sums say the same.
-// Those of a third of a month are compared with those of its days, as if the others were right.
+// usedOf are the sums of a tenant and a day of its calendar: of the ledger, and each time that sums say
+// the same. Those of a third of a month are compared with those of its days, as if the others were right.
 var usedOf = strings.NewReplacer("TOKENS", strings.Join(ledgerv1.TokenColumns(), " + ")).Replace(`
-WITH progress AS (
-  SELECT users_until, complete_from, usage_span(14400, @begins) AS third FROM usage_progress
-), spans (summed_by, minutes) AS (
-  VALUES ('', 0), ('Call', 15), ('Call', 60), ('Call', 360), ('Call', 1440), ('User', 60), ('User', 360), ('User', 1440), ('User', 14400),
-         ('Both', 60), ('Both', 1440), ('Both', 14400)
+WITH calendar AS (
+  SELECT zone, c.complete_from, users_until, usage_day(zone, @day::date) AS begins, usage_day(zone, @day::date + 1) AS ends,
+         usage_span(zone, 14400, usage_day(zone, @day::date)) AS third
+  FROM usage_calendars AS c, usage_progress WHERE tenant_id = @tenant
+), spans (summed_by, minutes, of_users) AS (
+  SELECT '', 0, false UNION ALL SELECT summed_by, unnest(minutes), of_users FROM usage_kinds()
 ), ledger AS (
   SELECT admitted_at AS at, 1 AS calls, 0 AS refused, TOKENS AS tokens, cost_nanos, held_nanos
-  FROM ai_usage_logs WHERE tenant_id = @tenant AND admitted_at >= @begins AND admitted_at < @ends
+  FROM ai_usage_logs, calendar WHERE tenant_id = @tenant AND admitted_at >= begins AND admitted_at < ends
   UNION ALL
   SELECT refused_at, 0, 1, 0, 0, 0
-  FROM ai_refusals WHERE tenant_id = @tenant AND refused_at >= @begins AND refused_at < @ends
+  FROM ai_refusals, calendar WHERE tenant_id = @tenant AND refused_at >= begins AND refused_at < ends
 ), sums AS (
-  SELECT summed_by, minutes, starts_at, calls, refused, TOKENS AS tokens, cost_nanos, held_nanos
-  FROM usage_sums, progress WHERE tenant_id = @tenant AND starts_at >= third AND starts_at < third + interval '11 days'
+  SELECT s.summed_by, s.minutes, starts_at, calls, refused, TOKENS AS tokens, cost_nanos, held_nanos, calendar.*
+  FROM calendar, spans JOIN usage_sums AS s USING (summed_by, minutes)
+  WHERE tenant_id = @tenant AND starts_at >= third AND starts_at < third + interval '12 days'
 ), used AS (
   SELECT '' AS summed_by, 0 AS minutes, calls, refused, tokens, cost_nanos, held_nanos FROM ledger
   UNION ALL
   SELECT summed_by, minutes, calls, refused, tokens, cost_nanos, held_nanos
-  FROM sums WHERE starts_at >= @begins AND starts_at < @ends AND minutes <> 14400
+  FROM sums WHERE starts_at >= begins AND starts_at < ends AND minutes <> 14400
   UNION ALL
   SELECT summed_by, minutes, calls, refused, tokens, cost_nanos, held_nanos
-  FROM sums, progress WHERE minutes = 14400 AND starts_at = third
+  FROM sums WHERE minutes = 14400 AND starts_at = third
   UNION ALL
   SELECT summed_by, 14400, -calls, -refused, -tokens, -cost_nanos, -held_nanos
-  FROM sums, progress WHERE minutes = 1440 AND NOT (starts_at >= @begins AND starts_at < @ends) AND usage_span(14400, starts_at) = third
+  FROM sums WHERE minutes = 1440 AND NOT (starts_at >= begins AND starts_at < ends) AND usage_span(zone, 14400, starts_at) = third
   UNION ALL
   SELECT summed_by, minutes, calls, refused, TOKENS, cost_nanos, held_nanos
-  FROM usage_changes JOIN spans ON summed_by <> '' AND (summed_by = 'Call') = (user_id IS NULL)
-  WHERE tenant_id = @tenant AND starts_at >= @begins AND starts_at < @ends
+  FROM calendar, usage_changes JOIN spans ON summed_by <> '' AND of_users = (user_id IS NOT NULL)
+  WHERE tenant_id = @tenant AND starts_at >= begins AND starts_at < ends
   UNION ALL
   SELECT summed_by, minutes, calls, refused, tokens, cost_nanos, held_nanos
-  FROM ledger, progress, spans WHERE at >= users_until AND summed_by IN ('User', 'Both')
+  FROM ledger, calendar, spans WHERE at >= users_until AND of_users
 )
 SELECT spans.summed_by, spans.minutes, coalesce(sum(calls), 0)::bigint, coalesce(sum(refused), 0)::bigint, coalesce(sum(tokens), 0)::bigint,
        coalesce(sum(cost_nanos), 0)::bigint, coalesce(sum(held_nanos), 0)::bigint
 FROM spans LEFT JOIN used USING (summed_by, minutes)
-WHERE (SELECT complete_from FROM progress) <= @begins
+WHERE (SELECT complete_from <= begins FROM calendar)
 GROUP BY 1, 2 ORDER BY 1, 2`)
 
-// UsedOn is what the ledger says that a tenant used on a day, by UTC, and the first of the sums
-// that say something else; the same where none does, or where there are no sums of that day yet.
+// UsedOn is what the ledger says that a tenant used on a day of its calendar, which is that of its time
+// zone, and the first of the sums that say something else; the same where none does, or where there are
+// no sums of that day yet. Of day, the date is read.
 func (r *LedgerReader) UsedOn(ctx context.Context, tenant string, day time.Time) (recorded, summed Used, err error) {
-	rows, _ := r.pool.Query(ctx, usedOf, pgx.NamedArgs{"tenant": tenant, "begins": day, "ends": day.AddDate(0, 0, 1)}) // CollectRows has the error
+	rows, _ := r.pool.Query(ctx, usedOf, pgx.NamedArgs{"tenant": tenant, "day": day.Format(time.DateOnly)}) // CollectRows has the error
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (used Used, err error) {
 		var summedBy string
 		var minutes int

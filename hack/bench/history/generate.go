@@ -73,7 +73,7 @@ const between = 10 * time.Second
 func generate(ctx context.Context, ledger *pgxpool.Pool, now time.Time, calls int) error {
 	began, told := time.Now(), time.Now()
 	first := now.Truncate(24*time.Hour).AddDate(0, 0, 1-days)
-	if err := each(ctx, ledger, "TRUNCATE ai_usage_logs, ai_refusals, usage_sums, usage_changes"); err != nil {
+	if err := each(ctx, ledger, "TRUNCATE ai_usage_logs, ai_refusals, usage_sums, usage_changes, usage_calendars"); err != nil {
 		return err
 	}
 	if err := makeMonths(ctx, ledger, first, now); err != nil {
@@ -97,7 +97,10 @@ func generate(ctx context.Context, ledger *pgxpool.Pool, now time.Time, calls in
 		}
 	}
 	// There are sums of all users but of the last minutes, as where the leader adds up.
-	if _, err := ledger.Exec(ctx, "UPDATE usage_progress SET complete_from = 'infinity', users_until = date_bin('15 minutes', $1::timestamptz - interval '20 minutes', '2000-01-01Z')", now); err != nil {
+	if _, err := ledger.Exec(ctx, "UPDATE usage_progress SET users_until = date_bin('15 minutes', $1::timestamptz - interval '20 minutes', '2000-01-01Z')", now); err != nil {
+		return err
+	}
+	if _, err := ledger.Exec(ctx, "INSERT INTO usage_calendars VALUES ($1, $2, 'infinity', ARRAY[$3])", tenant, west, parent); err != nil {
 		return err
 	}
 	return each(ctx, ledger,
@@ -118,10 +121,17 @@ func makeMonths(ctx context.Context, ledger *pgxpool.Pool, first, now time.Time)
 	return nil
 }
 
-// addUp makes the sums of all days, as the leader does.
-func addUp(ctx context.Context, ledger *pgxpool.Pool) error {
+// moveTo has the TenantBudget of the tenant say that it is in another time zone.
+func moveTo(ctx context.Context, ledger *pgxpool.Pool, zone string) error {
+	fmt.Println("\nThe tenant moves to", zone)
+	_, err := ledger.Exec(ctx, "UPDATE tenants SET time_zone = $2 WHERE tenant_id = $1", tenant, zone)
+	return err
+}
+
+// addUp makes the sums of so many days, the last ones first, as the leader does.
+func addUp(ctx context.Context, ledger *pgxpool.Pool, days int) error {
 	began, told, summed, longest := time.Now(), time.Now(), 0, time.Duration(0)
-	for {
+	for summed < days {
 		started := time.Now()
 		var day *time.Time
 		if err := ledger.QueryRow(ctx, "SELECT roll_up_past()").Scan(&day); err != nil {

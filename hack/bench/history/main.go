@@ -1,7 +1,9 @@
 // Command history measures what is answered from a long history: it generates calls of three months
 // of one tenant in a real Postgres, adds them up as the leader does after an upgrade, and asks the
 // ledger itself, and a console over it for its API and its pages, all that they can be asked. Sums
-// are compared with the ledger. It fails where an answer takes longer than is aimed at.
+// are compared with the ledger. Then the tenant moves to another time zone, the last 32 days are added up
+// by that one's calendar, and the ledger is asked again. It fails where an answer takes longer than is
+// aimed at.
 package main
 
 import (
@@ -72,7 +74,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err := generate(ctx, company.Ledger, now, o.calls); err != nil {
 		return fmt.Errorf("generate: %w", err)
 	}
-	if err := addUp(ctx, company.Ledger); err != nil {
+	if err := addUp(ctx, company.Ledger, days); err != nil {
 		return fmt.Errorf("add up: %w", err)
 	}
 	if err := tellSizes(ctx, company.Ledger); err != nil {
@@ -110,6 +112,7 @@ func measureAll(ctx context.Context, o options, ledger *pgxpool.Pool, reader *hi
 	m := measuring{options: o, spent: site.spent}
 	for _, part := range []part{
 		{"The ledger, as the console reads it", 200 * time.Millisecond, readerQuestions(now, reader, known)},
+		{"The ledger, in another time zone than the tenant's", time.Second, otherZoneQuestions(now, reader)},
 		{"Routes of the console's API", 200 * time.Millisecond, routeQuestions(now, site, known)},
 		{"Pages of the console", 300 * time.Millisecond, pageQuestions(now, site, known)},
 	} {
@@ -121,6 +124,15 @@ func measureAll(ctx context.Context, o options, ledger *pgxpool.Pool, reader *hi
 		return err
 	}
 	if err := compareRoutes(ctx, ledger, site, now); err != nil {
+		return err
+	}
+	if err := moveTo(ctx, ledger, half); err != nil {
+		return err
+	}
+	if err := addUp(ctx, ledger, 32); err != nil {
+		return err
+	}
+	if err := m.measure(ctx, part{"The ledger, after the tenant has moved", 200 * time.Millisecond, movedQuestions(now, reader)}); err != nil {
 		return err
 	}
 	return m.verdict()

@@ -16,42 +16,66 @@ import (
 
 const (
 	costCentre = "cost-centre"
-	// West and half are zones whose days are not those of the sums: three hours, and five and a half, from UTC.
+	// West is the tenant's time zone, three hours from UTC. Half is that to which it moves in the end: its hours
+	// begin at half past, by UTC.
 	west, half = showcase.Zone, "Asia/Kolkata"
 )
 
 var asAdmin = history.As{Tenant: tenant, Admin: true}
 
-// readerQuestions are what the ledger is asked.
+// readerQuestions are what the ledger is asked of a tenant in its time zone.
 func readerQuestions(now time.Time, reader *history.Reader, k known) []question {
 	u := usageQuestions{now: now, reader: reader}
-	admin := func(*rand.Rand) history.As { return asAdmin }
-	anybody := func(r *rand.Rand) history.As { return history.As{Tenant: tenant, User: userName(r.IntN(users))} }
+	u.addOf(west, days, 31)
+	u.add(byParent, "a tenant below", days, west, history.UsageQuery{By: []history.Dimension{history.ByDay, history.ByModel}, Tenants: []string{tenant}})
+	return append(u.all, listQuestions(now, reader, k)...)
+}
+
+// otherZoneQuestions are what kubectl asks for that is told another time zone than the tenant's, and who
+// administers a tenant above in another one.
+func otherZoneQuestions(now time.Time, reader *history.Reader) []question {
+	u := usageQuestions{now: now, reader: reader}
+	for _, zone := range []string{"UTC", half} {
+		for _, d := range []history.Dimension{history.ByDay, history.ByModel} {
+			u.add(byAdmin, "a tenant", days, zone, history.UsageQuery{By: []history.Dimension{d}})
+			u.add(byParent, "a tenant below", days, zone, history.UsageQuery{By: []history.Dimension{d}, Tenants: []string{tenant}})
+		}
+	}
+	u.add(byAdmin, "a tenant", 31, "UTC", history.UsageQuery{By: []history.Dimension{history.ByUser}})
+	return u.all
+}
+
+// movedQuestions are what the ledger is asked after the tenant has moved to another time zone.
+func movedQuestions(now time.Time, reader *history.Reader) []question {
+	u := usageQuestions{now: now, reader: reader}
+	u.addOf(half, 31)
+	return u.all
+}
+
+func byAdmin(*rand.Rand) history.As  { return asAdmin }
+func byParent(*rand.Rand) history.As { return history.As{Tenant: parent, Admin: true} }
+func byAnybody(r *rand.Rand) history.As {
+	return history.As{Tenant: tenant, User: userName(r.IntN(users))}
+}
+
+// addOf adds questions by one dimension and by two, of some stretches of days until today.
+func (u *usageQuestions) addOf(zone string, of ...int) {
 	for _, d := range history.UsageDimensions() {
-		most := days
-		if d == history.ByHour {
-			most = 31
-		}
-		for _, zone := range []string{"UTC", west, half} {
-			u.add(admin, "a tenant", most, zone, history.UsageQuery{By: []history.Dimension{d}})
-			if most != 31 {
-				u.add(admin, "a tenant", 31, zone, history.UsageQuery{By: []history.Dimension{d}})
+		for _, days := range of {
+			if d == history.ByHour && days > 31 {
+				continue // more hours than there may be
 			}
+			u.add(byAdmin, "a tenant", days, zone, history.UsageQuery{By: []history.Dimension{d}})
+			u.add(byAnybody, "a user", days, zone, history.UsageQuery{By: []history.Dimension{d}})
 		}
-		u.add(anybody, "a user", most, west, history.UsageQuery{By: []history.Dimension{d}})
 	}
 	for _, by := range pairs() {
-		for _, zone := range []string{west, half} {
-			u.add(admin, "a tenant", 31, zone, history.UsageQuery{By: by})
-		}
+		u.add(byAdmin, "a tenant", 31, zone, history.UsageQuery{By: by})
 	}
-	u.add(admin, "a tenant", 7, west, history.UsageQuery{By: []history.Dimension{history.ByHour, history.ByUser}})
-	u.add(admin, "a tenant", 7, half, history.UsageQuery{By: []history.Dimension{history.ByHour, history.ByModel}})
-	u.add(admin, "a tenant", 1, half, history.UsageQuery{By: []history.Dimension{history.ByHour, history.ByUser}})
-	u.add(admin, "a tenant", 31, west, history.UsageQuery{By: []history.Dimension{history.ByUser}, Where: history.Filter{Models: []string{"model-3"}}})
-	u.add(func(*rand.Rand) history.As { return history.As{Tenant: parent, Admin: true} }, "a tenant below", days, west,
-		history.UsageQuery{By: []history.Dimension{history.ByDay, history.ByModel}, Tenants: []string{tenant}})
-	return append(u.all, listQuestions(now, reader, k)...)
+	u.add(byAdmin, "a tenant", 7, zone, history.UsageQuery{By: []history.Dimension{history.ByHour, history.ByUser}})
+	u.add(byAdmin, "a tenant", 7, zone, history.UsageQuery{By: []history.Dimension{history.ByHour, history.ByModel}})
+	u.add(byAdmin, "a tenant", 31, zone, history.UsageQuery{By: []history.Dimension{history.ByUser}, Where: history.Filter{Models: []string{"model-3"}}})
+	u.add(byAdmin, "a tenant", 31, zone, history.UsageQuery{By: []history.Dimension{history.ByDay, history.ByModel}, Where: history.Filter{Groups: []string{"team-7"}}})
 }
 
 // pairs are what is asked for two by two.
@@ -84,6 +108,9 @@ func (u *usageQuestions) add(as func(*rand.Rand) history.As, who string, days in
 	name := fmt.Sprintf("usage of %s by %v, %d days, %s", who, query.By, days, zoneName)
 	if len(query.Where.Models) > 0 {
 		name += ", of a model"
+	}
+	if len(query.Where.Groups) > 0 {
+		name += ", of a group"
 	}
 	u.all = append(u.all, question{name, func(ctx context.Context, r *rand.Rand) error {
 		_, err := u.reader.Usage(ctx, as(r), query)

@@ -626,8 +626,8 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
-DROP FUNCTION roll_up_past;
-DROP FUNCTION roll_up_usage;
+DROP FUNCTION IF EXISTS roll_up_past;
+DROP FUNCTION IF EXISTS roll_up_usage;
 DROP TRIGGER sum_gone ON ai_refusals;
 DROP TRIGGER sum_changed ON ai_refusals;
 DROP TRIGGER sum_added ON ai_refusals;
@@ -635,10 +635,10 @@ DROP TRIGGER sum_gone ON ai_usage_logs;
 DROP TRIGGER sum_changed ON ai_usage_logs;
 DROP TRIGGER sum_added ON ai_usage_logs;
 DROP FUNCTION usage_tenants;
-DROP FUNCTION rebuild_usage;
+DROP FUNCTION IF EXISTS rebuild_usage;
 DROP FUNCTION sum_users;
 DROP FUNCTION sum_refusals;
-DROP FUNCTION rebuild_third_of_usage;
+DROP FUNCTION IF EXISTS rebuild_third_of_usage;
 DROP FUNCTION usage_span;
 DROP FUNCTION sum_calls;
 ALTER POLICY views ON ai_usage_logs
