@@ -142,8 +142,8 @@ func (q UsageQuery) summing(as As) summing {
 	return byBoth
 }
 
-// statement is the query in SQL. Its rows are those of the greatest cost, and the sum of the
-// others in one, whose bucket is 0. Buckets are counted from 1 on.
+// statement is the query in SQL. Its rows are those of the greatest cost, and, where there are others, the
+// sum of all in the last one, whose bucket is 0. Buckets are counted from 1 on.
 func (q UsageQuery) statement(as As) string {
 	values := []string{"NULL", "NULL"}
 	n := 0
@@ -168,12 +168,11 @@ WITH pieces AS (
   SELECT bucket, ` + values[0] + ` AS first, ` + values[1] + ` AS second, ` + sums + `
   FROM (` + q.sources(as) + `) AS usage
   GROUP BY 1, 2, 3 HAVING sum(calls) <> 0 OR sum(refused) <> 0
-), ranked AS (
-  SELECT *, row_number() OVER (ORDER BY cost_nanos DESC, calls DESC, refused DESC, bucket, first, second) AS place FROM grouped
 )
-SELECT bucket, (ARRAY[first, second])[:` + strconv.Itoa(n) + `]::text[], 1::bigint, ` + strings.Join(sumColumns, ", ") + ` FROM ranked WHERE place <= @limit
+(SELECT bucket, (ARRAY[first, second])[:` + strconv.Itoa(n) + `]::text[], 1::bigint, ` + strings.Join(sumColumns, ", ") + `
+ FROM grouped ORDER BY cost_nanos DESC, calls DESC, refused DESC, bucket, first, second LIMIT @limit)
 UNION ALL
-SELECT 0, '{}', count(*), ` + strings.Join(sumsOf, ", ") + ` FROM ranked WHERE place > @limit HAVING count(*) > 0`
+SELECT 0, '{}', count(*), ` + strings.Join(sumsOf, ", ") + ` FROM grouped HAVING count(*) > @limit`
 }
 
 // sources are rows of usage: of the sums, of what is still to be added to them and, of users,
@@ -287,11 +286,11 @@ func collectUsage(rows pgx.Rows, at int, all []bucket) (usage Usage, err error) 
 		if err := row.Scan(into...); err != nil {
 			return found, err
 		}
-		usage.Total.Add(found.Sums)
 		if ordinal == 0 {
 			usage.Others, usage.OtherRows = found.Sums, count
 			return found, nil
 		}
+		usage.Total.Add(found.Sums)
 		if at >= 0 {
 			b := all[ordinal-1]
 			found.Start, found.End = b.Start, b.End
@@ -304,6 +303,10 @@ func collectUsage(rows pgx.Rows, at int, all []bucket) (usage Usage, err error) 
 	}
 	if usage.OtherRows > 0 {
 		usage.Rows = usage.Rows[:len(usage.Rows)-1] // UNION ALL has it last
+		usage.OtherRows -= int64(len(usage.Rows))
+		shown := usage.Total
+		usage.Total = usage.Others
+		usage.Others.subtract(shown)
 	}
 	slices.SortFunc(usage.Rows, func(a, b UsageRow) int { return cmp.Or(a.Start.Compare(b.Start), slices.Compare(a.Values, b.Values)) })
 	return usage, nil

@@ -2,6 +2,7 @@ package budgetstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -58,60 +59,80 @@ type Used struct {
 	Cost, Held             money.Nanos
 }
 
-// usedOf are the sums of a tenant and a day of its calendar: of the ledger, and each time that sums say
-// the same. Those of a third of a month are compared with those of its days, as if the others were right.
+// dayOf is when a day of a tenant's calendar begins and ends, and when the third of the month does that it
+// lies in; nothing where there are no sums of that day yet.
+const dayOf = `
+SELECT zone, usage_day(zone, @day::date), usage_day(zone, @day::date + 1), usage_span(zone, 14400, usage_day(zone, @day::date)), users_until
+FROM usage_calendars AS c, usage_progress WHERE tenant_id = @tenant AND c.complete_from <= usage_day(zone, @day::date)`
+
+// usedOf are the sums of a tenant and a day: of the ledger, and each time that sums say the same. Those of a
+// third of a month are compared with those of its days, as if the others were right.
 var usedOf = strings.NewReplacer("TOKENS", strings.Join(ledgerv1.TokenColumns(), " + ")).Replace(`
-WITH calendar AS (
-  SELECT zone, c.complete_from, users_until, usage_day(zone, @day::date) AS begins, usage_day(zone, @day::date + 1) AS ends,
-         usage_span(zone, 14400, usage_day(zone, @day::date)) AS third
-  FROM usage_calendars AS c, usage_progress WHERE tenant_id = @tenant
-), spans (summed_by, minutes, of_users) AS (
+WITH spans (summed_by, minutes, of_users) AS (
   SELECT '', 0, false UNION ALL SELECT summed_by, unnest(minutes), of_users FROM usage_kinds()
 ), ledger AS (
   SELECT admitted_at AS at, 1 AS calls, 0 AS refused, TOKENS AS tokens, cost_nanos, held_nanos
-  FROM ai_usage_logs, calendar WHERE tenant_id = @tenant AND admitted_at >= begins AND admitted_at < ends
+  FROM ai_usage_logs WHERE tenant_id = @tenant AND admitted_at >= @begins AND admitted_at < @ends
   UNION ALL
   SELECT refused_at, 0, 1, 0, 0, 0
-  FROM ai_refusals, calendar WHERE tenant_id = @tenant AND refused_at >= begins AND refused_at < ends
-), sums AS (
-  SELECT s.summed_by, s.minutes, starts_at, calls, refused, TOKENS AS tokens, cost_nanos, held_nanos, calendar.*
-  FROM calendar, spans JOIN usage_sums AS s USING (summed_by, minutes)
-  WHERE tenant_id = @tenant AND starts_at >= third AND starts_at < third + interval '12 days'
+  FROM ai_refusals WHERE tenant_id = @tenant AND refused_at >= @begins AND refused_at < @ends
 ), used AS (
   SELECT '' AS summed_by, 0 AS minutes, calls, refused, tokens, cost_nanos, held_nanos FROM ledger
   UNION ALL
-  SELECT summed_by, minutes, calls, refused, tokens, cost_nanos, held_nanos
-  FROM sums WHERE starts_at >= begins AND starts_at < ends AND minutes <> 14400
+  SELECT summed_by, minutes, sums.* FROM spans CROSS JOIN LATERAL (
+    SELECT calls, refused, TOKENS AS tokens, cost_nanos, held_nanos FROM usage_sums AS s
+    WHERE tenant_id = @tenant AND s.summed_by = spans.summed_by AND s.minutes = spans.minutes AND starts_at >= @begins AND starts_at < @ends OFFSET 0) AS sums
+  WHERE minutes <> 14400
   UNION ALL
-  SELECT summed_by, minutes, calls, refused, tokens, cost_nanos, held_nanos
-  FROM sums WHERE minutes = 14400 AND starts_at = third
+  SELECT summed_by, minutes, sums.* FROM spans CROSS JOIN LATERAL (
+    SELECT calls, refused, TOKENS AS tokens, cost_nanos, held_nanos FROM usage_sums AS s
+    WHERE tenant_id = @tenant AND s.summed_by = spans.summed_by AND s.minutes = 14400 AND starts_at = @third OFFSET 0) AS sums
+  WHERE minutes = 14400
   UNION ALL
-  SELECT summed_by, 14400, -calls, -refused, -tokens, -cost_nanos, -held_nanos
-  FROM sums WHERE minutes = 1440 AND NOT (starts_at >= begins AND starts_at < ends) AND usage_span(zone, 14400, starts_at) = third
+  SELECT summed_by, minutes, sums.* FROM spans CROSS JOIN LATERAL (
+    SELECT -calls, -refused, -(TOKENS), -cost_nanos, -held_nanos FROM usage_sums AS s
+    WHERE tenant_id = @tenant AND s.summed_by = spans.summed_by AND s.minutes = 1440 AND starts_at >= @third AND starts_at < @third + interval '12 days'
+      AND NOT (starts_at >= @begins AND starts_at < @ends) AND usage_span(@zone, 14400, starts_at) = @third OFFSET 0) AS sums
+  WHERE minutes = 14400
   UNION ALL
   SELECT summed_by, minutes, calls, refused, TOKENS, cost_nanos, held_nanos
-  FROM calendar, usage_changes JOIN spans ON summed_by <> '' AND of_users = (user_id IS NOT NULL)
-  WHERE tenant_id = @tenant AND starts_at >= begins AND starts_at < ends
+  FROM usage_changes JOIN spans ON summed_by <> '' AND of_users = (user_id IS NOT NULL)
+  WHERE tenant_id = @tenant AND starts_at >= @begins AND starts_at < @ends
   UNION ALL
   SELECT summed_by, minutes, calls, refused, tokens, cost_nanos, held_nanos
-  FROM ledger, calendar, spans WHERE at >= users_until AND of_users
+  FROM ledger, spans WHERE at >= @users_until AND of_users
 )
 SELECT spans.summed_by, spans.minutes, coalesce(sum(calls), 0)::bigint, coalesce(sum(refused), 0)::bigint, coalesce(sum(tokens), 0)::bigint,
        coalesce(sum(cost_nanos), 0)::bigint, coalesce(sum(held_nanos), 0)::bigint
 FROM spans LEFT JOIN used USING (summed_by, minutes)
-WHERE (SELECT complete_from <= begins FROM calendar)
 GROUP BY 1, 2 ORDER BY 1, 2`)
 
 // UsedOn is what the ledger says that a tenant used on a day of its calendar, which is that of its time
 // zone, and the first of the sums that say something else; the same where none does, or where there are
 // no sums of that day yet. Of day, the date is read.
 func (r *LedgerReader) UsedOn(ctx context.Context, tenant string, day time.Time) (recorded, summed Used, err error) {
-	rows, _ := r.pool.Query(ctx, usedOf, pgx.NamedArgs{"tenant": tenant, "day": day.Format(time.DateOnly)}) // CollectRows has the error
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (used Used, err error) {
-		var summedBy string
-		var minutes int
-		err = row.Scan(&summedBy, &minutes, &used.Calls, &used.Refused, &used.Tokens, &used.Cost, &used.Held)
-		return used, err
+	var all []Used
+	atOnce := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = pgx.BeginTxFunc(ctx, r.pool, atOnce, func(tx pgx.Tx) error {
+		var zone string
+		var begins, ends, third, usersUntil time.Time
+		err := tx.QueryRow(ctx, dayOf, pgx.NamedArgs{"tenant": tenant, "day": day.Format(time.DateOnly)}).Scan(&zone, &begins, &ends, &third, &usersUntil)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rows, _ := tx.Query(ctx, usedOf, pgx.NamedArgs{ // CollectRows has the error
+			"tenant": tenant, "zone": zone, "begins": begins, "ends": ends, "third": third, "users_until": usersUntil,
+		})
+		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (used Used, err error) {
+			var summedBy string
+			var minutes int
+			err = row.Scan(&summedBy, &minutes, &used.Calls, &used.Refused, &used.Tokens, &used.Cost, &used.Held)
+			return used, err
+		})
+		return err
 	})
 	if err != nil {
 		return recorded, summed, fmt.Errorf("compare the sums of tenant %s with the ledger: %w", tenant, unanswered(err))

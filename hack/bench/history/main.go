@@ -74,7 +74,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err := generate(ctx, company.Ledger, now, o.calls); err != nil {
 		return fmt.Errorf("generate: %w", err)
 	}
-	if err := addUp(ctx, company.Ledger, days); err != nil {
+	if err := addUp(ctx, company.Ledger, 2*days); err != nil {
 		return fmt.Errorf("add up: %w", err)
 	}
 	if err := tellSizes(ctx, company.Ledger); err != nil {
