@@ -179,9 +179,9 @@ func checkUsage(t testkit.T, reader *history.Reader, ctx tester, calls []used, a
 func TestUsageIsTheLedger(t *testing.T) {
 	admin, reader := ledger(t, "bursar_reader")
 	for _, tenant := range []string{"acme", "emea"} {
-		moveTo(t, admin, tenant, "Asia/Kolkata")
+		moveTo(t, admin, tenant, home)
 	}
-	begin := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -4)
+	begin := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -daysOfCalls)
 	progress(t, admin, begin.Add(30*time.Hour+45*time.Minute))
 	calls := map[string]used{}
 	n := 0
@@ -193,9 +193,9 @@ func TestUsageIsTheLedger(t *testing.T) {
 		as := rapid.SampledFrom([]history.As{
 			{Tenant: "acme", Admin: true}, {Tenant: "acme", User: "ana"}, {Tenant: "emea", User: "bo"}, {Tenant: "holding", Admin: true},
 		}).Draw(t, "as")
-		query := history.UsageQuery{Zone: zoneOf(t, rapid.SampledFrom(zones).Draw(t, "zone"))}
-		query.From = begin.Add(time.Duration(rapid.IntRange(-8, 300).Draw(t, "from")) * history.Grain)
-		query.To = query.From.Add(time.Duration(rapid.IntRange(1, 400).Draw(t, "to")) * history.Grain)
+		query := history.UsageQuery{Zone: zoneOf(t, rapid.SampledFrom(append(zones, home, home, home, home, home)).Draw(t, "zone"))}
+		query.From = begin.Add(time.Duration(rapid.IntRange(-8, daysOfCalls*96).Draw(t, "from")) * history.Grain)
+		query.To = query.From.Add(time.Duration(rapid.IntRange(1, daysOfCalls*96).Draw(t, "to")) * history.Grain)
 		dimensions := history.UsageDimensions()
 		if as.Tenant == "holding" {
 			query.Tenants = []string{"acme", "emea", "holding"}
@@ -269,6 +269,13 @@ func isTime(d history.Dimension) bool {
 	return slices.Contains([]history.Dimension{history.ByHour, history.ByDay, history.ByWeek, history.ByMonth}, d)
 }
 
+// What TestUsageIsTheLedger is about: daysOfCalls is over how many days there are calls, so that thirds of
+// months are among them, and home the time zone in which tenants are for the most part.
+const (
+	daysOfCalls = 26
+	home        = "Asia/Kolkata"
+)
+
 // moveTo has the TenantBudget of a tenant say that it is in a time zone.
 func moveTo(t tester, admin *pgxpool.Pool, tenant, zone string) {
 	t.Helper()
@@ -299,14 +306,14 @@ func step(t *rapid.T, admin *pgxpool.Pool, begin time.Time, calls map[string]use
 		testkit.Must(t, err)
 	}
 	ids := slices.Sorted(maps.Keys(calls))
-	switch what := pick("step", "call", "call", "call", "refusal", "repeat", "amend", "forget", "roll up", "sum users", "rebuild", "move", "roll up the past"); what {
+	switch what := pick("step", "call", "call", "call", "refusal", "repeat", "amend", "forget", "roll up", "roll up", "sum users", "rebuild", "rebuild", "move", "roll up the past"); what {
 	case "call", "refusal":
 		*n++
 		u := used{
 			id: fmt.Sprint(what, *n), tenant: pick("tenant", "acme", "emea"), user: pick("user", "ana", "bo"), tier: pick("tier", "a", "b"),
 			model: pick("model", "gpt", "claude"), group: pick("group", "", "x", "x,y"), refused: what == "refusal",
 			decision: rapid.SampledFrom(ledgerv1.Decisions()).Draw(t, "decision"),
-			at:       begin.Add(time.Duration(rapid.IntRange(0, 4*24*60).Draw(t, "minute")) * time.Minute),
+			at:       begin.Add(time.Duration(rapid.IntRange(0, daysOfCalls*24*60).Draw(t, "minute")) * time.Minute),
 			tokens:   rapid.Int64Range(0, 1e9).Draw(t, "tokens"), cost: money.Nanos(rapid.Int64Range(0, 1e12).Draw(t, "cost")), saved: 7,
 		}
 		use(t, admin, u)
@@ -332,18 +339,18 @@ func step(t *rapid.T, admin *pgxpool.Pool, begin time.Time, calls map[string]use
 			delete(calls, u.id)
 		}
 	case "roll up":
-		do("SELECT roll_up_usage($1)", rapid.IntRange(1, 20).Draw(t, "rows"))
+		do("SELECT roll_up_usage($1)", rapid.SampledFrom([]int{1, 20, 10_000}).Draw(t, "rows"))
 	case "sum users":
-		for range rapid.IntRange(1, 40).Draw(t, "quarters") {
+		for range rapid.IntRange(1, 200).Draw(t, "quarters") {
 			do("SELECT sum_users()")
 		}
 	case "rebuild":
-		do("SELECT rebuild_usage($1, $2)", pick("tenant", "acme", "emea"), begin.AddDate(0, 0, rapid.IntRange(-1, 4).Draw(t, "day")))
+		do("SELECT rebuild_usage($1, $2)", pick("tenant", "acme", "emea"), begin.AddDate(0, 0, rapid.IntRange(-1, daysOfCalls).Draw(t, "day")))
 	case "move":
-		moveTo(t, admin, pick("tenant", "acme", "emea"), pick("zone", zones...))
+		moveTo(t, admin, pick("tenant", "acme", "emea"), pick("zone", append(zones, home, home, home, home, home)...))
 		do("SELECT roll_up_past()")
 	case "roll up the past":
-		moveTo(t, admin, pick("tenant", "acme", "emea"), pick("zone", zones...))
+		moveTo(t, admin, pick("tenant", "acme", "emea"), pick("zone", append(zones, home, home, home, home, home)...))
 		do("UPDATE usage_calendars AS c SET zone = usage_zone(time_zone), complete_from = 'infinity' FROM tenants AS t WHERE t.tenant_id = c.tenant_id AND zone <> time_zone")
 		for range rapid.IntRange(1, 5).Draw(t, "days") {
 			do("SELECT roll_up_past_of(c, 2) FROM usage_calendars AS c WHERE complete_from > '-infinity'")
@@ -383,6 +390,47 @@ func TestUsageOfDays(t *testing.T) {
 	if len(usage.Rows) != 2 || usage.Rows[0].Values[0] != "2026-10-19" || usage.Rows[1].Values[0] != "2026-10-26" || usage.Rows[1].Sums.Calls != 96 {
 		t.Errorf("a Sunday and a Monday by week: %+v", usage.Rows)
 	}
+}
+
+// TestUsageOfMonths: whole months are read from thirds of them, also when one of their days was made anew,
+// and when the tenant has moved to another time zone.
+func TestUsageOfMonths(t *testing.T) {
+	admin, reader := ledger(t, "bursar_reader")
+	moveTo(t, admin, "acme", home)
+	zone := zoneOf(t, home)
+	day := func(d int) time.Time { return time.Date(2026, 9, d, 0, 0, 0, 0, zone) }
+	progress(t, admin, day(40))
+	var calls []used
+	for i := range 35 {
+		u := used{id: fmt.Sprint(i), tenant: "acme", user: "ana", tier: "t", model: "m", decision: ledgerv1.Admitted, cost: money.Nanos(1) << i, at: day(i).Add(20 * time.Hour)}
+		use(t, admin, u)
+		calls = append(calls, u)
+	}
+	rollUp := func() { exec(t, admin, "SELECT roll_up_usage(100000)") }
+	check := func(zone *time.Location) {
+		t.Helper()
+		for _, as := range []history.As{{Tenant: "acme", Admin: true}, {Tenant: "acme", User: "ana"}} {
+			for _, by := range [][]history.Dimension{{history.ByUser}, {history.ByMonth, history.ByUser}, {history.ByGroup, history.ByModel}, {history.ByUser, history.ByModel}} {
+				checkUsage(t, reader, t, calls, as, history.UsageQuery{From: day(0), To: day(32), Zone: zone, By: by})
+			}
+		}
+	}
+	rollUp()
+	check(zone)
+	for _, d := range []string{"2026-09-01", "2026-09-12", "2026-09-20", "2026-09-30"} {
+		exec(t, admin, "SELECT rebuild_usage('acme', $1::date)", d)
+		check(zone)
+		rollUp()
+		check(zone)
+	}
+	moveTo(t, admin, "acme", "America/Lima")
+	exec(t, admin, "UPDATE usage_calendars SET zone = 'America/Lima', complete_from = 'infinity'")
+	for range 20 { // two or three days at a time
+		exec(t, admin, "SELECT roll_up_past_of(c, 3) FROM usage_calendars AS c WHERE complete_from > '-infinity'")
+		rollUp()
+	}
+	check(zone)
+	check(zoneOf(t, "America/Lima"))
 }
 
 // TestUsageIsBounded: what is beyond the limit is in one sum, so that all together is the total.

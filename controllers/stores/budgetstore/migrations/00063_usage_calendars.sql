@@ -127,7 +127,7 @@ BEGIN
   SELECT 14400, begins, s.summed_by, key, tenant_id, ancestors, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome,
     public.sum_of(calls), public.sum_of(refused), public.sum_of(input_tokens), public.sum_of(cached_input_tokens), public.sum_of(cache_write_5m_tokens), public.sum_of(cache_write_1h_tokens), public.sum_of(audio_input_tokens), public.sum_of(cached_audio_input_tokens), public.sum_of(output_tokens), public.sum_of(audio_output_tokens), public.sum_of(image_output_tokens), public.sum_of(reasoning_tokens), public.sum_of(cost_nanos), public.sum_of(held_nanos), public.sum_of(estimated_nanos), public.sum_of(saved_by_cache_nanos), public.sum_of(saved_by_downgrade_nanos), public.sum_of(saved_by_fallback_nanos)
   FROM public.usage_sums AS s JOIN public.usage_kinds() AS kinds ON s.summed_by = kinds.summed_by AND 14400 = ANY (kinds.minutes)
-  WHERE tenant_id = calendar.tenant_id AND s.minutes = 1440 AND starts_at >= greatest(begins, calendar.complete_from) AND starts_at < begins + interval '12 days'
+  WHERE tenant_id = calendar.tenant_id AND s.minutes = 1440 AND starts_at >= begins AND starts_at < begins + interval '12 days'
     AND public.usage_span(calendar.zone, 14400, starts_at) = begins
   GROUP BY s.summed_by, key, tenant_id, ancestors, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome;
 END
