@@ -121,11 +121,13 @@ func (u *usage) alertMessage(limit limitUsage, rung budgetstore.Rung) string {
 
 // recordedAlerts remember which alerts of a budget this manager has recorded, so that
 // a budget that is looked at and found as before costs Postgres nothing.
-type recordedAlerts struct{ gist string }
+type recordedAlerts struct{ gist digest }
 
-func (r *recordedAlerts) are(alerts budgetstore.TenantAlerts) bool { return r.gist == gist(alerts) }
+func (r *recordedAlerts) are(alerts budgetstore.TenantAlerts) bool {
+	return r.gist == digestOf(gist(alerts))
+}
 
-func (r *recordedAlerts) note(alerts budgetstore.TenantAlerts) { r.gist = gist(alerts) }
+func (r *recordedAlerts) note(alerts budgetstore.TenantAlerts) { r.gist = digestOf(gist(alerts)) }
 
 // gist is what there is to record of alerts: not how much more was spent since. Where
 // periods of users turn, there is.

@@ -35,7 +35,7 @@ type ownerLook struct {
 	// recorded are the alerts of owners that this manager has recorded under the rungs,
 	// so that those that stay above them cost Postgres nothing.
 	recorded map[string]bool
-	rungs    string
+	rungs    digest
 }
 
 // begin reports whether it is time for a look, and since when calls are to be looked
@@ -45,7 +45,7 @@ func (l *ownerLook) begin(now time.Time, rungs []budgetstore.OwnerRung) (since t
 		return time.Time{}, false
 	}
 	l.next = now.Add(lookAtOwners)
-	if gist := fmt.Sprint(rungs); gist != l.rungs {
+	if gist := digestOf(fmt.Sprint(rungs)); gist != l.rungs {
 		l.rungs, l.recorded = gist, map[string]bool{}
 	}
 	if l.done.IsZero() {

@@ -17,6 +17,11 @@ import (
 // writes, because the rows are a record and no call is admitted by them.
 const recordAgain = 5 * time.Minute
 
+// digest tells whether a text is the same as another, which need not be remembered for it.
+type digest [sha256.Size]byte
+
+func digestOf(text string) digest { return sha256.Sum256([]byte(text)) }
+
 // recordedLimits remembers which limits this manager has recorded of each tenant, so
 // that a budget that is looked at and found as before costs Postgres nothing.
 type recordedLimits struct {
@@ -26,8 +31,8 @@ type recordedLimits struct {
 type recordedTenant struct {
 	// mu lets one at a time record a tenant: what was recorded last is remembered last.
 	mu sync.Mutex
-	// gist is a hash of what was recorded last; zero when that is not known.
-	gist  [sha256.Size]byte
+	// gist is that of what was recorded last; zero when that is not known.
+	gist  digest
 	until time.Time
 }
 
@@ -39,7 +44,7 @@ func (r *recordedLimits) once(
 	if err != nil {
 		return err
 	}
-	gist := sha256.Sum256(raw)
+	gist := digestOf(string(raw))
 	entry, _ := r.tenants.LoadOrStore(budget.Tenant, &recordedTenant{})
 	tenant := entry.(*recordedTenant)
 	tenant.mu.Lock()
@@ -47,7 +52,7 @@ func (r *recordedLimits) once(
 	if tenant.gist == gist && now.Before(tenant.until) {
 		return nil
 	}
-	tenant.gist = [sha256.Size]byte{} // an error does not say that nothing was recorded
+	tenant.gist = digest{} // an error does not say that nothing was recorded
 	if err := record(ctx, budget); err != nil {
 		return err
 	}
