@@ -13,16 +13,32 @@ import (
 )
 
 const (
-	// moment is how long enforcers have to follow before a status says that they did not.
+	// moment is how long enforcers have to follow before a status says that they did not, and
+	// what an object names has to come, if both were applied together.
 	moment = 2 * time.Second
 	// turn is how long another object, on which this one depends, has to be looked at. Of
 	// ten thousand that are applied at once it may be the last.
 	turn = 10 * time.Minute
 )
 
+// stage is what the status of a generation waits for, in the order in which it does.
+type stage int
+
+const (
+	// untilFound is for what the object names to be there.
+	untilFound stage = iota + 1
+	// untilDecided is for another object to be looked at.
+	untilDecided
+	// untilRun is for enforcers to follow.
+	untilRun
+)
+
+// bounds are how long it is waited.
+var bounds = map[stage]time.Duration{untilFound: moment, untilDecided: turn, untilRun: moment}
+
 // Debouncer delays the writing of statuses that will not be true for long: while a new
-// generation is on its way to the enforcers, which takes a moment, the status may still
-// speak of the one before.
+// generation is on its way to the enforcers, or what it names is on its way to this manager,
+// which takes a moment, the status may still speak of the one before.
 //
 // It must never delay what a status that speaks of the present generation would have to
 // take back.
@@ -35,9 +51,9 @@ type Debouncer struct {
 
 type generation struct {
 	number int64
-	since  time.Time
-	// bound is how long it is waited from then on.
-	bound time.Duration
+	stage  stage
+	// since is when it came to the stage.
+	since time.Time
 }
 
 // NewDebouncer makes a Debouncer.
@@ -50,33 +66,34 @@ func NewDebouncer() *Debouncer { return &Debouncer{objects: map[types.UID]genera
 func (d *Debouncer) Delay(object conditions.Object, accepted verdict.Verdict, rollout conditions.Rollout, now time.Time) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	longest := bound(accepted, rollout)
-	if longest == 0 || object.GetProgrammedStatus().ObservedGeneration == object.GetGeneration() {
+	at, waits := stageOf(accepted, rollout)
+	if !waits || object.GetProgrammedStatus().ObservedGeneration == object.GetGeneration() {
 		delete(d.objects, object.GetUID())
 		return 0
 	}
 	seen, found := d.objects[object.GetUID()]
-	// What waited for another object begins to wait for enforcers when that was looked at.
-	if !found || seen.number != object.GetGeneration() || longest < seen.bound {
+	if !found || seen.number != object.GetGeneration() || at > seen.stage {
 		d.sweep(now)
-		seen = generation{object.GetGeneration(), now, longest}
+		seen = generation{object.GetGeneration(), at, now}
 		d.objects[object.GetUID()] = seen
 	}
-	return max(seen.bound-now.Sub(seen.since), 0)
+	return max(min(bounds[at], bounds[seen.stage])-now.Sub(seen.since), 0)
 }
 
-// bound is how long it is to be waited in all for a rollout to change; zero when it is
-// complete, or will not change by itself.
-func bound(accepted verdict.Verdict, rollout conditions.Rollout) time.Duration {
+// stageOf is what is to be waited for; false when the rollout is complete, or will not change by
+// itself.
+func stageOf(accepted verdict.Verdict, rollout conditions.Rollout) (at stage, waits bool) {
 	switch {
 	case rollout.Err != nil || accepted.Reason == v1alpha1.ReasonInternalError:
-		return 0
+		return 0, false
+	case accepted.Reason == v1alpha1.ReasonTargetNotFound:
+		return untilFound, true
 	case accepted.Status == metav1.ConditionUnknown:
-		return turn
+		return untilDecided, true
 	case accepted.Holds() && rollout.All > 0 && !rollout.Programmed(accepted).Holds():
-		return moment
+		return untilRun, true
 	}
-	return 0
+	return 0, false
 }
 
 // sweep leaves out the objects that went while they were waited for.

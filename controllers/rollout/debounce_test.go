@@ -39,6 +39,8 @@ func TestDelay(t *testing.T) {
 		"the status speaks of it, and was not so":     {2, accepted, underWay, 0},
 		"all enforcers run it":                        {0, accepted, conditions.Rollout{Revision: 7, Running: 2, All: 2}, 0},
 		"there is no enforcer":                        {0, accepted, conditions.Rollout{Revision: 7}, 0},
+		"what it names is not there":                  {0, verdict.Rejected("TargetNotFound", "no"), underWay, moment},
+		"what it names is not there any more":         {2, verdict.Rejected("TargetNotFound", "no"), underWay, 0},
 		"it is not accepted":                          {0, verdict.Rejected("Invalid", "no"), underWay, 0},
 		"nobody can tell how far it has got":          {0, accepted, conditions.Rollout{Err: errors.New("no answer"), Revision: 7}, 0},
 		"nobody can tell what is to come of it":       {0, verdict.Verdict{Status: "Unknown"}, conditions.Rollout{Err: errors.New("no answer")}, 0},
@@ -56,7 +58,7 @@ func TestDelay(t *testing.T) {
 func TestDelayRunsOut(t *testing.T) {
 	begin := time.Now()
 	underWay := conditions.Rollout{Revision: 7, Running: 1, All: 2}
-	accepted, undecided := verdict.Accepted(), verdict.Verdict{Status: "Unknown"}
+	accepted, undecided, missing := verdict.Accepted(), verdict.Verdict{Status: "Unknown"}, verdict.Rejected("TargetNotFound", "no")
 	p := rollout.NewDebouncer()
 	for _, step := range []struct {
 		generation  int64
@@ -73,6 +75,11 @@ func TestDelayRunsOut(t *testing.T) {
 		{1, 55 * time.Second, accepted, 0, "has not been written yet"},
 		{2, 56 * time.Second, accepted, 2 * time.Second, "another generation begins anew"},
 		{2, 57 * time.Second, accepted, time.Second, "still waits"},
+		{3, 60 * time.Second, missing, 2 * time.Second, "waits for what it names"},
+		{3, 61 * time.Second, undecided, 10 * time.Minute, "waits for that to be looked at, from now on"},
+		{3, 62 * time.Second, missing, time.Second, "is gone before it was looked at"},
+		{4, 63 * time.Second, missing, 2 * time.Second, "another generation begins anew"},
+		{4, 65 * time.Second, missing, 0, "has waited long enough"},
 	} {
 		if got := p.Delay(budget(step.generation, 0), step.accepted, underWay, begin.Add(step.after)); got != step.want {
 			t.Errorf("%s: %s left, want %s", step.description, got, step.want)
