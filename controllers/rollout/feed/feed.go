@@ -71,6 +71,8 @@ type Feed struct {
 
 	mu        sync.Mutex
 	listeners []*listener
+	// hears is set once it was subscribed.
+	hears bool
 }
 
 // New makes a Feed. Its sources hear nothing until it is started.
@@ -84,17 +86,29 @@ func (f *Feed) Source(audience Audience) source.Source {
 	audience.Waiting.tell(f.late)
 	return source.Func(func(ctx context.Context, queue Queue) error {
 		l := &listener{audience: audience, queue: queue}
-		f.join(l)
+		if missed := f.join(l); missed {
+			go l.addAll(ctx)
+		}
 		context.AfterFunc(ctx, func() { f.leave(l) })
-		go l.addAll(ctx) // what was said before it joined, it has missed
 		return nil
 	})
 }
 
-func (f *Feed) join(l *listener) {
+// join reports whether the listener has missed what was said before. Who joins before the feed
+// is subscribed is told of everything then.
+func (f *Feed) join(l *listener) (missed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.listeners = append(f.listeners, l)
+	return f.hears
+}
+
+// subscribed notes that messages come from now on, and returns the listeners there are.
+func (f *Feed) subscribed() []*listener {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hears = true
+	return slices.Clone(f.listeners)
 }
 
 func (f *Feed) leave(l *listener) {
@@ -145,7 +159,7 @@ func (f *Feed) hear(ctx context.Context, message any) bool {
 	switch message := message.(type) {
 	case *redis.Subscription:
 		// Connected, for the first time or again: messages may have been missed.
-		for _, l := range f.joined() {
+		for _, l := range f.subscribed() {
 			l.addAll(ctx)
 		}
 		return true
