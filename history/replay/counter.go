@@ -2,6 +2,7 @@ package replay
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -141,9 +142,25 @@ type meter struct {
 }
 
 // bucket is a debt, in points, at a time.
+//
+// The limiter's debt has what open calls hold of tokens beyond those that they will have used,
+// which is not on record. It is no less than this debt and that together, and no less than zero:
+// so this one may be below zero by as much as open calls can hold.
 type bucket struct {
+	rule  limiterv1.Bucket
 	debt  int64
 	since time.Time
+	// unended are the calls whose end may give tokens back.
+	unended int64
+}
+
+// least is the least debt that there can be: each unended call holds at most the capacity.
+func (b *bucket) least() int64 {
+	const enough = math.MaxInt64 / 2 // leaves room for a debt beside it
+	if capacity := b.rule.Capacity(); capacity > 0 && b.unended > enough/capacity {
+		return -enough
+	}
+	return -b.unended * b.rule.Capacity()
 }
 
 // need is how many points a call takes.
@@ -158,20 +175,21 @@ func (m *meter) need(call PastCall) int64 {
 func (m *meter) at(owner limiterv1.Owner, now time.Time) *bucket {
 	b := m.buckets[owner]
 	if b == nil {
-		b = &bucket{since: now}
+		b = &bucket{rule: m.limit.Bucket(), since: now}
 		m.buckets[owner] = b
 	}
-	b.debt, b.since = m.limit.Bucket().After(b.debt, now.Sub(b.since)), now
+	least := b.least()
+	b.debt, b.since = b.rule.After(b.debt-least, now.Sub(b.since))+least, now
 	return b
 }
 
 // refuses is why the bucket has too little for a call, if it has.
 func (m *meter) refuses(b *bucket, call PastCall) (reason ledgerv1.Reason, refuses bool) {
-	rule, need := m.limit.Bucket(), m.need(call)
+	need := m.need(call)
 	switch {
-	case !rule.Fits(0, need):
+	case !b.rule.Fits(0, need):
 		return ledgerv1.TooLarge, true
-	case !rule.Fits(b.debt, need):
+	case !b.rule.Fits(b.debt, need):
 		return ledgerv1.RateLimited, true
 	}
 	return "", false

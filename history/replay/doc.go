@@ -7,7 +7,10 @@
 //
 // What it cannot know, it takes to be as favourable to the calls as it may be: buckets
 // begin full, a call takes from them the tokens that it used rather than those it might
-// have used, and what was settled counts towards the Trip rung a second later. So under
+// have used, and what was settled counts towards the Trip rung a second later. Tokens that a
+// call held and did not use may have flowed in again while it was open, and the limiter gave
+// them back at its end all the same, for others to use: so a bucket of tokens fills up
+// beyond its capacity while calls are open, by as much again for each. So under
 // the limits that were in force nothing is refused that was admitted. It knows of no
 // other model than the one that was called: the Downgrade rung, virtual models and
 // fallbacks are not replayed.

@@ -9,13 +9,15 @@ import (
 // the end of the answer, and the limiter counts moments later.
 const Lag = time.Second
 
-// hold is a call that is open, or whose cost may not be counted yet.
+// hold is a call that is open, or whose end may not be counted yet.
 type hold struct {
 	call     PastCall
 	ends     time.Time
 	settled  bool
 	counters []*counter
 	inFlight []*bucket
+	// tokens are the buckets that its end may give tokens back to.
+	tokens []*bucket
 	// taken is what the call takes from buckets.
 	taken []taking
 }
@@ -25,11 +27,15 @@ type taking struct {
 	points int64
 }
 
-// end is the next end of a hold: first it is settled, then its cost is counted.
+// end is the next end of a hold: first it is settled, then its cost is counted, and
+// what it did not use is certainly given back.
 func (h *hold) end() (more bool) {
 	if h.settled {
 		for _, c := range h.counters {
 			c.post(h.call.Bound, h.call.Cost)
+		}
+		for _, b := range h.tokens {
+			b.unended--
 		}
 		return false
 	}
@@ -40,7 +46,7 @@ func (h *hold) end() (more bool) {
 		b.debt = max(0, b.debt-1)
 	}
 	h.settled, h.ends = true, h.ends.Add(Lag)
-	return len(h.counters) > 0
+	return len(h.counters)+len(h.tokens) > 0
 }
 
 // holds are the holds by when they end.

@@ -231,8 +231,11 @@ func (r *replay) askBuckets(h *hold, first int, refuse func(refusal)) {
 					refuse(refusal{reason, m.result, nil, l.WaivesRate(m.limit)})
 				}
 				h.taken = append(h.taken, taking{b, m.need(h.call)})
-				if m.limit.Unit == limiterv1.InFlight {
+				switch m.limit.Unit {
+				case limiterv1.InFlight:
 					h.inFlight = append(h.inFlight, b)
+				case limiterv1.Tokens:
+					h.tokens = append(h.tokens, b)
 				}
 			}
 		}
@@ -254,7 +257,14 @@ func (r *replay) take(h *hold) {
 		t.bucket.debt += t.points
 	}
 	h.taken = nil
-	if len(h.counters)+len(h.inFlight) > 0 {
+	for _, b := range h.tokens {
+		b.unended++
+		if h.call.AdmittedAt.Before(r.from) {
+			// Calls that ended before the replay may have given back what this one took.
+			b.debt = b.least()
+		}
+	}
+	if len(h.counters)+len(h.inFlight)+len(h.tokens) > 0 {
 		heap.Push(&r.holds, h)
 	}
 	if !h.call.Refused {

@@ -41,6 +41,9 @@ func with(model string) func(*replay.PastCall) { return func(c *replay.PastCall)
 func lasts(s float64) func(*replay.PastCall) {
 	return func(c *replay.PastCall) { c.SettledAt = c.AdmittedAt.Add(at(s).Sub(noon)) }
 }
+func using(tokens int64) func(*replay.PastCall) {
+	return func(c *replay.PastCall) { c.Tokens = tokens }
+}
 func under(a ...string) func(*replay.PastCall) { return func(c *replay.PastCall) { c.Ancestors = a } }
 func free(c *replay.PastCall)                  { c.Bound, c.Cost = 0, 0 }
 func fallback(c *replay.PastCall)              { c.Fallback = true }
@@ -244,6 +247,19 @@ func TestRules(t *testing.T) {
 			document: rated(limiterv1.RateLimit{Unit: limiterv1.Tokens, Count: 100, Burst: 150, Window: 60_000}),
 			calls:    []replay.PastCall{call("1", 0), call("2", 1), call("3", 31), call("4", 32, func(c *replay.PastCall) { c.Tokens = 151 })},
 			want:     map[string]int64{"acme/policy/rate RateLimited": 1, "acme/policy/rate TooLarge": 1},
+		},
+		"tokens that a call gives back after they have flowed in": {
+			// Had the first call held 100 tokens, these would all be there again when the second takes
+			// as many. So its end pays for the second, and the third fits, but not the fourth.
+			document: rated(limiterv1.RateLimit{Unit: limiterv1.Tokens, Count: 100, Burst: 100, Window: 60_000}),
+			calls:    []replay.PastCall{call("1", 0, lasts(90), using(0)), call("2", 80), call("3", 91), call("4", 92)},
+			want:     map[string]int64{"acme/policy/rate RateLimited": 1},
+		},
+		"tokens that a call took before are not known": {
+			// A call that had ended by then may have given back as many.
+			document: rated(limiterv1.RateLimit{Unit: limiterv1.Tokens, Count: 100, Burst: 100, Window: 60_000}),
+			calls:    []replay.PastCall{call("1", -10, lasts(10)), call("2", 2), call("3", 4)},
+			want:     map[string]int64{"acme/policy/rate RateLimited": 1},
 		},
 		"in flight": {
 			document: rated(limiterv1.RateLimit{Unit: limiterv1.InFlight, Burst: 1}),
