@@ -55,10 +55,11 @@ end
 -- little and are waived. debts are those of the buckets at the times of `at`, before and after.
 local function take(counting, bound, needs, too_little, debts, at, owners_until)
   local b = 0
-  for _, account in ipairs(counting) do
-    local stored, n, is_renewed = account.stored, LIMITS + 3 * NUMBER, account.money == 0
+  for a = 1, #counting do
+    local account = counting[a]
+    local limits, n, is_renewed = account.limits, LIMITS + 3 * NUMBER, account.money == 0
     for i = 1, account.money do
-      local c, start, finish = stored[2 + i], unpack_struct('<dd', account.numbers, n)
+      local c, start, finish = limits[i], unpack_struct('<dd', account.numbers, n)
       n = n + MONEY
       if turn(c, start, finish) then is_renewed = true end
       c[HELD] = add(account, i, c[HELD], bound)
@@ -66,7 +67,7 @@ local function take(counting, bound, needs, too_little, debts, at, owners_until)
     -- Buckets alone last from one call to the next.
     if account.is_owner and is_renewed then account.expires_at = owners_until end
     for i = account.money + 1, account.all do
-      local bucket = stored[2 + i]
+      local bucket = limits[i]
       b = b + 1
       if not too_little[b] then debts[b] = debts[b] + needs[b] end
       bucket[DEBT], bucket[SINCE] = debts[b], at[b]
@@ -88,19 +89,20 @@ return each_call(3, function(id, note, counting, numbers, at)
   local refused = false -- by a limit that is not waived
   local nearest, nearest_left = 0, 0
   local reached, later, before = false, now, records[id]
-  for a, account in ipairs(counting) do
+  for a = 1, #counting do
+    local account = counting[a]
     local stored, is_owner, n = account.stored, account.is_owner, LIMITS
     if not is_owner and epoch_of(account) ~= EPOCH then return undecided('closed', now) end
     if a == 1 and seq_of(account) < seen then return undecided('back', now) end
     for i = 1, account.money do
       local amount, trip, downgrade, start, finish, most, waived = unpack_struct('<ddddddd', account.numbers, n)
       n, asked = n + MONEY, asked + 1
-      if not stored[2 + i] and not is_owner then return undecided('closed', now) end
+      if not is_owner and not stored[2 + i] then return undecided('closed', now) end
       local c = counter_of(account, i)
       if now < start or now >= finish then return undecided('turned', now) end
       if not is_period(c, start, finish, now) and c[SPENT] ~= EXACT then
         c = mender().forget(account, i, 'time', c[START])
-        stored[2 + i] = c
+        account.limits[i] = c
       end
       if c[START] > later then later = c[START] end
       local spent, held = c[SPENT], c[HELD]
@@ -124,7 +126,8 @@ return each_call(3, function(id, note, counting, numbers, at)
   if reached ~= (downgraded == 1) and not before then return undecided('rung', now) end
 
   local b, needs, debts, debts_at, too_little = 0, {}, {}, {}, {}
-  for _, account in ipairs(counting) do
+  for a = 1, #counting do
+    local account = counting[a]
     local n = LIMITS + MONEY * account.money
     for i = account.money + 1, account.all do
       local capacity, refill, waived = unpack_struct('<ddd', account.numbers, n)

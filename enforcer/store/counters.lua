@@ -74,16 +74,16 @@ local tenant -- the account of the tenant whose call is looked at
 local broken, mending
 
 -- An account: its key and its numbers (packed, in ARGV[first]); how many of its limits are of
--- money, and how many there are in all, with fields ARGV[first + i]. What is stored of the i-th limit
--- is stored[2 + i]: a string, until counter_of or bucket_of has made a table of it. seq and
--- expires_at are what is to be written, if anything.
+-- money, and how many there are in all, with fields ARGV[first + i]. What was stored of the i-th limit
+-- is stored[2 + i], a string, and limits[i] is the counter or bucket that counter_of or bucket_of has
+-- made of it. seq and expires_at are what is to be written, if anything.
 local function new_account(key, first)
   local numbers = ARGV[first]
   local owner, money, rates = unpack_struct('<ddd', numbers)
   local all = money + rates
   return {
     key = key, numbers = numbers, first = first, is_owner = owner == 1, money = money, all = all,
-    stored = redis.call('HMGET', key, 'epoch', 'seq', unpack(ARGV, first + 1, first + all)),
+    stored = redis.call('HMGET', key, 'epoch', 'seq', unpack(ARGV, first + 1, first + all)), limits = {},
     has_changed = false, seq = false, expires_at = false,
   }
 end
@@ -175,8 +175,8 @@ local function mender()
     local debt = refill > 0 and math.min(capacity, EXACT) or 0
     tell_of('bucket', account, i, 'unreadable', account.stored[2 + i], debt)
     write(account, i, pack(BUCKET, debt, now))
-    account.stored[2 + i] = { debt, now }
-    return account.stored[2 + i]
+    account.limits[i] = { debt, now }
+    return account.limits[i]
   end
 
   -- Has all be counted anew that counts a call of which the record is broken.
@@ -203,8 +203,9 @@ end
 -- together at most EXACT, are each at most EXACT. The rest is the mender's to look at, which finds
 -- each amount right where only their sum is that large.
 local function counter_of(account, i)
-  local raw, c = account.stored[2 + i], nil
-  if type(raw) == 'table' then return raw end
+  local c = account.limits[i]
+  if c then return c end
+  local raw = account.stored[2 + i]
   if not raw then
     c = { 0, 0, 0, 0, 0, 0, 0 }
   elseif #raw ~= COUNTER_SIZE then
@@ -220,7 +221,7 @@ local function counter_of(account, i)
       c = mender().counter(account, i, c, raw)
     end
   end
-  account.stored[2 + i] = c
+  account.limits[i] = c
   return c
 end
 
@@ -257,8 +258,9 @@ local SINCE_AHEAD = 60000 -- ms
 
 -- The bucket of an account's i-th limit; one that is not there is full. nil where it is broken.
 local function bucket_of(account, i, now)
+  local b = account.limits[i]
+  if b then return b end
   local raw = account.stored[2 + i]
-  if type(raw) == 'table' then return raw end
   local debt, since = 0, 0
   if raw then
     if #raw ~= BUCKET_SIZE then return nil end
@@ -267,8 +269,9 @@ local function bucket_of(account, i, now)
       return nil
     end
   end
-  account.stored[2 + i] = { debt, since }
-  return account.stored[2 + i]
+  b = { debt, since }
+  account.limits[i] = b
+  return b
 end
 
 -- The debt of a bucket now, and when it is so.
@@ -312,10 +315,10 @@ local function record_call(id, record)
 end
 
 local function write_account(account)
-  local changes, n, stored, first = {}, 0, account.stored, account.first
+  local changes, n, limits, first = {}, 0, account.limits, account.first
   for i = 1, account.all do
-    local c = stored[2 + i]
-    if type(c) == 'table' then
+    local c = limits[i]
+    if c then
       changes[n + 1] = ARGV[first + i]
       changes[n + 2] = i <= account.money and pack(COUNTER, unpack(c)) or pack(BUCKET, unpack(c))
       n = n + 2
@@ -350,15 +353,15 @@ local function each_call(size, answer)
   for call = first, #ARGV, size do ids[#ids + 1] = ARGV[call] end
   local stored = redis.call('HMGET', KEYS[1], 'fenced', unpack(ids))
   is_fenced = stored[1]
-  for i, id in ipairs(ids) do records[id] = stored[i + 1] end
-  for i, id in ipairs(ids) do
+  for i = 1, #ids do records[ids[i]] = stored[i + 1] end
+  for i = 1, #ids do
     local call = first + (i - 1) * size
     local counting, at = accounts_of(ARGV[call + 2])
     tenant, broken = counting[1], nil
-    answers[i] = answered(answer(id, ARGV[call + 1], counting, ARGV[call + 2], at, ARGV[call + 3]))
+    answers[i] = answered(answer(ids[i], ARGV[call + 1], counting, ARGV[call + 2], at, ARGV[call + 3]))
   end
-  for _, account in ipairs(accounts) do
-    if account.has_changed then write_account(account) end
+  for a = 1, #accounts do
+    if accounts[a].has_changed then write_account(accounts[a]) end
   end
   if #recorded > 0 then redis.call('HSET', KEYS[1], unpack(recorded)) end
   return answers

@@ -97,8 +97,8 @@ return each_call(3, function(id, entry, counting, numbers, at)
   local record = records[id]
   if is_fenced and not adopting then return 'fenced' end
   if record and string.sub(record, 1, 1) == 'S' then return 'repeated' end
-  for _, account in ipairs(counting) do
-    local _, is_closed = is_uncounted(account)
+  for a = 1, #counting do
+    local _, is_closed = is_uncounted(counting[a])
     if is_closed then return 'closed' end
   end
 
@@ -125,7 +125,8 @@ return each_call(3, function(id, entry, counting, numbers, at)
   end
 
   local is_crossed = false
-  for _, account in ipairs(counting) do
+  for a = 1, #counting do
+    local account = counting[a]
     local stored, is_left = account.stored, is_uncounted(account)
     local rungs = unpack_struct('<d', account.numbers, LIMITS)
     local refills = LIMITS + (1 + rungs * account.money) * NUMBER
