@@ -125,7 +125,7 @@ return each_call(3, function(id, note, counting, numbers, at)
   if later > now then return undecided('turned', later) end
   if reached ~= (downgraded == 1) and not before then return undecided('rung', now) end
 
-  local b, needs, debts, debts_at, too_little = 0, {}, {}, {}, {}
+  local b, needs, debts, debts_at, too_little = 0, { nil, nil }, { nil, nil }, { nil, nil }, {}
   for a = 1, #counting do
     local account = counting[a]
     local n = LIMITS + MONEY * account.money

@@ -32,6 +32,9 @@
 --             then what the script wants to know of the call
 --
 -- An account that several calls count in is there once, and each has another key.
+--
+-- A table that grows is copied each time that it doubles. Those of which every run needs some are
+-- made with room for what most runs put there: as many nil.
 
 -- A money counter counts the newest period it has seen and the one before it:
 --   START, FINISH   bounds of the newest period, ms since the Unix epoch
@@ -69,7 +72,7 @@ local BUCKET_SIZE = 16
 -- 'unknown:users:<field>\0<key of the owner's counters>'.
 local EXACT = 9007199254740992 -- 2^53
 local LONGEST = 400 * 86400000 -- ms; no period is longer, however its zone changes
-local accounts = {}
+local accounts = { nil, nil }
 local tenant -- the account of the tenant whose call is looked at
 local broken, mending
 
@@ -83,7 +86,7 @@ local function new_account(key, first)
   local all = money + rates
   return {
     key = key, numbers = numbers, first = first, is_owner = owner == 1, money = money, all = all,
-    stored = redis.call('HMGET', key, 'epoch', 'seq', unpack(ARGV, first + 1, first + all)), limits = {},
+    stored = redis.call('HMGET', key, 'epoch', 'seq', unpack(ARGV, first + 1, first + all)), limits = { nil, nil, nil },
     has_changed = false, seq = false, expires_at = false,
   }
 end
@@ -305,7 +308,7 @@ end
 
 -- The time, whether the session was declared dead, and the records of its calls.
 local time, is_ahead = limiter_time(KEYS[#KEYS])
-local is_fenced, records, recorded = false, {}, {}
+local is_fenced, records, recorded = false, {}, { nil, nil }
 
 -- Has a record of a call written, in the end.
 local function record_call(id, record)
@@ -315,7 +318,8 @@ local function record_call(id, record)
 end
 
 local function write_account(account)
-  local changes, n, limits, first = {}, 0, account.limits, account.first
+  local changes = { nil, nil, nil, nil, nil, nil, nil, nil }
+  local n, limits, first = 0, account.limits, account.first
   for i = 1, account.all do
     local c = limits[i]
     if c then
@@ -333,7 +337,7 @@ end
 -- The accounts that count a call, and where its other numbers begin.
 local function accounts_of(numbers)
   local count, at = unpack_struct('<d', numbers)
-  local counting, which = {}, nil
+  local counting, which = { nil, nil }, nil
   for a = 1, count do
     which, at = unpack_struct('<d', numbers, at)
     counting[a] = accounts[which]
