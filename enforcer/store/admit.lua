@@ -51,6 +51,28 @@ local function seq_of(account)
   return account.seq or stored and #stored == 8 and unpack_struct('<d', stored) or 0
 end
 
+-- Whether a counter's period can be one of a limit of which the period is [start, finish) now: it
+-- is about as long, and does not begin so far ahead that no clock is believed. A tenant that has
+-- moved to another time zone may be in the period before the one that the counter has seen.
+local function is_period(c, start, finish, now)
+  local had_finish, had_start, length = c[FINISH], c[START], finish - start
+  return had_finish == 0 or had_start - now <= MOST_AHEAD and had_finish - had_start >= 0.8 * length
+    and had_finish - finish <= 1.2 * length + MOST_AHEAD
+end
+
+-- Turns a counter to the period [start, finish), and answers whether it has begun another. While the
+-- period that it has is not over, that one goes on: a tenant that moves to another time zone gets
+-- other bounds, and must not get its money anew.
+local function turn(c, start, finish)
+  if start >= c[FINISH] then
+    c[E_START], c[E_SPENT], c[E_HELD] = c[START], c[SPENT], c[HELD]
+    c[START], c[FINISH], c[SPENT], c[HELD] = start, finish, 0, 0
+    return true
+  end
+  if start < c[START] then c[START] = start end
+  return false
+end
+
 -- Takes what a call needs, when all limits have room for it, but not from the buckets that have too
 -- little and are waived. debts are those of the buckets at the times of `at`, before and after.
 local function take(counting, bound, needs, too_little, debts, at, owners_until)
@@ -92,7 +114,7 @@ return each_call(3, function(id, note, counting, numbers, at)
   for a = 1, #counting do
     local account = counting[a]
     local stored, is_owner, n = account.stored, account.is_owner, LIMITS
-    if not is_owner and epoch_of(account) ~= EPOCH then return undecided('closed', now) end
+    if not is_owner and account.epoch ~= EPOCH then return undecided('closed', now) end
     if a == 1 and seq_of(account) < seen then return undecided('back', now) end
     for i = 1, account.money do
       local amount, trip, downgrade, start, finish, most, waived = unpack_struct('<ddddddd', account.numbers, n)

@@ -84,15 +84,14 @@ local function new_account(key, first)
   local numbers = ARGV[first]
   local owner, money, rates = unpack_struct('<ddd', numbers)
   local all = money + rates
+  local stored = redis.call('HMGET', key, 'epoch', 'seq', unpack(ARGV, first + 1, first + all))
   return {
     key = key, numbers = numbers, first = first, is_owner = owner == 1, money = money, all = all,
-    stored = redis.call('HMGET', key, 'epoch', 'seq', unpack(ARGV, first + 1, first + all)), limits = { nil, nil, nil },
+    stored = stored, epoch = stored[1], limits = { nil, nil, nil },
     has_changed = false, seq = false, expires_at = false,
   }
 end
 local LIMITS = 1 + 3 * NUMBER -- where the numbers of an account's limits begin
-
-local function epoch_of(account) return account.stored[1] end
 
 -- The repair functions are created only when needed: a script creates all its functions
 -- at every call, and broken values are very rare.
@@ -194,13 +193,6 @@ local function mender()
   return mending
 end
 
--- The answer to a call, which is {'broken', answer, counter, key, field, kind, what was
--- found, what stands in its place, counter...} where something was broken.
-local function answered(answer)
-  if not broken then return answer end
-  return { 'broken', answer, unpack(broken) }
-end
-
 -- The counter of an account's i-th limit; one that is not there has counted nothing. The test of
 -- what is read is made for every limit, so its parts are few: amounts that are not negative, and
 -- together at most EXACT, are each at most EXACT. The rest is the mender's to look at, which finds
@@ -226,28 +218,6 @@ local function counter_of(account, i)
   end
   account.limits[i] = c
   return c
-end
-
--- Whether a counter's period can be one of a limit of which the period is [start, finish) now: it
--- is about as long, and does not begin so far ahead that no clock is believed. A tenant that has
--- moved to another time zone may be in the period before the one that the counter has seen.
-local function is_period(c, start, finish, now)
-  local had_finish, had_start, length = c[FINISH], c[START], finish - start
-  return had_finish == 0 or had_start - now <= MOST_AHEAD and had_finish - had_start >= 0.8 * length
-    and had_finish - finish <= 1.2 * length + MOST_AHEAD
-end
-
--- Turns a counter to the period [start, finish), and answers whether it has begun another. While the
--- period that it has is not over, that one goes on: a tenant that moves to another time zone gets
--- other bounds, and must not get its money anew.
-local function turn(c, start, finish)
-  if start >= c[FINISH] then
-    c[E_START], c[E_SPENT], c[E_HELD] = c[START], c[SPENT], c[HELD]
-    c[START], c[FINISH], c[SPENT], c[HELD] = start, finish, 0, 0
-    return true
-  end
-  if start < c[START] then c[START] = start end
-  return false
 end
 
 -- A bucket is its debt, what was taken and has not flowed in again, and the time
@@ -345,9 +315,11 @@ local function accounts_of(numbers)
   return counting, at
 end
 
--- Answers for each call what `answer` does, which is given its id, its text, the accounts that count
--- it, its numbers and where they begin, and one more argument where calls have four.
-local function each_call(size, answer)
+-- Answers for each call what `answer_one` does, which is given its id, its text, the accounts that
+-- count it, its numbers and where they begin, and one more argument where calls have four. Where
+-- something was broken it is {'broken', answer, counter, key, field, kind, what was found, what stands
+-- in its place, counter...}.
+local function each_call(size, answer_one)
   local first = 1
   for a = 1, #KEYS - 2 do
     accounts[a] = new_account(KEYS[a + 1], first)
@@ -362,7 +334,8 @@ local function each_call(size, answer)
     local call = first + (i - 1) * size
     local counting, at = accounts_of(ARGV[call + 2])
     tenant, broken = counting[1], nil
-    answers[i] = answered(answer(ids[i], ARGV[call + 1], counting, ARGV[call + 2], at, ARGV[call + 3]))
+    local answer = answer_one(ids[i], ARGV[call + 1], counting, ARGV[call + 2], at, ARGV[call + 3])
+    answers[i] = broken and { 'broken', answer, unpack(broken) } or answer
   end
   for a = 1, #accounts do
     if accounts[a].has_changed then write_account(accounts[a]) end

@@ -31,7 +31,7 @@
 -- does, because the tenant has no budget any more, or has moved to another tree. While they are
 -- being set, and when they are of a newer epoch, the call is not ended here, and is_closed.
 local function is_uncounted(account)
-  local of = epoch_of(account)
+  local of = account.epoch
   if account.is_owner or of == EPOCH then return false, false end
   local number, ticket = string.match(of or '0', '^closed:(%d+):(.*)$')
   number = tonumber(number or string.match(of or '0', '^%d+$') or 0)
