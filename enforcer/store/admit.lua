@@ -18,9 +18,10 @@
 --   seen        what 'seq' is known to have been; 0 where that is not known
 --   for each bucket: need
 --
--- Answers for each call {verdict, numbers}, which are packed: now, admitted_at, refusing, spent, held,
--- ahead, seq, nearest, left, debt..., taken...; of the verdicts that decide nothing, now alone.
--- verdict is one of
+-- Answers for each call the verdict, a zero byte, and packed numbers: now, admitted_at, refusing,
+-- spent, held, ahead, seq, nearest, left, debt..., taken...; of the verdicts that decide nothing, now
+-- alone.
+-- The verdict is one of
 --   'admitted'  where limits that are waived would have refused, with the first of them
 --   'refused'   by the limit number `refusing`, from 1: money before buckets, each
 --               in the order of the accounts; the first that is not waived
@@ -44,7 +45,7 @@ local MONEY = 7 * NUMBER
 local RATE = 3 * NUMBER
 local CALL = 8 * NUMBER
 
-local function undecided(verdict, now) return { verdict, pack('<d', now) } end
+local function undecided(verdict, now) return pack('<sd', verdict, now) end
 
 local function seq_of(account)
   local stored = account.stored[2]
@@ -181,6 +182,6 @@ return each_call(3, function(id, note, counting, numbers, at)
   if verdict == 'admitted' and refusing > 0 then
     for i = 1, b do debts[b + i] = too_little[i] and 0 or 1 end
   end
-  return { verdict, pack('<' .. string.rep('d', 9 + #debts),
-    now, admitted_at, refusing, refusing_spent, refusing_held, ahead, seq_of(tenant), nearest, nearest_left, unpack(debts)) }
+  return pack('<s' .. string.rep('d', 9 + #debts), verdict,
+    now, admitted_at, refusing, refusing_spent, refusing_held, ahead, seq_of(tenant), nearest, nearest_left, unpack(debts))
 end)

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -59,11 +60,11 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 	}
 	defer done()
 	shard, seen := limiterv1.Shard(r.Root), epoch.seenOf(r)
-	raw, err := epoch.run(ctx, epoch.admits.of(shard), s.admission(epoch, r, seen.Load())).Slice()
+	answer, err := epoch.run(ctx, epoch.admits.of(shard), s.admission(epoch, r, seen.Load())).Text()
 	if err != nil {
 		return admission.AdmitReply{}, fmt.Errorf("admit: %w", err)
 	}
-	reply, seq, err := admitReply(raw)
+	reply, seq, err := admitReply(answer)
 	if errors.Is(err, errGoneBack) {
 		epoch.goneBack(shard)
 		return reply, admission.ErrSuspended
@@ -152,17 +153,14 @@ func stretch(accounts []admission.Account) (all period.Span) {
 }
 
 // admitReply is what admit.lua answers, and the tenant's seq then.
-func admitReply(raw []any) (reply admission.AdmitReply, seq int64, err error) {
-	if len(raw) != 2 {
-		return admission.AdmitReply{}, 0, fmt.Errorf("admit: unexpected reply of %d values", len(raw))
-	}
-	packed, _ := raw[1].(string)
+func admitReply(answer string) (reply admission.AdmitReply, seq int64, err error) {
+	verdict, packed, _ := strings.Cut(answer, "\x00")
 	numbers := unpackNumbers(packed)
 	if len(numbers) == 0 {
-		return admission.AdmitReply{}, 0, fmt.Errorf("admit: the reply has %v, want numbers", raw[1])
+		return admission.AdmitReply{}, 0, fmt.Errorf("admit: the reply is %q, want numbers", answer)
 	}
 	reply = admission.AdmitReply{Now: time.UnixMilli(numbers[0]).UTC()}
-	switch raw[0] {
+	switch verdict {
 	case "fenced":
 		return reply, 0, admission.ErrFenced
 	case "closed":
@@ -180,7 +178,7 @@ func admitReply(raw []any) (reply admission.AdmitReply, seq int64, err error) {
 	case "refused":
 		reply.Verdict = admission.Refused
 	default:
-		return admission.AdmitReply{}, 0, fmt.Errorf("admit: verdict %v", raw[0])
+		return admission.AdmitReply{}, 0, fmt.Errorf("admit: verdict %q", verdict)
 	}
 	const debts = 9 // where they begin
 	if len(numbers) < debts {
