@@ -69,6 +69,29 @@ func TestReadChat(t *testing.T) {
 	}
 }
 
+// TestBracketsInStrings: what lies in a string does not nest, whatever is escaped before it.
+func TestBracketsInStrings(t *testing.T) {
+	brackets := strings.Repeat("[{", 200)
+	for _, text := range []string{brackets, `\"` + brackets, `\\\"` + brackets, brackets + `\\`, `\"\"` + brackets + `\"`} {
+		body := `{"model":"mini","messages":[{"role":"user","content":"` + text + `"}]}`
+		if _, err := (protocol.ChatCompletions{}).Read(protocol.Incoming{Body: []byte(body)}); err != nil {
+			t.Errorf("%.60s: %v", text, err)
+		}
+	}
+}
+
+// BenchmarkReadChat is the reading of a request of 64 KiB.
+func BenchmarkReadChat(b *testing.B) {
+	text := strings.Repeat(`She said: \"The answer is forty-two.\"\n`, 64<<10/40)
+	body := []byte(`{"model":"mini","messages":[{"role":"user","content":"` + text + `"}]}`)
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		if _, err := (protocol.ChatCompletions{}).Read(protocol.Incoming{Body: body}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func TestReadChatRefuses(t *testing.T) {
 	with := func(members string) string { return `{"model":"mini","messages":[],` + members + `}` }
 	message := func(m string) string { return `{"model":"mini","messages":[{"content":"fine"},` + m + `]}` }
@@ -86,6 +109,7 @@ func TestReadChatRefuses(t *testing.T) {
 		"not UTF-8":              {"{\"model\":\"mini\",\"messages\":[],\"user\":\"\xff\"}", "", false, "not UTF-8"},
 		"a bottomless pit":       {strings.Repeat("[", 40<<20), "", false, "nests deeper"},
 		"deep in an object":      {with(`"metadata":` + strings.Repeat(`{"a":`, 300) + "1" + strings.Repeat("}", 300)), "", false, "nests deeper"},
+		"deep behind a string":   {with(`"user":"\"\\\\","metadata":` + strings.Repeat(`{"a":`, 300) + "1" + strings.Repeat("}", 300)), "", false, "nests deeper"},
 		"no model":               {`{"messages":[]}`, "model", false, "must be"},
 		"null for a model":       {`{"model":null,"messages":[]}`, "model", false, "must be"},
 		"a number for one":       {`{"model":1,"messages":[]}`, "model", false, "must be"},

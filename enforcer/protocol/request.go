@@ -130,14 +130,20 @@ func shapeOf(json []byte) (deepest, values int) {
 	return deepest, values
 }
 
-// endOfString is the index of the quote that ends the string that starts at i.
+// endOfString is the index of the quote that ends the string that starts at i; the length of the JSON if
+// there is none. Most of what is sent to a model lies in long strings.
 func endOfString(json []byte, i int) int {
-	for i++; i < len(json) && json[i] != '"'; i++ {
-		if json[i] == '\\' {
-			i++
+	for {
+		next := bytes.IndexByte(json[i+1:], '"')
+		if next < 0 {
+			return len(json)
+		}
+		begin := i + 1
+		i = begin + next
+		if before := json[begin:i]; (len(before)-len(bytes.TrimRight(before, `\`)))%2 == 0 {
+			return i // an even number of backslashes escapes one another, and not the quote
 		}
 	}
-	return i
 }
 
 // member is a member of an object that matters to what a call does or costs.
