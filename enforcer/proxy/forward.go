@@ -107,9 +107,9 @@ func (l *leaving) atOnce() bool {
 }
 
 // outlive is a context for the provider's side of a call. It outlives the client by as
-// long as the answer is still to be read.
+// long as the answer is still to be read, unless all answers are cut.
 func (p *Proxy) outlive(client *client, leaving *leaving) (ctx context.Context, release func()) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(client.gone))
+	ctx, cancel := context.WithCancelCause(p.forwarding)
 	keepReading := context.AfterFunc(client.gone, func() {
 		select {
 		case <-time.After(leaving.after(p.DrainTimeout)):
@@ -117,10 +117,8 @@ func (p *Proxy) outlive(client *client, leaving *leaving) (ctx context.Context, 
 		case <-ctx.Done():
 		}
 	})
-	keepForwarding := context.AfterFunc(p.forwarding, func() { cancel(call.ErrStopped) })
 	return ctx, func() {
 		keepReading()
-		keepForwarding()
 		cancel(nil)
 	}
 }

@@ -37,9 +37,9 @@ type Proxy struct {
 	// ending ends when requests are to be read no longer.
 	ending      context.Context
 	stopReading context.CancelFunc
-	// forwarding ends when answers that are under way must be cut.
+	// forwarding ends when answers that are under way must be cut, with the cause call.ErrStopped.
 	forwarding context.Context
-	cut        context.CancelFunc
+	cut        context.CancelCauseFunc
 }
 
 // endpoint is what is served at the paths that a pattern describes.
@@ -58,7 +58,7 @@ func New(options Options) *Proxy {
 	p := &Proxy{Options: options, timeouts: defaultTimeouts, bodies: newBodies(options.RequestMemory), failures: newFailures()}
 	p.maxBody = min(options.MaxRequestBytes, p.bodies.largest())
 	p.ending, p.stopReading = context.WithCancel(context.Background())
-	p.forwarding, p.cut = context.WithCancel(context.Background())
+	p.forwarding, p.cut = context.WithCancelCause(context.Background())
 	for _, spoken := range options.Calls.Protocols {
 		p.endpoints = append(p.endpoints, p.endpointsOf(spoken)...)
 	}
@@ -113,4 +113,4 @@ func (p *Proxy) MemoryInUse() int64 { return p.bodies.inUse() }
 func (p *Proxy) StopReading() { p.stopReading() }
 
 // Cut ends all answers that are under way, as if their providers had.
-func (p *Proxy) Cut() { p.cut() }
+func (p *Proxy) Cut() { p.cut(call.ErrStopped) }
