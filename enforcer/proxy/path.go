@@ -12,7 +12,10 @@ import (
 // request's path, the path is taken for one that a client with a wrong base URL has made: without
 // the API's version, with the version twice, or with a slash too many.
 func (p *Proxy) find(r *http.Request) (found endpoint, path string, ok bool) {
-	if there, known := p.at(r.URL.Path, r.Method); known && there.method == r.Method { // nearly all requests
+	if there, known := p.exact[target{r.URL.Path, r.Method}]; known { // nearly all requests
+		return there, r.URL.Path, true
+	}
+	if there, known := p.at(r.URL.Path, r.Method); known && there.method == r.Method {
 		return there, r.URL.Path, true
 	}
 	for _, candidate := range paths(r.URL.Path) {
@@ -25,6 +28,20 @@ func (p *Proxy) find(r *http.Request) (found endpoint, path string, ok bool) {
 		}
 	}
 	return found, path, ok
+}
+
+// target is what a request asks for.
+type target struct{ path, method string }
+
+// exactly is the endpoints whose paths are the patterns themselves, by what asks for them.
+func (p *Proxy) exactly() map[target]endpoint {
+	exact := map[target]endpoint{}
+	for _, e := range p.endpoints {
+		if there, known := p.at(e.path, e.method); known && there.method == e.method {
+			exact[target{e.path, e.method}] = there
+		}
+	}
+	return exact
 }
 
 // at is the endpoint at a path, if there is one. Of several, it is the one whose pattern says most,

@@ -29,10 +29,12 @@ type Options struct {
 type Proxy struct {
 	Options
 	endpoints []endpoint
-	timeouts  timeouts
-	maxBody   int64
-	bodies    *bodies
-	failures  *failures
+	// exact are those of the endpoints that are found without looking through all.
+	exact    map[target]endpoint
+	timeouts timeouts
+	maxBody  int64
+	bodies   *bodies
+	failures *failures
 
 	// ending ends when requests are to be read no longer.
 	ending      context.Context
@@ -62,6 +64,7 @@ func New(options Options) *Proxy {
 	for _, spoken := range options.Calls.Protocols {
 		p.endpoints = append(p.endpoints, p.endpointsOf(spoken)...)
 	}
+	p.exact = p.exactly()
 	return p
 }
 
