@@ -181,3 +181,6 @@ func (calls *Calls) giveUpOn(entry ledgerv1.Entry) {
 // newID is a name for a call, unique for all time, and later ones are greater, which
 // indexes like.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// Randomness is read for sixteen names at once. No name is a secret.
+func init() { uuid.EnableRandPool() }
