@@ -46,13 +46,18 @@ func (q *queue[T]) first(n int) []T {
 	return slices.Clone(q.items[:min(n, len(q.items))])
 }
 
-// drop removes the first n items.
+// drop removes the first n items. The memory of a batch is used again; that of a burst goes with it.
 func (q *queue[T]) drop(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	clear(q.items[:n])
-	if q.items = q.items[n:]; len(q.items) == 0 {
-		q.items = nil // a burst's memory goes with it
+	switch {
+	case n < len(q.items):
+		q.items = q.items[n:]
+	case cap(q.items) <= batchSize:
+		q.items = q.items[:0]
+	default:
+		q.items = nil
 	}
 }
 
