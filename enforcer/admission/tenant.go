@@ -35,6 +35,8 @@ type Tenant struct {
 type level struct {
 	limiterv1.Level
 	money []moneyRule
+	// moneyRoom is for how many checks of money there is to be room in an account of a scope.
+	moneyRoom map[limiterv1.Scope]int
 	// rateFields are the fields of the level's Rates.
 	rateFields []string
 }
@@ -57,9 +59,14 @@ func NewTenant(doc limiterv1.Tenant) (*Tenant, error) {
 	return t, nil
 }
 
+// usualChecks is how many checks of money an account has at most, as a rule: a tenant may have very many
+// limits, of which each selects few calls.
+const usualChecks = 4
+
 func newLevel(l limiterv1.Level, zone *time.Location) level {
-	rules := make([]moneyRule, len(l.Money))
+	rules, room := make([]moneyRule, len(l.Money)), map[limiterv1.Scope]int{}
 	for i, limit := range l.Money {
+		room[limit.Per] = min(room[limit.Per]+1, usualChecks)
 		rule := &rules[i]
 		rule.limit, rule.field, rule.zone = limit, limiterv1.MoneyField(limit), zone
 		if len(limit.Grants) == 0 {
@@ -70,7 +77,7 @@ func newLevel(l limiterv1.Level, zone *time.Location) level {
 	for i, limit := range l.Rates {
 		rateFields[i] = limiterv1.RateField(limit)
 	}
-	return level{Level: l, money: rules, rateFields: rateFields}
+	return level{Level: l, money: rules, moneyRoom: room, rateFields: rateFields}
 }
 
 // Name is the tenant's name.
@@ -241,7 +248,10 @@ func (l *level) moneyChecks(owner limiterv1.Owner, call Request, by limiterv1.Ca
 		return nil
 	}
 	per := owner.Scope()
-	var checks []MoneyCheck
+	if l.moneyRoom[per] == 0 {
+		return nil
+	}
+	checks := make([]MoneyCheck, 0, l.moneyRoom[per])
 	for i := range l.money {
 		rule := &l.money[i]
 		if rule.limit.Per != per || !rule.limit.CountsFor(owner) || !rule.limit.Selects(by, call.Model) {
