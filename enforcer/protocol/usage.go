@@ -35,13 +35,16 @@ func (k knownMembers) unknown(usage gjson.Result, billing limiterv1.Billing) str
 
 func (k knownMembers) unknownWithin(at string, usage gjson.Result, billing limiterv1.Billing) (found string) {
 	usage.ForEach(func(key, value gjson.Result) bool {
+		members, ok := k[key.Str]
+		if ok && members == nil || !mayBill(value) {
+			return true // nearly all members
+		}
 		path := strings.TrimPrefix(at+"."+clipped(key.Str), ".")
 		if usage.IsArray() {
 			path = at // all elements of an array have its path
 		}
-		members, ok := k[key.Str]
 		switch {
-		case ok && members == nil || !mayBill(value) || billing.Neutral(path):
+		case billing.Neutral(path):
 		case value.IsObject() || value.IsArray():
 			if usage.IsArray() {
 				members = k
