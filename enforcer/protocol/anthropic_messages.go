@@ -57,6 +57,9 @@ func (r *messagesRequest) headerFor(model limiterv1.Model) Header {
 	return Header{name: {strings.Join(kept, ",")}}
 }
 
+// anthropicImage is the most tokens that one image is for any model of Anthropic's.
+func anthropicImage(limiterv1.Model) int64 { return largestAnthropicImage }
+
 // What Anthropic adds to the input, by its guides to vision and to tools, each taken
 // at the most that any model has and rounded up.
 const (
@@ -383,7 +386,7 @@ func (r *messagesRequest) bound(model limiterv1.Model, uses map[string]int64, ou
 		return price.Usage{}, unsupported(threadMember,
 			"its earlier messages are billed as input, which only a contextWindow bounds, and model "+model.Name+" has none in its ModelProvider")
 	}
-	bound, err := in.usage(r.body, model, largestAnthropicImage, output)
+	bound, err := in.usage(r.body, model, anthropicImage, output)
 	if err != nil {
 		return price.Usage{}, err
 	}

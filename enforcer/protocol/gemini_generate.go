@@ -345,7 +345,7 @@ func (r *generateRequest) bound(model limiterv1.Model, output int64) (price.Usag
 	if searches {
 		in.only("a tool that the provider runs")
 	}
-	bound, err := in.usage(r.body, model, 0, output*r.candidates)
+	bound, err := in.usage(r.body, model, unknownImage, output*r.candidates)
 	if searches {
 		bound.Uses = oneSearch
 	}

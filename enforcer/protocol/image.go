@@ -39,6 +39,9 @@ var largestImage = map[string]int64{
 // version is what a model's name may end in.
 var version = regexp.MustCompile(`-(latest|\d{4}-\d{2}-\d{2})$`)
 
+// unknownImage is the most tokens that one image is where nothing gives it.
+func unknownImage(limiterv1.Model) int64 { return 0 }
+
 // imageTokens is the most tokens that one image is for a model behind an API of
 // OpenAI's; 0 when that is not documented. What a caller says of it does not count.
 func imageTokens(model limiterv1.Model) int64 {

@@ -104,9 +104,12 @@ func (in *input) recording() {
 	in.only("audio")
 }
 
-// usage is the most that a call can use that has so much output at most. Where some
-// of the input is sound, it is bounded as if all were.
-func (in *input) usage(body []byte, model limiterv1.Model, perImage, output int64) (price.Usage, *RequestError) {
+// usage is the most that a call can use that has so much output at most, where perImage is the most
+// tokens that one image is for a model; it is asked if there are images. Where some of the input is
+// sound, it is bounded as if all were.
+func (in *input) usage(
+	body []byte, model limiterv1.Model, perImage func(limiterv1.Model) int64, output int64,
+) (price.Usage, *RequestError) {
 	tokens, err := in.bound(body, model, perImage)
 	if err != nil {
 		return price.Usage{}, err
@@ -128,11 +131,15 @@ func asWritten(bound price.Usage, model limiterv1.Model) price.Usage {
 
 // bound is the most tokens that the model can read for the body. An image is
 // perImage at the most, or of unknown size when that is 0.
-func (in *input) bound(body []byte, model limiterv1.Model, perImage int64) (int64, *RequestError) {
-	if in.images > 0 && perImage == 0 {
-		in.only("an image")
+func (in *input) bound(body []byte, model limiterv1.Model, perImage func(limiterv1.Model) int64) (int64, *RequestError) {
+	tokens := int64(len(body)) - in.encoded + in.extra - in.saved(model.Tokenizer)
+	if in.images > 0 {
+		each := perImage(model)
+		if each == 0 {
+			in.only("an image")
+		}
+		tokens += in.images * each
 	}
-	tokens := int64(len(body)) - in.encoded + in.images*perImage + in.extra - in.saved(model.Tokenizer)
 	window := model.ContextWindow
 	switch {
 	case in.unknown == "" && (window == 0 || tokens < window):

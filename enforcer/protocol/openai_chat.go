@@ -301,7 +301,7 @@ func (r *chatRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCa
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	bound, err := r.input.usage(r.body, model, imageTokens(model), output.Tokens*r.choices)
+	bound, err := r.input.usage(r.body, model, imageTokens, output.Tokens*r.choices)
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -313,12 +313,13 @@ func (r *chatRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCa
 	if err != nil {
 		return BoundedCall{}, err
 	}
+	upstreamName := model.UpstreamName
 	bill, choices, withUsage := newBill(model, r.tier), r.choices, r.usageWanted // answers must not hold the request
 	bill.anyModel = r.deployment != ""
 	seen := chatSeen{seen: seen{outlook: outlookOf(r.body, bound, model)}}
 	return BoundedCall{
-		Path:    r.path(model.UpstreamName),
-		Body:    func() []byte { return r.rewritten(model, output.Tokens) },
+		Path:    r.path(upstreamName),
+		Body:    func() []byte { return r.rewritten(upstreamName, output.Tokens) },
 		Output:  output,
 		Bound:   bound,
 		Cost:    cost,
@@ -330,10 +331,10 @@ func (r *chatRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCa
 
 // rewritten is the body for the provider: it names the model as the provider does,
 // bounds the output, and asks for the usage of a stream.
-func (r *chatRequest) rewritten(model limiterv1.Model, output int64) []byte {
+func (r *chatRequest) rewritten(upstreamName string, output int64) []byte {
 	changed := rewrite{body: r.body}
-	if model.UpstreamName != r.model.value.Str && (r.deployment == "" || r.model.given()) {
-		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
+	if upstreamName != r.model.value.Str && (r.deployment == "" || r.model.given()) {
+		changed.set(&r.model, gjson.AppendJSONString(nil, upstreamName))
 	}
 	if output != r.maxOutput || r.maxTokens.value.Raw == noBound || r.maxCompletionTokens.value.Raw == noBound {
 		r.bound(&changed, output)

@@ -309,7 +309,7 @@ func (r *responsesRequest) bound(model limiterv1.Model, searches, output int64) 
 	if searches > 0 {
 		in.only("a tool that the provider runs")
 	}
-	bound, err := in.usage(r.body, model, imageTokens(model), output)
+	bound, err := in.usage(r.body, model, imageTokens, output)
 	if err != nil {
 		return price.Usage{}, err
 	}

@@ -170,7 +170,9 @@ type bill struct {
 
 // newBill is the bill of a call of the model that has asked for the tier.
 func newBill(model limiterv1.Model, tier serviceTier) bill {
-	model.Name, model.UpstreamName = strings.Clone(model.Name), strings.Clone(model.UpstreamName) // a caller's, if unlisted
+	if model.Unlisted { // its name lies in the request, which answers must not hold
+		model.Name, model.UpstreamName = strings.Clone(model.Name), strings.Clone(model.UpstreamName)
+	}
 	return bill{tier: tier, model: model}
 }
 

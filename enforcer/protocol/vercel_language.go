@@ -321,7 +321,7 @@ func (r *vercelRequest) For(model limiterv1.Model, limits OutputLimits) (Bounded
 		return BoundedCall{}, err
 	}
 	in := r.inputFor(model)
-	bound, err := in.usage(r.body, model, vercelImage(model), r.generated(model, output.Tokens))
+	bound, err := in.usage(r.body, model, vercelImage, r.generated(model, output.Tokens))
 	if err != nil {
 		return BoundedCall{}, err
 	}
