@@ -38,6 +38,10 @@ func NewClient(credentialsDir string) *Client {
 // Close closes the connections that are not in use.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
+// readBuffer is how much of an answer is read from a connection at once: what a provider sends faster
+// than it is passed on takes fewer reads and writes.
+const readBuffer = 16 << 10
+
 // newTransport is a transport for many calls at once, each long: every call has a
 // connection to itself, so that one broken connection ends one call. It follows
 // no proxy of the environment and asks for no compression, which would hide the usage.
@@ -50,6 +54,7 @@ func newTransport(d *dialer) *http.Transport {
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 		DisableCompression:     true,
+		ReadBufferSize:         readBuffer,
 		Protocols:              http1(),
 	}
 }
