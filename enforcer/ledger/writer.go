@@ -47,8 +47,8 @@ type Writer struct {
 	limit int
 
 	waiting *queue[ledgerv1.Entry]
-	// written are the entries that Redis may forget.
-	written *queue[ledgerv1.Entry]
+	// written are the calls that Redis may forget.
+	written *queue[recorded]
 	// recounts are those that are still to be asked for.
 	recounts *queue[recount]
 	// refused and left count the entries that the database will never take, and those
@@ -66,7 +66,7 @@ type Writer struct {
 func NewWriter(db Database, store Outbox, log *slog.Logger) *Writer {
 	return &Writer{
 		db: db, store: store, log: log, limit: maxWaiting,
-		waiting: newQueue[ledgerv1.Entry](), written: newQueue[ledgerv1.Entry](), recounts: newQueue[recount](),
+		waiting: newQueue[ledgerv1.Entry](), written: newQueue[recorded](), recounts: newQueue[recount](),
 	}
 }
 
@@ -165,7 +165,7 @@ func (w *Writer) takeBack(ctx context.Context, encoded [][]byte) error {
 		entries = append(entries, e)
 	}
 	written, err := w.Write(ctx, entries)
-	w.written.add(math.MaxInt, written...)
+	w.written.add(math.MaxInt, recordedOf(written)...)
 	if err == nil {
 		w.refused.Add(int64(len(entries) - len(written)))
 	}
@@ -262,16 +262,27 @@ func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {
 		_ = w.recountSoon(ctx, differing) // never fails
 		w.logRejected(rejected)
 		w.refused.Add(int64(len(rejected)))
-		w.written.add(math.MaxInt, without(part, rejected)...) // which is bounded by what waited
+		w.written.add(math.MaxInt, recordedOf(without(part, rejected))...) // which is bounded by what waited
 		batch = batch[len(part):]
 	}
 }
 
+// recorded is a call of the budget tree with the root that the ledger has.
+type recorded struct{ root, callID string }
+
+func recordedOf(entries []ledgerv1.Entry) []recorded {
+	calls := make([]recorded, len(entries))
+	for i := range entries {
+		calls[i] = recorded{entries[i].Root, entries[i].CallID}
+	}
+	return calls
+}
+
 // forget drops calls from Redis that the ledger has.
-func (w *Writer) forget(ctx context.Context, batch []ledgerv1.Entry) {
+func (w *Writer) forget(ctx context.Context, batch []recorded) {
 	ids := map[string][]string{}
-	for _, e := range batch {
-		ids[e.Root] = append(ids[e.Root], e.CallID)
+	for _, c := range batch {
+		ids[c.root] = append(ids[c.root], c.callID)
 	}
 	for root, ids := range ids {
 		_ = w.try(ctx, "remove recorded calls from Redis", func(ctx context.Context) error { // fails with ctx alone
