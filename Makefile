@@ -93,9 +93,12 @@ release: $(kubernetes) ## Make all of a release in dist/, which is removed first
 	@cd hack/release && go run ./cmd/release -version '$(VERSION)' -registry '$(REGISTRY)' -architectures '$(ARCHITECTURES)' \
 		-kubectl '$(KUBEBUILDER_ASSETS)/kubectl' -sign '$(SIGNING_KEY)' $(if $(PUSH),-push)
 
+# The platforms of the plugin in `make release-twice`, such as linux/amd64; by default, all.
+PLATFORMS ?=
+
 .PHONY: release-twice
-release-twice: $(kubernetes) ## Make a release twice, from clones and caches of their own, and compare
-	hack/release/twice.sh
+release-twice: $(kubernetes) ## Make a release twice, from clones and caches of their own, and compare; ARCHITECTURES=amd64 PLATFORMS=linux/amd64 is shorter
+	@VERSION='$(VERSION)' ARCHITECTURES='$(ARCHITECTURES)' PLATFORMS='$(PLATFORMS)' hack/release/twice.sh
 
 .PHONY: licenses
 licenses: ## Check the licences of all that the programs are made of

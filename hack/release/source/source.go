@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -77,6 +78,20 @@ func (p Platform) String() string { return p.OS + "/" + p.Arch }
 
 // Released are the platforms for which the plugin is released.
 var Released = []Platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}}
+
+// Platforms reads a list such as "linux/amd64,darwin/arm64", of which each must be Released.
+func Platforms(list string) ([]Platform, error) {
+	var platforms []Platform
+	for name := range strings.SplitSeq(list, ",") {
+		system, architecture, _ := strings.Cut(name, "/")
+		platform := Platform{OS: system, Arch: architecture}
+		if !slices.Contains(Released, platform) {
+			return nil, fmt.Errorf("nothing is released for %q; the platforms are %v", name, Released)
+		}
+		platforms = append(platforms, platform)
+	}
+	return platforms, nil
+}
 
 // Programs are the packages of all programs, by their names.
 var Programs = map[string]string{

@@ -32,8 +32,13 @@ func main() {
 	flag.StringVar(&o.Kubectl, "kubectl", "kubectl", "the kubectl that renders kustomizations")
 	flag.StringVar(&o.Key, "sign", "", "file with minisign's private key, whose password is in "+passwordVariable+"; the checksums are not signed without")
 	flag.StringVar(&architectures, "architectures", "amd64,arm64", "for which architectures the images are")
+	o.Platforms = source.Released
+	flag.Func("platforms", "for which platforms the plugin is, such as linux/amd64,darwin/arm64 (default: all that are released)", func(list string) (err error) {
+		o.Platforms, err = source.Platforms(list)
+		return err
+	})
 	flag.Parse()
-	o.Architectures, o.Platforms, o.Password = strings.Split(architectures, ","), source.Released, os.Getenv(passwordVariable)
+	o.Architectures, o.Password = strings.Split(architectures, ","), os.Getenv(passwordVariable)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, root, output, version, push, o)
 	stop()
