@@ -104,14 +104,16 @@ release-twice: $(kubernetes) ## Make a release twice, from clones and caches of 
 licenses: ## Check the licences of all that the programs are made of
 	cd hack/release && go test -count=1 ./licenses
 
-# A directory or URL with the Go vulnerability database, where vuln.go.dev cannot be reached.
+# A URL with the Go vulnerability database, where vuln.go.dev cannot be reached; file:///... is a
+# directory, of a copy of it or of a clone of github.com/golang/vulndb (data/osv).
 GOVULNDB ?=
 
 .PHONY: vulncheck
-vulncheck: ## Look for known vulnerabilities that the programs reach; needs vuln.go.dev, or GOVULNDB=...
+vulncheck: ## Look for known vulnerabilities that the programs, and what makes releases, reach; needs vuln.go.dev, or GOVULNDB=file:///...
 	@mkdir -p bin/hack
 	@cd hack/release && CGO_ENABLED=0 go build -trimpath -o ../../bin/hack/govulncheck golang.org/x/vuln/cmd/govulncheck
-	bin/hack/govulncheck $(if $(GOVULNDB),-db $(GOVULNDB)) ./controllers/... ./enforcer/... ./console/... ./webhook/...
+	bin/hack/govulncheck $(if $(GOVULNDB),-db '$(GOVULNDB)') ./controllers/... ./enforcer/... ./console/... ./webhook/...
+	bin/hack/govulncheck $(if $(GOVULNDB),-db '$(GOVULNDB)') -C hack/release ./...
 
 .PHONY: generate
 generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs, RBAC, webhooks and docs/reference from the Go code
