@@ -31,10 +31,10 @@ WITH used AS (
          summed_by NOT IN ('Tenant', 'User') AS by_call
   FROM usage_kinds()
 ), recorded AS (
-  SELECT minutes, summed_by, usage_span('Asia/Kolkata', minutes, at) AS starts_at, tenant_id, CASE WHEN by_user THEN user_id END AS user_id,
+  SELECT minutes, summed_by, usage_span(zone, minutes, at) AS starts_at, tenant_id, CASE WHEN by_user THEN user_id END AS user_id,
          CASE WHEN by_group THEN groups END AS groups, CASE WHEN by_call THEN model END AS model, CASE WHEN by_call THEN outcome END AS outcome,
          sum(calls) AS calls, sum(refused) AS refused, sum(input_tokens) AS input, sum(cost_nanos) AS cost, sum(held_nanos) AS held, sum(saved_nanos) AS saved
-  FROM used, spans, usage_progress WHERE NOT of_users OR at < users_until GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+  FROM used JOIN usage_calendars USING (tenant_id), spans, usage_progress WHERE NOT of_users OR at < users_until GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 ), summed AS (
   SELECT minutes, summed_by, starts_at, tenant_id, CASE WHEN by_user THEN user_id END AS user_id, CASE WHEN by_group THEN groups END AS groups,
          CASE WHEN by_call THEN model END AS model, CASE WHEN by_call THEN outcome END AS outcome,
@@ -42,9 +42,9 @@ WITH used AS (
   FROM (
     SELECT minutes, summed_by, starts_at, tenant_id, user_id, groups, model, outcome, calls, refused, input_tokens, cost_nanos, held_nanos, saved_by_downgrade_nanos FROM usage_sums
     UNION ALL
-    SELECT minutes, summed_by, usage_span('Asia/Kolkata', minutes, starts_at), tenant_id, user_id, groups, model, outcome,
+    SELECT minutes, summed_by, usage_span(zone, minutes, starts_at), tenant_id, user_id, groups, model, outcome,
            calls, refused, input_tokens, cost_nanos, held_nanos, saved_by_downgrade_nanos
-    FROM usage_changes JOIN spans ON of_users = (user_id IS NOT NULL)) AS all_sums JOIN spans USING (summed_by, minutes)
+    FROM usage_changes JOIN usage_calendars USING (tenant_id) JOIN spans ON of_users = (user_id IS NOT NULL)) AS all_sums JOIN spans USING (summed_by, minutes)
   GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 HAVING sum(calls) <> 0 OR sum(refused) <> 0
 )
 SELECT 'only in the ledger: ' || d::text FROM (SELECT * FROM recorded EXCEPT SELECT * FROM summed) AS d
@@ -68,7 +68,7 @@ func (db database) checkSums(t *testing.T) {
 
 // TestSumsAreTheLedger: several enforcers write calls, write them again, charge those of dead
 // ones in full and tell their true cost, and write refused calls, all at once, while sums are rolled up,
-// quarter by quarter, and days made anew. The sums are the ledger.
+// quarter by quarter, days made anew, and all by another time zone. The sums are the ledger.
 func TestSumsAreTheLedger(t *testing.T) {
 	const seed = 20
 	db := newDatabase(t, server)
@@ -104,8 +104,10 @@ func TestSumsAreTheLedger(t *testing.T) {
 
 // rollUp does what the manager that leads does, as fast as it can, until ctx ends.
 func rollUp(ctx context.Context, t *testing.T, db database) {
-	for ctx.Err() == nil {
+	zones := []string{"Asia/Kolkata", "America/Lima", "Europe/Madrid"}
+	for n := 0; ctx.Err() == nil; n++ {
 		for _, statement := range []string{
+			"UPDATE tenants SET time_zone = '" + zones[n%len(zones)] + "'", "SELECT roll_up_past()",
 			"SELECT sum_users()", "SELECT roll_up_usage(7)", "SELECT roll_up_usage(100)", rebuildToday,
 		} {
 			if _, err := db.admin.Exec(context.WithoutCancel(ctx), statement); err != nil {
