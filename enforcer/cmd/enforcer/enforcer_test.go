@@ -264,6 +264,8 @@ func TestManyStreamsAtOnce(t *testing.T) {
 			var err error
 			if all[i], err = open(e.client, r); err != nil {
 				t.Error(err)
+			} else if all[i].status != http.StatusOK {
+				t.Errorf("a stream is answered %d", all[i].status)
 			}
 		})
 	}
