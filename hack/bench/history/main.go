@@ -112,7 +112,7 @@ func measureAll(ctx context.Context, o options, ledger *pgxpool.Pool, reader *hi
 	m := measuring{options: o, spent: site.spent}
 	for _, part := range []part{
 		{"The ledger, as the console reads it", 200 * time.Millisecond, readerQuestions(now, reader, known)},
-		{"The ledger, in another time zone than the tenant's", time.Second, otherZoneQuestions(now, reader)},
+		{"The ledger, in another time zone than the tenant's", 2 * time.Second, otherZoneQuestions(now, reader)},
 		{"Routes of the console's API", 200 * time.Millisecond, routeQuestions(now, site, known)},
 		{"Pages of the console", 300 * time.Millisecond, pageQuestions(now, site, known)},
 	} {
