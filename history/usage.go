@@ -228,8 +228,8 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrQuery, fmt.Sprintf(format, args...))
 }
 
-// IncompleteError means that there are no sums of calls from before a moment yet: the manager
-// makes those of the time before it kept any, day by day.
+// IncompleteError means that there are no sums of calls from before a moment yet: the manager makes
+// those of the time before it kept any, and of a tenant whose time zone was changed, the last ones first.
 type IncompleteError struct {
 	// Since is the moment; zero if there are no sums at all yet.
 	Since time.Time

@@ -14,7 +14,7 @@ const (
 	every = 15 * time.Second
 	// atOnce is how many changes are added to the sums at once.
 	atOnce = 20_000
-	// timeout bounds each of the steps. One day of the past is the longest.
+	// timeout bounds each of the steps. One day of a tenant's past is the longest.
 	timeout = 10 * time.Minute
 )
 
@@ -25,7 +25,8 @@ type Sums interface {
 	AddQuarter(ctx context.Context) (until time.Time, added bool, err error)
 	// AddChanges adds up to so many changes to the sums, and returns how many there were.
 	AddChanges(ctx context.Context, most int) (added int, err error)
-	// AddPast makes the sums of the last day from before there were any; false if there is none.
+	// AddPast makes sums of calls of which there are none, the last ones first, and returns the last day
+	// that it added up; false if there are no such calls.
 	AddPast(ctx context.Context) (day time.Time, added bool, err error)
 }
 
@@ -68,7 +69,7 @@ func (r *Roller) Roll(ctx context.Context) error {
 		if err != nil || !added {
 			return err
 		}
-		log.FromContext(ctx).Info("Added up a day of the ledger from before there were sums", "day", day.Format(time.DateOnly))
+		log.FromContext(ctx).Info("Added up calls of which there were no sums", "lastDay", day.Format(time.DateOnly))
 		if err := r.rollPresent(ctx); err != nil {
 			return err
 		}

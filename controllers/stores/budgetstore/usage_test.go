@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -135,14 +136,7 @@ func TestSumsOfThePast(t *testing.T) {
 // missing, makes their months, and the leader adds up the days.
 func TestUpgradeToSums(t *testing.T) {
 	dsn := migrated(t)
-	config, err := pgx.ParseConfig(dsn)
-	testkit.Must(t, err)
-	config.RuntimeParams["role"] = "bursar_owner"
-	db := stdlib.OpenDB(*config)
-	defer func() { _ = db.Close() }()
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("migrations"), goose.WithTableName("bursar_schema_versions"))
-	testkit.Must(t, err)
-	_, err = provider.DownTo(t.Context(), 29)
+	_, err := migrations(t, dsn).DownTo(t.Context(), 29)
 	testkit.Must(t, err)
 	admin := connectTo(t, dsn)
 	last := firstOfMonth(time.Now(), -1)
@@ -165,4 +159,76 @@ func TestUpgradeToSums(t *testing.T) {
 	checkRows(t, admin, "sums", "SELECT tableoid::regclass::text, ' ', calls FROM usage_sums WHERE summed_by = 'Call' AND minutes = 1440",
 		[]string{strings.Replace(monthTable(last), "ai_usage_logs", "usage_sums", 1) + " 2"})
 	checkRows(t, admin, "progress", "SELECT complete_from FROM usage_calendars WHERE complete_from > '-infinity'", nil)
+}
+
+// TestUpgradeToCalendars: sums from before they followed the time zones of tenants, rolled up or not, are
+// made anew by these, of all small tenants at once.
+func TestUpgradeToCalendars(t *testing.T) {
+	dsn := migrated(t)
+	provider := migrations(t, dsn)
+	_, err := provider.DownTo(t.Context(), 29)
+	testkit.Must(t, err)
+	_, err = provider.UpTo(t.Context(), 62)
+	testkit.Must(t, err)
+	admin := connectTo(t, dsn)
+	exec(t, admin, "UPDATE usage_progress SET users_until = now()")
+	exec(t, admin, "INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ('acme', 'ns', 'budget', 'uid', 1, 'Asia/Kolkata'), ('globex', 'ns', 'budget', 'uid', 1, 'Mars/Olympus')")
+	day := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -3)
+	tenants := []string{"acme", "globex"}
+	for n := range 18 {
+		tenants = append(tenants, "other"+strconv.Itoa(n)) // nothing but their calls is known
+	}
+	insert := func(when string) {
+		for _, tenant := range tenants {
+			for _, hour := range []time.Duration{-2, 1, 20} {
+				exec(t, admin, insertSummed, tenant+hour.String()+when, tenant, []string{"holding"}, "ana", day.Add(hour*time.Hour))
+			}
+		}
+	}
+	insert("before")
+	exec(t, admin, "SELECT roll_up_usage(1000)")
+	insert("just before")
+
+	testkit.Must(t, budgetstore.Migrate(t.Context(), dsn))
+	insert("after")
+	manager := budgetstore.NewUsage(poolAs(t, dsn, "bursar_manager"))
+	steps := 0
+	for more := true; more; steps++ {
+		_, more, err = manager.AddPast(t.Context())
+		testkit.Must(t, err)
+	}
+	if steps >= len(tenants) {
+		t.Errorf("it took %d steps to add up a few calls of %d tenants", steps, len(tenants))
+	}
+	checkRows(t, admin, "calendars", "SELECT zone, ' ', complete_from, ' ', ancestors[1] FROM usage_calendars GROUP BY zone, complete_from, ancestors[1] ORDER BY 1",
+		[]string{"Asia/Kolkata -infinity holding", "UTC -infinity holding"})
+	_, err = manager.AddChanges(t.Context(), 1000)
+	testkit.Must(t, err)
+	ledger := budgetstore.NewLedgerReader(poolAs(t, dsn, "bursar_manager"))
+	for _, tenant := range tenants {
+		calls := int64(0)
+		for n := -1; n <= 1; n++ {
+			recorded, summed, err := ledger.UsedOn(t.Context(), tenant, day.AddDate(0, 0, n))
+			if err != nil || recorded != summed {
+				t.Errorf("%s, day %d: the ledger has %+v, the sums %+v, %v", tenant, n, recorded, summed, err)
+			}
+			calls += recorded.Calls
+		}
+		if calls != 9 {
+			t.Errorf("%s: %d calls, want 9", tenant, calls)
+		}
+	}
+}
+
+// migrations are those of the database.
+func migrations(t *testing.T, dsn string) *goose.Provider {
+	t.Helper()
+	config, err := pgx.ParseConfig(dsn)
+	testkit.Must(t, err)
+	config.RuntimeParams["role"] = "bursar_owner"
+	db := stdlib.OpenDB(*config)
+	t.Cleanup(func() { _ = db.Close() })
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("migrations"), goose.WithTableName("bursar_schema_versions"))
+	testkit.Must(t, err)
+	return provider
 }

@@ -226,6 +226,7 @@ SET lock_timeout = '5s'
 AS $$
 DECLARE
   calendar public.usage_calendars;
+  day      date;
   last     date;
 BEGIN
   LOCK TABLE public.usage_changes IN SHARE ROW EXCLUSIVE MODE;
@@ -234,7 +235,8 @@ BEGIN
   FROM public.tenants AS t
   WHERE t.tenant_id = c.tenant_id AND t.time_zone <> c.zone AND public.usage_zone(t.time_zone) <> c.zone;
   FOR calendar IN SELECT * FROM public.usage_calendars WHERE complete_from > '-infinity' ORDER BY complete_from DESC LOOP
-    last := coalesce(last, (public.roll_up_past_of(calendar, 20000) AT TIME ZONE calendar.zone)::date);
+    day := (public.roll_up_past_of(calendar, 20000) AT TIME ZONE calendar.zone)::date;
+    last := greatest(last, day);
     EXIT WHEN clock_timestamp() > statement_timestamp() + interval '0.2 s';
   END LOOP;
   PERFORM set_config('bursar.sums_usage', '', true);
