@@ -32,7 +32,8 @@ type UserHour struct {
 	Start          time.Time
 	Cost           money.Nanos
 	Calls, Refused int64
-	// Since is when the day began on which the user first called.
+	// Since is when the day began on which the user first called or, if that is later, since when there
+	// are sums: those from before are not all of what was used.
 	Since time.Time
 }
 
@@ -42,11 +43,11 @@ type UserHour struct {
 func (a *Anomalies) Hours(ctx context.Context, tenant string, hours []time.Time) ([]UserHour, error) {
 	const used = `
 SELECT user_id, hour, sum_of(cost_nanos), sum_of(calls), sum_of(refused),
-  (SELECT min(first.starts_at) FROM usage_sums AS first
-   WHERE first.tenant_id = @tenant AND first.user_id = s.user_id AND first.summed_by = 'User' AND first.minutes = 1440)
+  greatest(least(complete_from, now()), (SELECT min(first.starts_at) FROM usage_sums AS first
+   WHERE first.tenant_id = @tenant AND first.user_id = s.user_id AND first.summed_by = 'User' AND first.minutes = 1440))
 FROM usage_calendars JOIN usage_sums AS s USING (tenant_id) JOIN unnest(@hours::timestamptz[]) AS hour ON starts_at = usage_span(zone, 60, hour)
 WHERE tenant_id = @tenant AND summed_by = 'User' AND minutes = 60
-GROUP BY user_id, hour
+GROUP BY user_id, hour, complete_from
 ORDER BY user_id, hour`
 	rows, err := a.pool.Query(ctx, used, pgx.NamedArgs{"tenant": tenant, "hours": hours})
 	if err != nil {

@@ -48,6 +48,17 @@ func TestAnomalies(t *testing.T) {
 	if diff := cmp.Diff([]int64{1, 2}, calls); diff != "" {
 		t.Errorf("calls by hour (-want +got):\n%s", diff)
 	}
+	since := hour.Add(-2 * time.Hour)
+	for _, completeFrom := range []string{since.Format(time.RFC3339), "infinity"} {
+		exec(t, admin, "UPDATE usage_calendars SET complete_from = $1::text::timestamptz WHERE tenant_id = 'acme'", completeFrom)
+		got, err = anomalies.Hours(t.Context(), "acme", []time.Time{hour})
+		testkit.Must(t, err)
+		for _, row := range got {
+			if row.Since.Before(since) {
+				t.Errorf("there are sums since %s, so those from before cannot be compared with: since %s", completeFrom, row.Since)
+			}
+		}
+	}
 	used, err := anomalies.UsedKeys(t.Context(), "acme", hour.Truncate(24*time.Hour))
 	if err != nil || len(used) == 0 || used["acme/unheard-of"] {
 		t.Errorf("used keys: %v, %v", used, err)
