@@ -41,7 +41,7 @@ func readCalendars(ctx context.Context, tx pgx.Tx, tenants []string, s summing, 
 WITH bounds AS (
   SELECT * FROM unnest(@without::int[], @minutes::int[], @bounds::timestamptz[]) AS bound (without, minutes, at)
 ), calendars AS (
-  SELECT * FROM usage_calendars WHERE tenant_id = ANY (@tenants)
+  SELECT tenant_id, zone, complete_from FROM usage_calendars WHERE tenant_id = ANY (@tenants)
 ), fit AS (
   SELECT zone, min(without) AS without FROM (
     SELECT zone, without FROM (SELECT DISTINCT zone FROM calendars) AS zones CROSS JOIN bounds

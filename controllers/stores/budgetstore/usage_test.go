@@ -93,6 +93,38 @@ func TestSumsThatReadersSee(t *testing.T) {
 	}
 }
 
+// TestCalendarsThatReadersSee: a reader sees by which time zones sums are that it may see, and not whom
+// tenants below its own were below before.
+func TestCalendarsThatReadersSee(t *testing.T) {
+	admin := connectTo(t, migrated(t))
+	exec(t, admin, "INSERT INTO usage_calendars VALUES ('acme', 'UTC', '-infinity', '{}'), ('globex', 'UTC', '-infinity', '{}'), ('emea', 'UTC', '-infinity', '{globex,acme}')")
+	for name, tc := range map[string]struct {
+		role     string
+		settings map[string]string
+		want     string
+	}{
+		"manager":         {role: "bursar_manager", want: "acme emea globex"},
+		"owner":           {role: "bursar_owner"},
+		"user":            {"bursar_reader", map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "ana"}, "acme"},
+		"user of a child": {"bursar_reader", map[string]string{"bursar.tenant_id": "emea", "bursar.user_id": "ana"}, "emea"},
+		"admin":           {"bursar_reader", map[string]string{"bursar.tenant_id": "acme", "bursar.role": "admin"}, "acme emea"},
+		"admin of none":   {"bursar_reader", map[string]string{"bursar.tenant_id": "none", "bursar.role": "admin", "bursar.sums_usage": "on"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			as(t, admin, tc.role, tc.settings, func(ctx context.Context, tx pgx.Tx) {
+				var got string
+				testkit.Must(t, tx.QueryRow(ctx, "SELECT coalesce(string_agg(tenant_id, ' ' ORDER BY tenant_id), '') FROM usage_calendars").Scan(&got))
+				if got != tc.want {
+					t.Errorf("calendars of %q, want %q", got, tc.want)
+				}
+				if _, err := tx.Exec(ctx, "SELECT ancestors FROM usage_calendars"); (err != nil) != (tc.role == "bursar_reader") {
+					t.Errorf("the tenants above: %v", err)
+				}
+			})
+		})
+	}
+}
+
 // TestSumsOfThePast: what the ledger had before there were sums is added up, and nothing twice, though it
 // has been amended meanwhile.
 func TestSumsOfThePast(t *testing.T) {

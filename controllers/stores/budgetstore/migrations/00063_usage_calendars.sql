@@ -48,7 +48,9 @@ COMMENT ON COLUMN usage_progress.complete_from IS 'for programs from before usag
 
 ALTER TABLE usage_calendars ENABLE ROW LEVEL SECURITY;
 ALTER TABLE usage_calendars FORCE ROW LEVEL SECURITY;
-GRANT SELECT ON usage_calendars TO bursar_reader, bursar_manager;
+-- Not of ancestors: whom a tenant was below before, who is above it now need not know.
+GRANT SELECT (tenant_id, zone, complete_from) ON usage_calendars TO bursar_reader;
+GRANT SELECT ON usage_calendars TO bursar_manager;
 CREATE POLICY reader ON usage_calendars FOR SELECT TO bursar_reader
   USING (tenant_id = (SELECT reader_tenant(true))
          OR (current_setting('bursar.role', true) = 'admin' AND (SELECT reader_tenant(true)) = ANY (ancestors)));
