@@ -21,7 +21,8 @@ type reading struct {
 	pieces  [][]piece
 }
 
-// readCalendars finds the longest spans of which the sums of each tenant can be added up. Spans that
+// readCalendars finds the longest spans of which the sums of each tenant can be added up; tenants are in
+// order. Spans that
 // begin between two moments are what happened between these if both are beginnings of spans themselves.
 func readCalendars(ctx context.Context, tx pgx.Tx, tenants []string, s summing, all []bucket, zone *time.Location) (reading, error) {
 	var usersUntil time.Time
@@ -53,11 +54,8 @@ SELECT tenant_id, without, (SELECT max(complete_from) FROM calendars) FROM calen
 	var tenant string
 	var without int
 	_, err := pgx.ForEachRow(rows, []any{&tenant, &without, &r.completeFrom}, func() error {
-		for i := range tenants {
-			if tenants[i] == tenant {
-				r.without[i] = without
-			}
-		}
+		i, _ := slices.BinarySearch(tenants, tenant)
+		r.without[i] = without
 		return nil
 	})
 	return r, err

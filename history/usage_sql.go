@@ -267,12 +267,12 @@ func (q UsageQuery) arguments(as As) pgx.NamedArgs {
 	return args
 }
 
-// tenants are those whose calls are added up.
+// tenants are those whose calls are added up, each once, in order.
 func (q UsageQuery) tenants(as As) []string {
 	if len(q.Tenants) == 0 {
 		return []string{as.Tenant}
 	}
-	return q.Tenants
+	return slices.Compact(slices.Sorted(slices.Values(q.Tenants)))
 }
 
 // collectUsage makes Usage of the rows that statement returns.

@@ -198,7 +198,7 @@ func TestUsageIsTheLedger(t *testing.T) {
 		query.To = query.From.Add(time.Duration(rapid.IntRange(1, daysOfCalls*96).Draw(t, "to")) * history.Grain)
 		dimensions := history.UsageDimensions()
 		if as.Tenant == "holding" {
-			query.Tenants = []string{"acme", "emea", "holding"}
+			query.Tenants = []string{"holding", "acme", "emea", "acme"}
 			dimensions = []history.Dimension{history.ByHour, history.ByDay, history.ByTenant, history.ByModel, history.ByDecision}
 		}
 		query.By = rapid.SliceOfNDistinct(rapid.SampledFrom(dimensions), 0, 2, rapid.ID).
