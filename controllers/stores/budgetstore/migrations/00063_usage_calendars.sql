@@ -378,7 +378,8 @@ BEGIN
     GROUP BY tenant_id;
   END IF;
   UPDATE usage_calendars AS c SET zone = usage_zone((SELECT time_zone FROM tenants AS t WHERE t.tenant_id = c.tenant_id));
-  UPDATE usage_progress SET complete_from = 'infinity';
+  -- It is not infinite, which consoles of before cannot show, and managers of before not look for anomalies by.
+  UPDATE usage_progress SET complete_from = '9999-01-01Z';
   PERFORM set_config('bursar.sums_usage', '', true);
 END
 $$;
