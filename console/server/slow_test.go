@@ -22,7 +22,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	began, ended := make(chan struct{}), make(chan struct{})
 	s, err := server.New(server.Options{
 		Address: "127.0.0.1:0", HealthAddress: "127.0.0.1:0", Ready: func() error { return nil },
-		Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), WriteTimeout: time.Second,
+		Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), WriteTimeout: time.Second, ShutdownGrace: 10 * time.Second,
 		API: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			close(began)
 			defer close(ended)

@@ -205,9 +205,13 @@ func TestCountersAreWhatIsOnRecord(t *testing.T) {
 		ledger, left := drawCalls(t, tenant, now, true), drawCalls(t, tenant, now, false)
 		w.toLedger(t, ledger...)
 		session := uuid.NewString()
+		defer func() { testkit.Must(t, w.redis.ZRem(context.Background(), limiterv1.SessionsKey, session).Err()) }()
 		w.toRedis(t, session, left...)
 		w.toRedis(t, session, ledger[:len(ledger)/2]...) // on their way from here to there
 		testkit.Must(t, recounter.Recount(t.Context(), tenant))
+		if then := w.now(t); !then.Truncate(time.Minute).Equal(now.Truncate(time.Minute)) {
+			return // what is expected is not known: the counters are of either minute
+		}
 
 		for i, level := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
 			for _, limit := range level.Money {
@@ -222,7 +226,6 @@ func TestCountersAreWhatIsOnRecord(t *testing.T) {
 				}
 			}
 		}
-		testkit.Must(t, w.redis.ZRem(context.Background(), limiterv1.SessionsKey, session).Err())
 	})
 }
 
