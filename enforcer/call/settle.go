@@ -144,19 +144,3 @@ func (c *Call) post(entry *ledgerv1.Entry, tokens int64) (result settlement, err
 	}
 	return result, nil
 }
-
-// growStack makes room on the stack of a goroutine that has just begun for all that a settlement
-// calls. Otherwise the stack grows twice on the way, and each time all that is on it by then is moved.
-//
-//go:noinline
-func growStack() {
-	var room [6 << 10]byte
-	if stackIsUsed {
-		for i := range room { // or else the compiler leaves it out
-			room[i] = byte(i)
-		}
-	}
-}
-
-// stackIsUsed is never set.
-var stackIsUsed bool

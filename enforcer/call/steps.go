@@ -112,7 +112,6 @@ func (c *Call) End() {
 	}
 	entry, tokens := c.closing(time.Now())
 	go func() {
-		growStack()
 		defer c.calls.open.Done()
 		switch c.settle(&entry, tokens) {
 		case settled, late:
