@@ -10,6 +10,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
 // Days is how far the history goes back.
@@ -85,11 +86,21 @@ func (s *Showcase) makeHistory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Ledger.Exec(ctx, "SELECT roll_up_usage(100000)"); err != nil {
-		return err
-	}
 	for _, t := range tenants() {
 		if err := s.recordRest(ctx, random, t); err != nil {
+			return err
+		}
+	}
+	return s.rollUp(ctx)
+}
+
+// rollUp adds all that was recorded to the sums, as the leader does all the time.
+func (s *Showcase) rollUp(ctx context.Context) error {
+	const atOnce = 100_000
+	usage := budgetstore.NewUsage(s.Ledger)
+	for added := atOnce; added == atOnce; {
+		var err error
+		if added, err = usage.AddChanges(ctx, atOnce); err != nil {
 			return err
 		}
 	}
