@@ -28,10 +28,10 @@ const (
 )
 
 // live tells who watches a page when that is out of date, with what is to be shown in its place.
-// However many watch a page of a tenant, the ledger is asked once a second whether there is
-// something new of the tenant, and what the page shows is made once.
+// However many watch pages of a tenant, the ledger is asked once a second whether there is
+// something new of the tenant, and what a page shows is made once.
 type live struct {
-	// every is how often it is looked for something new.
+	// every is how often the ledger is asked, and all rooms of a tenant look then.
 	every time.Duration
 	pages *Pages
 
@@ -203,33 +203,41 @@ func (l *live) anyone(name string) *watcher {
 
 // watch makes the page of a room whenever there is something new, until nobody is there.
 func (l *live) watch(ctx context.Context, name string) {
-	tick := time.NewTicker(l.every)
-	defer tick.Stop()
 	last := ""
-	for {
+	for wait := l.every; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(wait):
 		}
 		one := l.anyone(name)
 		if one == nil {
+			wait = l.every
 			continue
 		}
 		now := *one.q
 		now.now, now.ctx = l.pages.Now(), ctx
-		state, err := l.state(ctx, &now)
-		if err != nil || state == last {
-			continue
-		}
-		last = state
-		page, err := l.event(ctx, &now)
+		seen, err := l.look(ctx, name, last, &now)
+		last, wait = seen, l.untilNext(&now)
 		if err != nil {
-			last = "" // it is tried again
-			continue
+			wait = l.every
 		}
-		l.hand(name, page)
 	}
+}
+
+// look hands the page of a room to all there if there is something new since the last state, and returns the
+// state that they have seen.
+func (l *live) look(ctx context.Context, name, last string, q *request) (seen string, err error) {
+	state, err := l.state(ctx, q)
+	if err != nil || state == last {
+		return last, err
+	}
+	page, err := l.event(ctx, q)
+	if err != nil {
+		return "", err // it is tried again
+	}
+	l.hand(name, page)
+	return state, nil
 }
 
 // state changes when there is something new to see.
@@ -249,20 +257,36 @@ func (l *live) state(ctx context.Context, q *request) (string, error) {
 	return state.String(), nil
 }
 
-// ledgerState changes when the ledger has something new of a tenant. It is asked once for all
-// rooms of who sees as much of the tenant.
-func (l *live) ledgerState(ctx context.Context, q *request) (string, error) {
+// polledOf is what the ledger said last to who sees as much of a tenant.
+func (l *live) polledOf(q *request) *polled {
 	name := fmt.Sprint(q.tenant.Name, " ", q.tenant.isAdmin)
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	last := l.polled[name]
 	if last == nil {
 		last = &polled{}
 		l.polled[name] = last
 	}
-	l.mu.Unlock()
+	return last
+}
+
+// untilNext is how long it is until the ledger is asked again: all rooms of a tenant look at that moment, so
+// that none of them looks just before it.
+func (l *live) untilNext(q *request) time.Duration {
+	last := l.polledOf(q)
 	last.mu.Lock()
 	defer last.mu.Unlock()
-	if time.Since(last.at) < pollEvery*9/10 {
+	return time.Until(last.at.Add(l.every))
+}
+
+// ledgerState changes when the ledger has something new of a tenant. It is asked once for all
+// rooms of who sees as much of the tenant.
+func (l *live) ledgerState(ctx context.Context, q *request) (string, error) {
+	last := l.polledOf(q)
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	began := time.Now()
+	if began.Sub(last.at) < l.every*9/10 {
 		return last.state, nil
 	}
 	from := q.now.Add(-pollSince).Truncate(history.Grain)
@@ -273,7 +297,7 @@ func (l *live) ledgerState(ctx context.Context, q *request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	last.at, last.state = time.Now(), fmt.Sprint(used.Total.Calls, used.Total.Refused, used.Total.Cost.Nanos, from)
+	last.at, last.state = began, fmt.Sprint(used.Total.Calls, used.Total.Refused, used.Total.Cost.Nanos, from)
 	return last.state, nil
 }
 
