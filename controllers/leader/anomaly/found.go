@@ -137,25 +137,22 @@ func (h hourUsed) areMany(asked v1alpha1.ManyRefusals) bool {
 	return h.refused >= ptr.Deref(asked.MinRefused, defaultMinRefused) && h.refused*100 >= percent*(h.calls+h.refused)
 }
 
-// unusedKeys are the APIKeys of a tenant with which nobody has called for long; none before there
-// are sums of as many days.
-func (w *Watcher) unusedKeys(ctx context.Context, l look, budget *v1alpha1.TenantBudget, zone *time.Location) (found []budgetstore.Alert, err error) {
+// unusedKeys are the APIKeys of a tenant with which nobody has called for long; none, and not complete, before
+// there are sums of as many days.
+func (w *Watcher) unusedKeys(ctx context.Context, l look, budget *v1alpha1.TenantBudget, zone *time.Location) (found []budgetstore.Alert, isComplete bool, err error) {
 	asked := budget.Spec.Alerts.Anomalies.UnusedKeys
 	if asked == nil {
-		return nil, nil
+		return nil, true, nil
 	}
 	days := ptr.Deref(asked.Days, defaultDays)
 	since := l.now.AddDate(0, 0, -int(days))
-	if l.from.After(since) {
-		return nil, nil
-	}
-	used, err := w.sums.UsedKeys(ctx, budget.Spec.Tenant, since.UTC().Truncate(24*time.Hour))
-	if err != nil {
-		return nil, err
+	used, isComplete, err := w.sums.UsedKeys(ctx, budget.Spec.Tenant, since.UTC().Truncate(24*time.Hour))
+	if err != nil || !isComplete {
+		return nil, false, err
 	}
 	var keys v1alpha1.APIKeyList
 	if err := w.objects.List(ctx, &keys, client.InNamespace(budget.Namespace)); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for i := range keys.Items {
 		key := &keys.Items[i]
@@ -168,7 +165,7 @@ func (w *Watcher) unusedKeys(ctx context.Context, l look, budget *v1alpha1.Tenan
 			Message: fmt.Sprintf("APIKey %s of user %s has not been used for %d days: delete it if nobody needs it", name, key.Spec.User, days),
 		})
 	}
-	return found, nil
+	return found, true, nil
 }
 
 // isUnused is whether a key could be used since a moment and was not, as far as its object says.

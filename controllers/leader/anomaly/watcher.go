@@ -26,15 +26,19 @@ const (
 	// timeout bounds a look at all budgets, and budgetTimeout that at one.
 	timeout       = 10 * time.Minute
 	budgetTimeout = time.Minute
+	// keysEvery is how often it is looked for keys that nobody uses, and keysAgain how soon again where not
+	// all calls were added up.
+	keysEvery = 24 * time.Hour
+	keysAgain = 15 * time.Minute
 	// longestPause is the longest pause after an attempt that failed.
 	longestPause = looksBack * time.Hour
 )
 
 // Sums are the sums of what users used.
 type Sums interface {
-	Summed(ctx context.Context) (from, until time.Time, err error)
+	Summed(ctx context.Context) (until time.Time, err error)
 	Hours(ctx context.Context, tenant string, hours []time.Time) ([]budgetstore.UserHour, error)
-	UsedKeys(ctx context.Context, tenant string, since time.Time) (map[string]bool, error)
+	UsedKeys(ctx context.Context, tenant string, since time.Time) (keys map[string]bool, isComplete bool, err error)
 }
 
 // Alerts are where alerts are raised.
@@ -98,19 +102,15 @@ func (w *Watcher) Look(ctx context.Context, now time.Time) error {
 	if err := w.alerts.EndAnomalies(ctx); err != nil {
 		return err
 	}
-	from, until, err := w.sums.Summed(ctx)
+	until, err := w.sums.Summed(ctx)
 	if err != nil {
 		return err
 	}
-	return w.lookAt(ctx, look{now: now, from: from, end: until.Add(-margin).UTC().Truncate(time.Hour)})
+	return w.lookAt(ctx, look{now: now, end: until.Add(-margin).UTC().Truncate(time.Hour)})
 }
 
 // look is what is looked at: the hours before end that were not yet.
-type look struct {
-	now time.Time
-	// from is since when there are sums.
-	from, end time.Time
-}
+type look struct{ now, end time.Time }
 
 func (w *Watcher) lookAt(ctx context.Context, l look) (err error) {
 	var budgets v1alpha1.TenantBudgetList
@@ -184,14 +184,17 @@ func (w *Watcher) lookAtBudget(ctx context.Context, l look, budget *v1alpha1.Ten
 	if l.now.Before(s.keys) {
 		return nil
 	}
-	unused, err := w.unusedKeys(ctx, l, budget, zone)
+	unused, isComplete, err := w.unusedKeys(ctx, l, budget, zone)
 	if err != nil {
 		return err
 	}
 	if err := w.raise(ctx, budget, unused); err != nil {
 		return err
 	}
-	s.keys = l.now.Add(24 * time.Hour)
+	s.keys = l.now.Add(keysEvery)
+	if !isComplete {
+		s.keys = l.now.Add(keysAgain)
+	}
 	return nil
 }
 

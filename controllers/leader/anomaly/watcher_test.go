@@ -28,9 +28,11 @@ type world struct {
 	budget *v1alpha1.TenantBudget
 	keys   []v1alpha1.APIKey
 
-	from, until time.Time
-	hours       []budgetstore.UserHour
-	used        map[string]bool
+	until time.Time
+	hours []budgetstore.UserHour
+	used  map[string]bool
+	// summing is whether there are not yet sums of all calls.
+	summing bool
 
 	// failing is a tenant of which nothing can be read.
 	failing string
@@ -54,8 +56,8 @@ func (w *world) List(_ context.Context, list client.ObjectList, _ ...client.List
 	return nil
 }
 
-func (w *world) Summed(context.Context) (from, until time.Time, err error) {
-	return w.from, w.until, nil
+func (w *world) Summed(context.Context) (until time.Time, err error) {
+	return w.until, nil
 }
 
 func (w *world) Hours(_ context.Context, tenant string, hours []time.Time) (rows []budgetstore.UserHour, _ error) {
@@ -71,8 +73,8 @@ func (w *world) Hours(_ context.Context, tenant string, hours []time.Time) (rows
 	return rows, nil
 }
 
-func (w *world) UsedKeys(context.Context, string, time.Time) (map[string]bool, error) {
-	return w.used, nil
+func (w *world) UsedKeys(context.Context, string, time.Time) (keys map[string]bool, isComplete bool, err error) {
+	return w.used, !w.summing, nil
 }
 
 func (w *world) Raise(_ context.Context, alerts budgetstore.TenantAlerts) (int, error) {
@@ -110,7 +112,7 @@ func newWorld(anomalies v1alpha1.AlertAnomalies) *world {
 		}},
 	}
 	budget.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue}}
-	return &world{budget: budget, from: now.AddDate(-1, 0, 0), until: now, used: map[string]bool{}}
+	return &world{budget: budget, until: now, used: map[string]bool{}}
 }
 
 // spends adds what a user spends at the last hour, and at the same hour of the weeks before.
@@ -231,9 +233,13 @@ func TestUnusedKeys(t *testing.T) {
 		t.Errorf("looked at again within a day")
 	}
 	w = newWorld(v1alpha1.AlertAnomalies{UnusedKeys: &v1alpha1.UnusedKeys{}})
-	w.from, w.keys = now.AddDate(0, 0, -89), []v1alpha1.APIKey{key("idle", func(*v1alpha1.APIKey) {})}
-	if w.look(t); len(w.raised) > 0 {
+	w.summing, w.keys = true, []v1alpha1.APIKey{key("idle", func(*v1alpha1.APIKey) {})}
+	if watcher = w.look(t); len(w.raised) > 0 {
 		t.Errorf("told without knowing: %v", w.told())
+	}
+	w.summing = false
+	if testkit.Must(t, watcher.Look(t.Context(), now.Add(keysAgain))); len(w.raised) != 1 {
+		t.Errorf("when all calls were added up: %v", w.told())
 	}
 }
 

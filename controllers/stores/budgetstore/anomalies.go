@@ -17,13 +17,12 @@ type Anomalies struct{ pool *pgxpool.Pool }
 // NewAnomalies makes Anomalies.
 func NewAnomalies(pool *pgxpool.Pool) *Anomalies { return &Anomalies{pool: pool} }
 
-// Summed is since when and until when there are sums of each user, of all tenants.
-func (a *Anomalies) Summed(ctx context.Context) (from, until time.Time, err error) {
-	err = a.pool.QueryRow(ctx, "SELECT coalesce((SELECT least(greatest(max(complete_from), '2000-01-01Z'), now()) FROM usage_calendars), '2000-01-01Z'), users_until FROM usage_progress").Scan(&from, &until)
-	if err != nil {
-		return from, until, fmt.Errorf("read how far the sums of users have come: %w", err)
+// Summed is until when there are sums of each user.
+func (a *Anomalies) Summed(ctx context.Context) (until time.Time, err error) {
+	if err := a.pool.QueryRow(ctx, "SELECT users_until FROM usage_progress").Scan(&until); err != nil {
+		return until, fmt.Errorf("read how far the sums of users have come: %w", err)
 	}
-	return from, until, nil
+	return until, nil
 }
 
 // UserHour is what a user used within an hour.
@@ -61,21 +60,20 @@ ORDER BY user_id, hour`
 }
 
 // UsedKeys are the APIKeys of a tenant, as namespace/name, with which somebody has called since a
-// day; of its calendar, all days that begin after a moment count.
-func (a *Anomalies) UsedKeys(ctx context.Context, tenant string, since time.Time) (map[string]bool, error) {
+// day; of its calendar, all days that begin after a moment count. Where there are not yet sums of all calls
+// since then, they are not complete.
+func (a *Anomalies) UsedKeys(ctx context.Context, tenant string, since time.Time) (keys map[string]bool, isComplete bool, err error) {
 	const used = `
-SELECT DISTINCT credential FROM usage_sums
-WHERE tenant_id = @tenant AND summed_by = 'User' AND minutes = 1440 AND starts_at >= @since`
-	rows, err := a.pool.Query(ctx, used, pgx.NamedArgs{"tenant": tenant, "since": since})
-	if err != nil {
-		return nil, fmt.Errorf("read which keys of tenant %s were used: %w", tenant, err)
+SELECT coalesce((SELECT complete_from <= @since FROM usage_calendars WHERE tenant_id = @tenant), true), ARRAY(
+  SELECT DISTINCT credential FROM usage_sums
+  WHERE tenant_id = @tenant AND summed_by = 'User' AND minutes = 1440 AND starts_at >= @since)`
+	var names []string
+	if err := a.pool.QueryRow(ctx, used, pgx.NamedArgs{"tenant": tenant, "since": since}).Scan(&isComplete, &names); err != nil {
+		return nil, false, fmt.Errorf("read which keys of tenant %s were used: %w", tenant, err)
 	}
-	keys, name := map[string]bool{}, ""
-	if _, err := pgx.ForEachRow(rows, []any{&name}, func() error {
+	keys = map[string]bool{}
+	for _, name := range names {
 		keys[name] = true
-		return nil
-	}); err != nil {
-		return nil, fmt.Errorf("read which keys of tenant %s were used: %w", tenant, err)
 	}
-	return keys, nil
+	return keys, isComplete, nil
 }

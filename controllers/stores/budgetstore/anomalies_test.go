@@ -30,7 +30,7 @@ func TestAnomalies(t *testing.T) {
 		}
 	}
 	anomalies := budgetstore.NewAnomalies(manager)
-	_, until, err := anomalies.Summed(t.Context())
+	until, err := anomalies.Summed(t.Context())
 	if err != nil || until.Before(hour.Add(time.Hour)) {
 		t.Fatalf("sums until %s, %v", until, err)
 	}
@@ -59,9 +59,16 @@ func TestAnomalies(t *testing.T) {
 			}
 		}
 	}
-	used, err := anomalies.UsedKeys(t.Context(), "acme", hour.Truncate(24*time.Hour))
-	if err != nil || len(used) == 0 || used["acme/unheard-of"] {
-		t.Errorf("used keys: %v, %v", used, err)
+	if _, isComplete, err := anomalies.UsedKeys(t.Context(), "acme", hour); err != nil || isComplete {
+		t.Errorf("before all is added up: complete is %t, %v", isComplete, err)
+	}
+	exec(t, admin, "UPDATE usage_calendars SET complete_from = '-infinity' WHERE tenant_id = 'acme'")
+	used, isComplete, err := anomalies.UsedKeys(t.Context(), "acme", hour.Truncate(24*time.Hour))
+	if err != nil || len(used) == 0 || used["acme/unheard-of"] || !isComplete {
+		t.Errorf("used keys: %v, %t, %v", used, isComplete, err)
+	}
+	if used, isComplete, err := anomalies.UsedKeys(t.Context(), "silent", hour); err != nil || !isComplete || len(used) > 0 {
+		t.Errorf("of a tenant that has never called: %v, %t, %v", used, isComplete, err)
 	}
 
 	store := budgetstore.NewAlerts(manager)
