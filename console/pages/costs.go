@@ -89,18 +89,42 @@ func (p *Pages) costsOf(ctx context.Context, q *request) (*costsPage, error) {
 		By: []string{page.Span.grain(), page.Of}, Below: page.IsWide, Top: mostColours - 1,
 	}
 	before := asked
-	before.SpanParameters, before.By, before.Top, before.Limit = page.Span.before(), []string{page.Of}, 0, mostRows
-	var used, usedBefore *api.Usage
+	before.SpanParameters, before.By, before.Top, before.Limit = page.Span.before(), nil, 0, mostRows
+	var used, usedBefore, eachBefore *api.Usage
 	asking, ctx := errgroup.WithContext(ctx)
-	asking.Go(func() (err error) { used, err = p.ask.usage(ctx, q.who, &asked); return err })
+	asking.Go(func() (err error) {
+		if used, err = p.ask.usage(ctx, q.who, &asked); err == nil {
+			eachBefore, err = p.ask.usage(ctx, q.who, page.eachOf(before, used))
+		}
+		return err
+	})
 	asking.Go(func() (err error) { usedBefore, err = p.ask.usage(ctx, q.who, &before); return err })
 	asking.Go(func() (err error) { page.Tree, page.Pace, err = p.standing(ctx, q); return err })
 	if err := asking.Wait(); err != nil {
 		return nil, err
 	}
-	page.take(used, usedBefore)
+	page.take(used, usedBefore, eachBefore)
 	page.lead(dimensions, len(below))
 	return page, nil
+}
+
+// eachOf asks for each value that is shown. Of users, who are many, it asks for these alone.
+func (page *costsPage) eachOf(asked api.UsageInput, shown *api.Usage) *api.UsageInput {
+	asked.By = []string{page.Of}
+	if users := valuesOf(shown, page.Of); page.Of == "user" && len(users) > 0 {
+		asked.User = users
+	}
+	return &asked
+}
+
+// valuesOf are the values of a dimension that have rows of their own, each once.
+func valuesOf(used *api.Usage, dimension string) (values []string) {
+	for _, row := range used.Rows {
+		if value := row.Values[dimension]; !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+	}
+	return values
 }
 
 // selectedPeople are the parameters that select people.
@@ -108,8 +132,8 @@ func (q *request) selectedPeople() []string {
 	return append(given(q.URL.Query(), "user"), given(q.URL.Query(), "group")...)
 }
 
-// take takes in what was used, and what was before.
-func (page *costsPage) take(used, before *api.Usage) {
+// take takes in what was used, and what was before, in all and of each value that is shown.
+func (page *costsPage) take(used, before, eachBefore *api.Usage) {
 	q := page.q
 	page.Totals, page.Before, page.Saved = used.Total, before.Total.Cost, saved(used.Total)
 	page.Change = q.change(used.Total.Cost.Nanos, before.Total.Cost.Nanos)
@@ -118,7 +142,7 @@ func (page *costsPage) take(used, before *api.Usage) {
 		usage: used, of: page.Of, span: page.Span, l: q.l, name: q.named, link: page.narrowed, day: page.dayLink,
 	}.stack()
 	costs := map[string]api.Money{}
-	for _, row := range before.Rows {
+	for _, row := range eachBefore.Rows {
 		costs[row.Values[page.Of]] = row.Cost
 	}
 	for i := range page.Chart.Series {
