@@ -22,7 +22,7 @@ endif
 
 # What `make generate` writes.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml config/webhook/manifests.yaml docs/reference
-MODULES := . hack/tools hack/tools/golangci-lint hack/tools/helm hack/tools/kube-router hack/tools/promcheck hack/clients/gosdk hack/clients/openapi hack/release
+MODULES := . hack/tools hack/tools/cert-manager hack/tools/golangci-lint hack/tools/helm hack/tools/kube-router hack/tools/promcheck hack/clients/gosdk hack/clients/openapi hack/release
 
 # With the flags of `make build`, so that nothing is compiled twice.
 go-run := CGO_ENABLED=0 go run -trimpath

@@ -24,8 +24,9 @@ controller-gen) package=sigs.k8s.io/controller-tools/cmd/controller-gen ;;
 golangci-lint) package=github.com/golangci/golangci-lint/v2/cmd/golangci-lint module=golangci-lint ;;
 helm) package=helm.sh/helm/v3/cmd/helm module=helm ;;
 kube-router) package=github.com/cloudnativelabs/kube-router/v2/cmd/kube-router module=kube-router ;;
+cert-manager) package=. module=cert-manager ;;
 *)
-	echo "error: unknown tool $name; there are the programs of Kubernetes, etcd, kube-router, helm, controller-gen and golangci-lint" >&2
+	echo "error: unknown tool $name; there are the programs of Kubernetes, etcd, kube-router, cert-manager, helm, controller-gen and golangci-lint" >&2
 	exit 1
 	;;
 esac
@@ -33,7 +34,7 @@ esac
 case $name in
 kube-apiserver) hint='about 6 minutes the first time on 2 cores' ;;
 golangci-lint) hint='about 4 minutes the first time on 2 cores' ;;
-kube-controller-manager | kubelet | helm | kube-router) hint='about 2 minutes the first time on 2 cores' ;;
+kube-controller-manager | kubelet | helm | kube-router | cert-manager) hint='about 2 minutes the first time on 2 cores' ;;
 *) hint='about a minute the first time on 2 cores' ;;
 esac
 echo "building $name: $hint" >&2
