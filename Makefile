@@ -22,7 +22,7 @@ endif
 
 # What `make generate` writes.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml config/webhook/manifests.yaml docs/reference
-MODULES := . hack/tools hack/tools/cert-manager hack/tools/golangci-lint hack/tools/helm hack/tools/kube-router hack/tools/promcheck hack/clients/gosdk hack/clients/openapi hack/release
+MODULES := . hack/tools hack/tools/cert-manager hack/tools/golangci-lint hack/tools/helm hack/tools/kube-router hack/tools/promcheck hack/tools/prometheus hack/tools/prometheus-operator hack/clients/gosdk hack/clients/openapi hack/release
 
 # With the flags of `make build`, so that nothing is compiled twice.
 go-run := CGO_ENABLED=0 go run -trimpath
@@ -220,11 +220,14 @@ control-plane := go test -race -count=1 -v -timeout 5h -run '^TestControlPlane$$
 # All of Kubernetes, and what enforces NetworkPolicies; those that KUBEBUILDER_ASSETS may name are a part of it.
 whole-kubernetes := $(addprefix $(TOOLS)/,etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl kube-router)
 
+# What users of Kubernetes have beside it, by which Bursar is installed, certified and watched.
+beside-kubernetes := $(addprefix $(TOOLS)/,helm cert-manager prometheus prometheus-operator prometheus-config-reloader)
+
 # The version that is upgraded from; by default the last tag, or else the commit before.
 BEFORE ?=
 
 .PHONY: e2e
-e2e: parts $(whole-kubernetes) $(TOOLS)/helm ## Install, upgrade, disturb and remove Bursar on a whole Kubernetes of two nodes on this machine, as root on Debian; BEFORE=REVISION is upgraded from
+e2e: parts $(whole-kubernetes) $(beside-kubernetes) ## Install, upgrade, disturb and remove Bursar on a whole Kubernetes of two nodes on this machine, as root on Debian; BEFORE=REVISION is upgraded from
 	@hack/cluster/build.sh '$(BEFORE)'
 	@hack/cluster/run.sh $(E2E)
 
@@ -285,6 +288,15 @@ $(TOOLS)/helm: hack/tools/helm/go.mod hack/tools/helm/go.sum
 	@hack/tools/build.sh $(@F)
 
 $(TOOLS)/kube-router: hack/tools/kube-router/go.mod hack/tools/kube-router/go.sum
+	@hack/tools/build.sh $(@F)
+
+$(TOOLS)/prometheus: hack/tools/prometheus/go.mod hack/tools/prometheus/go.sum
+	@hack/tools/build.sh $(@F)
+
+$(TOOLS)/prometheus-operator $(TOOLS)/prometheus-config-reloader: hack/tools/prometheus-operator/go.mod hack/tools/prometheus-operator/go.sum
+	@hack/tools/build.sh $(@F)
+
+$(TOOLS)/cert-manager: hack/tools/cert-manager/go.mod hack/tools/cert-manager/go.sum hack/tools/cert-manager/main.go
 	@hack/tools/build.sh $(@F)
 
 $(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum

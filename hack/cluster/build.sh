@@ -22,6 +22,17 @@ images() (
 images ../.. now
 images "../../$source" before
 
+# Definitions of other projects' resources are in their modules.
+definitions() (
+	cd "hack/tools/$1"
+	go mod download "$2"
+	rm -rf "../../../.dev/e2e/definitions/$1"
+	mkdir -p "../../../.dev/e2e/definitions/$1"
+	cp "$(go list -m -f '{{.Dir}}' "$2")"/$3 "../../../.dev/e2e/definitions/$1"
+)
+definitions cert-manager github.com/cert-manager/cert-manager 'deploy/crds/*.yaml'
+definitions prometheus-operator github.com/prometheus-operator/prometheus-operator bundle.yaml
+
 mkdir -p bin/hack
 go build -trimpath -o bin/kubectl-budget ./controllers/cmd/kubectl-budget
 go build -trimpath -o bin/hack/fakeprovider ./hack/fakeprovider/cmd

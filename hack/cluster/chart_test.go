@@ -63,6 +63,10 @@ func byChart() {
 
 	faults()
 
+	certificates()
+
+	monitoring()
+
 	It("leaves what it says when it is uninstalled", NodeTimeout(4*time.Minute), func(ctx SpecContext) {
 		Expect(forbidden()).To(BeEmpty())
 		step("uninstall", func() { run(ctx, "helm", "uninstall", "bursar", "-n", system, "--wait", "--timeout", "3m") })

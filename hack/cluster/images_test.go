@@ -17,6 +17,11 @@ const (
 	redisImage    = "docker.io/library/redis:e2e"
 	postgresImage = "docker.io/library/postgres:e2e"
 	providerImage = "docker.io/library/fakeprovider:e2e"
+
+	prometheusImage = "docker.io/library/prometheus:e2e"
+	// Those that the manifests of the Prometheus Operator name.
+	operatorImage = "quay.io/prometheus-operator/prometheus-operator:v0.88.0"
+	reloaderImage = "quay.io/prometheus-operator/prometheus-config-reloader:v0.88.0"
 )
 
 // makeImages makes the images, and returns the archives of all that nodes are to have.
@@ -48,6 +53,13 @@ func makeImages() (archives []string) {
 				"/etc/passwd": "postgres:x:999:999::/tmp:/bin/sh\n",
 			},
 		}),
+	}
+	for name, program := range map[string]string{
+		prometheusImage: "prometheus", operatorImage: "prometheus-operator", reloaderImage: "prometheus-config-reloader",
+	} {
+		images = append(images, cluster.Image{
+			Name: name, Entrypoint: []string{"/" + program}, Files: map[string]string{"/" + program: filepath.Join(tools, program)},
+		})
 	}
 	for _, image := range images {
 		archive := filepath.Join(work, filepath.Base(image.Name)+".tar")

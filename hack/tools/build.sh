@@ -25,8 +25,15 @@ golangci-lint) package=github.com/golangci/golangci-lint/v2/cmd/golangci-lint mo
 helm) package=helm.sh/helm/v3/cmd/helm module=helm ;;
 kube-router) package=github.com/cloudnativelabs/kube-router/v2/cmd/kube-router module=kube-router ;;
 cert-manager) package=. module=cert-manager ;;
+prometheus)
+	package=github.com/prometheus/prometheus/cmd/prometheus module=prometheus
+	# Of the ways to find what is to be scraped, Kubernetes alone.
+	export GOFLAGS=-tags=remove_all_sd,enable_kubernetes_sd
+	;;
+prometheus-operator) package=github.com/prometheus-operator/prometheus-operator/cmd/operator module=prometheus-operator ;;
+prometheus-config-reloader) package=github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader module=prometheus-operator ;;
 *)
-	echo "error: unknown tool $name; there are the programs of Kubernetes, etcd, kube-router, cert-manager, helm, controller-gen and golangci-lint" >&2
+	echo "error: unknown tool $name; there are the programs of Kubernetes and of Prometheus and its operator, etcd, kube-router, cert-manager, helm, controller-gen and golangci-lint" >&2
 	exit 1
 	;;
 esac
@@ -34,7 +41,7 @@ esac
 case $name in
 kube-apiserver) hint='about 6 minutes the first time on 2 cores' ;;
 golangci-lint) hint='about 4 minutes the first time on 2 cores' ;;
-kube-controller-manager | kubelet | helm | kube-router | cert-manager) hint='about 2 minutes the first time on 2 cores' ;;
+kube-controller-manager | kubelet | helm | kube-router | cert-manager | prometheus | prometheus-operator) hint='about 2 minutes the first time on 2 cores' ;;
 *) hint='about a minute the first time on 2 cores' ;;
 esac
 echo "building $name: $hint" >&2

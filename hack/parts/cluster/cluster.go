@@ -117,6 +117,13 @@ func (c *Cluster) Stop() (err error) {
 	return nil
 }
 
+// Administer starts another program, which may do everything in the cluster: --kubeconfig is its
+// first argument. It ends with the cluster, and its output goes to log/NAME.log.
+func (c *Cluster) Administer(name, program string, args ...string) error {
+	_, err := c.run(name, program, append([]string{"--kubeconfig", c.Kubeconfig}, args...)...)
+	return err
+}
+
 // run starts a program of the cluster, whose output goes to log/NAME.log.
 func (c *Cluster) run(name, program string, args ...string) (*process.Process, error) {
 	p, err := process.Start(process.Options{Name: name, Path: program, Args: args, LogFile: c.path("log", name+".log")})

@@ -42,8 +42,10 @@ import (
 )
 
 func main() {
-	kubeconfig := flag.String("kubeconfig", "", "kubeconfig file of the cluster")
-	flag.Parse()
+	// Its own: controller-runtime has put a flag of the same name among those of all programs.
+	flags := flag.NewFlagSet("cert-manager", flag.ExitOnError)
+	kubeconfig := flags.String("kubeconfig", "", "kubeconfig file of the cluster")
+	_ = flags.Parse(os.Args[1:])
 	logger := klog.Background()
 	ctrl.SetLogger(logger)
 	ctx := klog.NewContext(ctrl.SetupSignalHandler(), logger)
