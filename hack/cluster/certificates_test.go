@@ -40,11 +40,13 @@ func certificates() {
 		old, managers := secret(ctx, servingSecret, `tls\.crt`), managersStarted(ctx)
 		var took time.Duration
 		tried, accepted := conflictsWhile(ctx, func() {
-			took = step("a renewed certificate", func() {
+			step("cert-manager renews a certificate", func() {
 				renew(ctx)
-				eventually(ctx, "cert-manager has renewed it", func(g Gomega) { g.Expect(secret(ctx, servingSecret, `tls\.crt`)).NotTo(Equal(old)) })
+				eventually(ctx, "there is another", func(g Gomega) { g.Expect(secret(ctx, servingSecret, `tls\.crt`)).NotTo(Equal(old)) })
+			})
+			took = step("managers serve it", func() {
 				// Kubelets look for changes of Secrets every minute or so.
-				Eventually(ctx, func(g Gomega) { serving(ctx, g) }).WithTimeout(3*time.Minute).Should(Succeed(), "managers serve it")
+				Eventually(ctx, func(g Gomega) { serving(ctx, g) }).WithTimeout(3 * time.Minute).Should(Succeed())
 			})
 		})
 		figure("a certificate that cert-manager renewed: all managers served it after %.1f s; of %d conflicts meanwhile, %d were accepted", took.Seconds(), tried, accepted)

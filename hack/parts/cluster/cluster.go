@@ -89,6 +89,9 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	if err := c.nodesReady(ctx); err != nil {
 		return err
 	}
+	if err := c.startProxy(); err != nil {
+		return err
+	}
 	return c.startFirewall(ctx)
 }
 

@@ -34,9 +34,12 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 		"--node-monitor-grace-period=15s"); err != nil {
 		return err
 	}
-	if err := c.startWith("kube-scheduler", "--leader-elect=false"); err != nil {
-		return err
-	}
+	return c.startWith("kube-scheduler", "--leader-elect=false")
+}
+
+// startProxy has Services lead to pods. The node must have its address already: a kube-proxy that
+// began without one ends as soon as there is one.
+func (c *Cluster) startProxy() error {
 	return c.startWith("kube-proxy", "--proxy-mode", "iptables", "--conntrack-max-per-core", "0", "--cluster-cidr", pods, "--hostname-override", "node1")
 }
 
