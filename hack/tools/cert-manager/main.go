@@ -24,6 +24,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/api"
 	"github.com/cert-manager/cert-manager/pkg/controller"
 	"github.com/cert-manager/cert-manager/pkg/controller/cainjector"
+	"github.com/cert-manager/cert-manager/pkg/util/feature"
 
 	// Each registers what it is.
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/approver"
@@ -45,6 +46,7 @@ func main() {
 	// Its own: controller-runtime has put a flag of the same name among those of all programs.
 	flags := flag.NewFlagSet("cert-manager", flag.ExitOnError)
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig file of the cluster")
+	flags.Func("feature-gates", "cert-manager's features that are to be on or off: Name=true,Other=false", feature.DefaultMutableFeatureGate.Set)
 	_ = flags.Parse(os.Args[1:])
 	logger := klog.Background()
 	ctrl.SetLogger(logger)
