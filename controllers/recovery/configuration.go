@@ -1,8 +1,10 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,14 +17,15 @@ import (
 )
 
 const (
-	// recountsAtOnce is how many tenants are recounted at once.
-	recountsAtOnce = 8
-	// recountTimeout bounds the recount of one tenant.
+	// recountsAtOnce is how many batches of tenants are recounted at once, and mostInBatch how many
+	// tenants are in one at most.
+	recountsAtOnce, mostInBatch = 8, 256
+	// recountTimeout bounds the recount of one batch.
 	recountTimeout = 5 * time.Second
-	// recountPause is the pause before those are tried again that failed.
+	// recountPause is the pause before those are tried again that failed alone.
 	recountPause = time.Second
-	// recountRounds is how often a tenant is tried. What fails more often is left to its
-	// controller.
+	// recountRounds is how often a tenant is tried: once with others, and then alone, lest one keeps
+	// the others from being counted. What fails more often is left to its controller.
 	recountRounds = 10
 )
 
@@ -77,11 +80,13 @@ func (c *configuration) recount(ctx context.Context) {
 	ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.running.Go(func() {
 		begin, all := time.Now(), len(tenants)
+		inBatch := min((all+recountsAtOnce-1)/recountsAtOnce, mostInBatch)
 		for round := 0; len(tenants) > 0 && round < recountRounds && ctx.Err() == nil; round++ {
-			if round > 0 {
+			if round > 1 {
 				pause(ctx, recountPause)
 			}
-			tenants = c.recountAll(ctx, tenants)
+			tenants = c.recountAll(ctx, tenants, inBatch)
+			inBatch = 1
 		}
 		if ctx.Err() == nil && all > 0 {
 			log.FromContext(ctx).Info("The counters are recounted", "tenants", all-len(tenants), "failed", len(tenants), "took", time.Since(begin).String())
@@ -102,20 +107,22 @@ func pause(ctx context.Context, length time.Duration) {
 	}
 }
 
-// recountAll recounts tenants, and returns those that failed.
-func (c *configuration) recountAll(ctx context.Context, tenants []limiterv1.Tenant) (failed []limiterv1.Tenant) {
+// recountAll recounts tenants, so many in a batch, and returns those that failed.
+func (c *configuration) recountAll(ctx context.Context, tenants []limiterv1.Tenant, inBatch int) (failed []limiterv1.Tenant) {
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(recountsAtOnce)
-	for _, tenant := range tenants {
+	for some := range slices.Chunk(tenants, inBatch) {
 		group.Go(func() error {
 			ctx, cancel := context.WithTimeout(ctx, recountTimeout)
 			defer cancel()
-			err := c.recounter.Recount(ctx, tenant)
-			if err != nil {
-				mu.Lock()
-				failed = append(failed, tenant)
-				mu.Unlock()
+			errs := c.recounter.RecountAll(ctx, some...)
+			mu.Lock()
+			defer mu.Unlock()
+			for i, err := range errs {
+				if err != nil {
+					failed = append(failed, some[i])
+				}
 			}
 			return nil
 		})
@@ -124,7 +131,8 @@ func (c *configuration) recountAll(ctx context.Context, tenants []limiterv1.Tena
 	return failed
 }
 
-// tenants are the documents of tenants in the copy.
+// tenants are the documents of tenants in the copy. Those of one shard, and of one budget tree, follow
+// one another, so that what they have in common is read once for all in a batch.
 func (c *configuration) tenants() (tenants []limiterv1.Tenant) {
 	for id, stored := range c.copied.Documents {
 		_, body, _ := strings.Cut(stored, " ")
@@ -133,5 +141,9 @@ func (c *configuration) tenants() (tenants []limiterv1.Tenant) {
 			tenants = append(tenants, tenant)
 		}
 	}
+	slices.SortFunc(tenants, func(a, b limiterv1.Tenant) int {
+		return cmp.Or(cmp.Compare(limiterv1.Shard(a.Root()), limiterv1.Shard(b.Root())), cmp.Compare(a.Root(), b.Root()),
+			cmp.Compare(len(a.Ancestors), len(b.Ancestors)))
+	})
 	return tenants
 }

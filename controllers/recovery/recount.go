@@ -14,8 +14,9 @@ import (
 
 // recount counts anew what a tenant and the owners in it have spent and hold.
 type recount struct {
-	ledger budgetstore.LedgerSnapshot
-	level  levelCounters
+	level levelCounters
+	// missing is what is to be counted; see wantedOf.
+	missing []string
 	// formers are the roots of the trees from which the tenant has come.
 	formers []string
 	zone    *time.Location
@@ -58,11 +59,15 @@ func Expect(
 ) (least, most Expected, err error) {
 	all := levels(document, limiterv1.Epoch{})
 	own := all[len(all)-1]
-	r, err := newRecount(ctx, ledger, own, formers, calls, now)
+	recorded, err := ledger.Recorded(ctx, idsOf(calls))
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := r.count(ctx, own.wanted()); err != nil {
+	r, err := newRecount(own, own.wanted(), formers, callsByTenant(calls, recorded), now)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := countAll(ctx, ledger, r); err != nil {
 		return nil, nil, err
 	}
 	least, most = Expected{}, Expected{}
@@ -75,68 +80,93 @@ func Expect(
 	return least, most, nil
 }
 
-func newRecount(
-	ctx context.Context, ledger budgetstore.LedgerSnapshot, level levelCounters, formers []string, calls []limiterstore.StoredCall, now time.Time,
-) (*recount, error) {
+// newRecount is a recount of what is missing, at a time, with those of the calls, by the tenants
+// whose limits they count against, that count in the tree of the level or came from the trees with the
+// roots formers.
+func newRecount(level levelCounters, missing, formers []string, calls map[string][]call, now time.Time) (*recount, error) {
 	zone, err := period.Zone(level.TimeZone)
 	if err != nil {
 		return nil, fmt.Errorf("time zone %q: %w", level.TimeZone, err)
 	}
-	recorded, err := ledger.Recorded(ctx, idsOf(calls))
-	if err != nil {
-		return nil, err
-	}
 	r := &recount{
-		ledger: ledger, level: level, formers: formers, zone: zone, now: now,
+		level: level, missing: missing, formers: formers, zone: zone, now: now,
 		counters: map[limiterv1.Owner]map[string][]byte{}, tallies: map[limiterv1.Owner]map[string]*tally{}, forget: limiterv1.ForgetAt(now, time.Time{}),
 	}
-	for _, found := range calls {
-		of := call{CallRecord: found.CallRecord}
-		if is, ok := recorded[found.ID]; ok {
-			of.recorded = &is
+	for _, call := range calls[level.Level.Tenant] {
+		if call.Root == level.Root || slices.Contains(formers, call.Root) {
+			r.calls = append(r.calls, call)
 		}
-		r.addCall(of)
 	}
 	return r, nil
 }
 
-// addCall adds a call if it counts against limits of the tenant. What cannot be
-// read as one was never made: the entry of a call that was voided is empty.
-func (r *recount) addCall(call call) {
-	open, err := call.CallRecord.OpenCall()
-	if err != nil || open.Root != r.level.Root && !slices.Contains(r.formers, open.Root) {
-		return
-	}
-	if open.Tenant == r.level.Level.Tenant || slices.Contains(open.Ancestors, r.level.Level.Tenant) {
-		call.OpenCall = open
-		r.calls = append(r.calls, call)
-	}
-}
-
-// count counts what is missing.
-func (r *recount) count(ctx context.Context, missing []string) error {
-	for _, limit := range r.level.Money {
-		if !slices.Contains(missing, wantedOf(limit)) {
+// callsByTenant are calls by the tenants whose limits they count against, with what the ledger has
+// of them. What cannot be read as one was never made: the entry of a call that was voided is
+// empty.
+func callsByTenant(stored []limiterstore.StoredCall, recorded map[string]budgetstore.RecordedCall) map[string][]call {
+	calls := map[string][]call{}
+	for _, found := range stored {
+		open, err := found.OpenCall()
+		if err != nil {
 			continue
 		}
-		if err := r.countLimit(ctx, limit); err != nil {
-			return fmt.Errorf("limit %s: %w", limit.Name, err)
+		of := call{OpenCall: open, CallRecord: found.CallRecord}
+		if is, ok := recorded[found.ID]; ok {
+			of.recorded = &is
+		}
+		tenants := append([]string{open.Tenant}, open.Ancestors...)
+		slices.Sort(tenants)
+		for _, tenant := range slices.Compact(tenants) {
+			calls[tenant] = append(calls[tenant], of)
 		}
 	}
-	if slices.Contains(missing, inFlight) {
-		r.countInFlight()
+	return calls
+}
+
+// countAll counts what is missing in all of the recounts, as the ledger has it at one moment.
+func countAll(ctx context.Context, ledger budgetstore.LedgerSnapshot, recounts ...*recount) error {
+	var sums []budgetstore.Sum
+	for _, r := range recounts {
+		for _, limit := range r.limits() {
+			sums = append(sums, r.sum(limit))
+		}
+	}
+	spent, err := ledger.SpentByOwner(ctx, sums...)
+	if err != nil {
+		return err
+	}
+	for _, r := range recounts {
+		for _, limit := range r.limits() {
+			r.countLimit(limit, sums[0], spent[0])
+			sums, spent = sums[1:], spent[1:]
+		}
+		if slices.Contains(r.missing, inFlight) {
+			r.countInFlight()
+		}
 	}
 	return nil
 }
 
-func (r *recount) countLimit(ctx context.Context, limit limiterv1.MoneyLimit) error {
+// limits are those of the level's whose counters are missing.
+func (r *recount) limits() (missing []limiterv1.MoneyLimit) {
+	for _, limit := range r.level.Money {
+		if slices.Contains(r.missing, wantedOf(limit)) {
+			missing = append(missing, limit)
+		}
+	}
+	return missing
+}
+
+// sum is what the ledger is to add up for a limit.
+func (r *recount) sum(limit limiterv1.MoneyLimit) budgetstore.Sum {
 	now := period.Containing(limit.Period, r.zone, r.now)
 	earlier := period.Containing(limit.Period, r.zone, now.Start.Add(-time.Millisecond))
-	field := limiterv1.MoneyField(limit)
-	spent, err := r.ledger.SpentByOwner(ctx, r.level.Level.Tenant, limit, earlier, now)
-	if err != nil {
-		return err
-	}
+	return budgetstore.Sum{Tenant: r.level.Level.Tenant, Limit: limit, Earlier: earlier, Now: now}
+}
+
+// countLimit counts a limit, of which the ledger has added up sum.
+func (r *recount) countLimit(limit limiterv1.MoneyLimit, sum budgetstore.Sum, spent map[limiterv1.Owner]budgetstore.Spent) {
+	earlier, now, field := sum.Earlier, sum.Now, limiterv1.MoneyField(limit)
 	counters := map[limiterv1.Owner]*tally{}
 	counterOf := func(owner limiterv1.Owner) *tally {
 		if counters[owner] == nil {
@@ -168,7 +198,6 @@ func (r *recount) countLimit(ctx context.Context, limit limiterv1.MoneyLimit) er
 	if forget := limiterv1.ForgetAt(r.now, now.End); limit.Per != limiterv1.PerTenant && forget.After(r.forget) {
 		r.forget = forget
 	}
-	return nil
 }
 
 // holds reports whether a call, while it is open, holds its bound in the counter of a limit. It

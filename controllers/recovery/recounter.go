@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -22,7 +21,10 @@ type Counters interface {
 	Valid(ctx context.Context, tenant limiterstore.TenantCounters, wanted ...string) (admits bool, valid []bool, err error)
 	Forget(ctx context.Context, tenant limiterstore.TenantCounters, formers ...string) error
 	Formers(ctx context.Context, tenant limiterstore.TenantCounters) (roots []string, err error)
-	SuspendTenant(ctx context.Context, tenant limiterstore.TenantCounters, own bool, wanted ...string) (*limiterstore.SuspendedTenant, error)
+	SuspendTenants(ctx context.Context, tenants ...limiterstore.Suspension) ([]*limiterstore.SuspendedTenant, []error)
+	Remembered(ctx context.Context, tenants ...*limiterstore.SuspendedTenant) ([]limiterstore.Remembered, []error)
+	Set(ctx context.Context, tenants ...limiterstore.Counted) []error
+	Resume(ctx context.Context, tenants ...*limiterstore.SuspendedTenant) []error
 }
 
 // Documents say in which budget trees tenants are.
@@ -34,7 +36,7 @@ type Documents interface {
 // OpenCalls are the calls that may not be in the ledger yet.
 type OpenCalls interface {
 	InShard(ctx context.Context, shard uint32) ([]limiterstore.StoredCall, time.Time, error)
-	InOtherShards(ctx context.Context, except uint32, roots []string) ([]limiterstore.StoredCall, error)
+	InShards(ctx context.Context, shards ...uint32) (map[uint32]limiterstore.ShardCalls, error)
 }
 
 // ReachableLedger is where what was spent is on record.
@@ -168,19 +170,39 @@ func formers(root, left string, before []string) (all []string) {
 // where they are not. Its error is a *limiterstore.SuspendedError when no epoch is
 // valid, and budgetstore.ErrUnavailable when the ledger is unavailable.
 func (o *Recounter) Recount(ctx context.Context, document limiterv1.Tenant) error {
+	return o.RecountAll(ctx, document)[0]
+}
+
+// RecountAll does what Recount does for many tenants, in few round trips for all of them. The errors
+// are in the order of the documents. Where Redis or the ledger does not answer to what is asked for
+// all, all fail that were still to be counted, and each may yet be recounted alone.
+func (o *Recounter) RecountAll(ctx context.Context, documents ...limiterv1.Tenant) []error {
 	epoch, err := o.epoch.Current(ctx)
-	if err != nil {
-		return err
+	if err == nil && epoch.State != limiterv1.EpochValid {
+		err = suspended(epoch)
 	}
-	if epoch.State != limiterv1.EpochValid {
-		return suspended(epoch)
-	}
-	for _, l := range levels(document, epoch) {
-		if err := o.makeValid(ctx, l); err != nil {
-			return err
+	errs, left := make([]error, len(documents)), make([][]levelCounters, len(documents))
+	for i, document := range documents {
+		if errs[i] = err; err == nil {
+			left[i] = levels(document, epoch)
 		}
 	}
-	return nil
+	for {
+		turn := o.takeTurn(left)
+		if len(turn.levels) == 0 {
+			return errs
+		}
+		failed := o.makeValid(ctx, turn.levels)
+		turn.end()
+		for i, of := range turn.documents {
+			for _, document := range of {
+				left[document] = left[document][1:]
+				if failed[i] != nil {
+					errs[document], left[document] = failed[i], nil
+				}
+			}
+		}
+	}
 }
 
 // levelCounters are a tenant of a budget tree and its counters under an epoch.
@@ -220,100 +242,4 @@ func (l levelCounters) wanted() []string {
 		wanted = append(wanted, wantedOf(limit))
 	}
 	return wanted
-}
-
-func (o *Recounter) makeValid(ctx context.Context, l levelCounters) error {
-	lock, _ := o.locks.LoadOrStore(l.Root+"/"+l.TenantCounters.Tenant, &sync.Mutex{})
-	lock.(*sync.Mutex).Lock()
-	defer lock.(*sync.Mutex).Unlock()
-	suspended, err := o.counters.SuspendTenant(ctx, l.TenantCounters, l.own, l.wanted()...)
-	if err != nil || suspended == nil {
-		return err
-	}
-	if err := o.set(ctx, l, suspended); err != nil {
-		// What was valid before is valid still: calls that need no more may go on.
-		_ = suspended.Resume(context.WithoutCancel(ctx), nil) // after an error, the next attempt resumes it
-		return fmt.Errorf("set the counters of tenant %s: %w", l.Level.Tenant, err)
-	}
-	return nil
-}
-
-// set sets what is missing, and resumes the tenant.
-func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiterstore.SuspendedTenant) error {
-	// Calls are read before the ledger: one on its way from here to there is in both.
-	formers, err := o.counters.Formers(ctx, l.TenantCounters)
-	if err != nil {
-		return err
-	}
-	calls, now, err := o.callsOf(ctx, l.Root, formers)
-	if err != nil {
-		return err
-	}
-	unknown, err := suspended.UnknownOwners(ctx)
-	if err != nil {
-		return err
-	}
-	var counted *recount
-	err = o.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
-		if now, err = latest(ctx, ledger, l, calls, now); err != nil {
-			return err
-		}
-		counted, err = newRecount(ctx, ledger, l, formers, calls, now)
-		if err != nil {
-			return err
-		}
-		counted.unknown = unknown
-		return counted.count(ctx, suspended.Missing)
-	})
-	if err != nil {
-		return err
-	}
-	if err := suspended.Advance(ctx, counted.now); err != nil {
-		return err
-	}
-	for owner, counters := range counted.counters {
-		if owner.IsTenant() {
-			continue
-		}
-		if err := suspended.SetOwner(ctx, owner, counters, counted.forget); err != nil {
-			return err
-		}
-	}
-	if counted.estimated {
-		if err := suspended.NoteEstimate(ctx); err != nil {
-			return err
-		}
-	}
-	return suspended.Resume(ctx, counted.counters[limiterv1.Owner{}], suspended.Missing...)
-}
-
-// callsOf are the calls in the shard of a root, and in those of the roots from which the
-// tenant has come.
-func (o *Recounter) callsOf(ctx context.Context, root string, formers []string) ([]limiterstore.StoredCall, time.Time, error) {
-	before, err := o.calls.InOtherShards(ctx, limiterv1.Shard(root), formers)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	calls, now, err := o.calls.InShard(ctx, limiterv1.Shard(root))
-	return append(calls, before...), now, err
-}
-
-// latest is the time at which a tenant is to be counted: now, or when the last of its
-// calls was admitted that are on record, should the clock have been set back since. What
-// those spent must not be forgotten as their period turns again. A record that is further
-// ahead than limiterv1.MostAhead is not believed.
-func latest(
-	ctx context.Context, ledger budgetstore.LedgerSnapshot, l levelCounters, calls []limiterstore.StoredCall, now time.Time,
-) (time.Time, error) {
-	until := now.Add(limiterv1.MostAhead)
-	at, err := ledger.LastAdmitted(ctx, l.Level.Tenant, now, until)
-	if err != nil {
-		return time.Time{}, err
-	}
-	for _, call := range calls {
-		if call.AdmittedAt.After(at) && !call.AdmittedAt.After(until) {
-			at = call.AdmittedAt
-		}
-	}
-	return at, nil
 }

@@ -175,7 +175,8 @@ func TestASuspendedTenantIsResumedByItsLastSuspender(t *testing.T) {
 		t.Error("the first to suspend the tenant has resumed it, though it was suspended again since")
 	}
 	testkit.Must(t, second.Resume(t.Context(), map[string][]byte{"money:Day": []byte("new")}, "money:Day"))
-	if second.SetOwner(t.Context(), limiterv1.Owner{User: "gerente-1"}, map[string][]byte{"money:Day": []byte("late")}, time.Now().Add(time.Hour)) == nil {
+	late := map[limiterv1.Owner]map[string][]byte{{User: "gerente-1"}: {"money:Day": []byte("late")}}
+	if w.counters.Set(t.Context(), limiterstore.Counted{SuspendedTenant: second, Counters: late, Forget: time.Now().Add(time.Hour)})[0] == nil {
 		t.Error("counters of a tenant that is not suspended were set")
 	}
 	if again, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day"); err != nil || again != nil {
@@ -192,7 +193,7 @@ func TestASuspendedTenantIsResumedByItsLastSuspender(t *testing.T) {
 	}
 }
 
-// TestCountersAreWhatIsOnRecord sets the counters of random tenants from random calls
+// TestCountersAreWhatIsOnRecord sets the counters of random tenants together, from random calls
 // in the ledger and in Redis, and adds those up in a simpler way.
 func TestCountersAreWhatIsOnRecord(t *testing.T) {
 	w := newWorld(t)
@@ -200,33 +201,57 @@ func TestCountersAreWhatIsOnRecord(t *testing.T) {
 	epoch := w.completed(t, 0)
 	recounter := w.recounter()
 	rapid.Check(t, func(t *rapid.T) {
-		tenant := drawTenant(t)
+		tenants := drawTenants(t)
 		now := w.now(t)
-		ledger, left := drawCalls(t, tenant, now, true), drawCalls(t, tenant, now, false)
-		w.toLedger(t, ledger...)
+		var ledger, left []recorded
 		session := uuid.NewString()
 		defer func() { testkit.Must(t, w.redis.ZRem(context.Background(), limiterv1.SessionsKey, session).Err()) }()
-		w.toRedis(t, session, left...)
-		w.toRedis(t, session, ledger[:len(ledger)/2]...) // on their way from here to there
-		testkit.Must(t, recounter.Recount(t.Context(), tenant))
+		for _, tenant := range tenants {
+			inLedger, inRedis := drawCalls(t, tenant, now, true), drawCalls(t, tenant, now, false)
+			w.toLedger(t, inLedger...)
+			w.toRedis(t, session, inRedis...)
+			w.toRedis(t, session, inLedger[:len(inLedger)/2]...) // on their way from here to there
+			ledger, left = append(ledger, inLedger...), append(left, inRedis...)
+		}
+		testkit.Must(t, errors.Join(recounter.RecountAll(t.Context(), tenants...)...))
 		if then := w.now(t); !then.Truncate(time.Minute).Equal(now.Truncate(time.Minute)) {
 			return // what is expected is not known: the counters are of either minute
 		}
 
-		for i, level := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
-			for _, limit := range level.Money {
-				for _, name := range testOwners[limit.Per] {
-					owner := limiterv1.OwnerOf(limit.Per, name)
-					key := limiterv1.CountersKey(tenant.Root(), epoch, level.Tenant, owner)
-					got := w.counter(t, key, limiterv1.MoneyField(limit))
-					want := addUp(level.Tenant, owner, limit, now, ledger, left)
-					if got.Spent != want.Spent || got.Held != want.Held || got.EarlierSpent != want.EarlierSpent || got.EarlierHeld != want.EarlierHeld {
-						t.Fatalf("level %d, limit %+v, owner %q: got %+v, want %+v\nledger %+v\nRedis %+v", i, limit, owner, got, want, ledger, left)
+		for _, tenant := range tenants {
+			for i, level := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
+				for _, limit := range level.Money {
+					for _, name := range testOwners[limit.Per] {
+						owner := limiterv1.OwnerOf(limit.Per, name)
+						key := limiterv1.CountersKey(tenant.Root(), epoch, level.Tenant, owner)
+						got := w.counter(t, key, limiterv1.MoneyField(limit))
+						want := addUp(level.Tenant, owner, limit, now, ledger, left)
+						if got.Spent != want.Spent || got.Held != want.Held || got.EarlierSpent != want.EarlierSpent || got.EarlierHeld != want.EarlierHeld {
+							t.Fatalf("level %d, limit %+v, owner %q: got %+v, want %+v\nledger %+v\nRedis %+v", i, limit, owner, got, want, ledger, left)
+						}
 					}
 				}
 			}
 		}
 	})
+}
+
+// drawTenants draws tenants, some of them below the ancestors of the first, and at times its parent.
+func drawTenants(t *rapid.T) []limiterv1.Tenant {
+	first := drawTenant(t)
+	tenants := []limiterv1.Tenant{first}
+	for range rapid.IntRange(0, 3).Draw(t, "more tenants") {
+		tenant := drawTenant(t)
+		if rapid.Bool().Draw(t, "is a sibling") {
+			tenant.Ancestors = first.Ancestors
+		}
+		tenants = append(tenants, tenant)
+	}
+	if len(first.Ancestors) > 0 && rapid.Bool().Draw(t, "with the parent") {
+		at := rapid.IntRange(0, len(tenants)).Draw(t, "where")
+		tenants = slices.Insert(tenants, at, limiterv1.Tenant{Level: first.Ancestors[0], Ancestors: first.Ancestors[1:]})
+	}
+	return tenants
 }
 
 var (

@@ -138,67 +138,116 @@ func (l LedgerSnapshot) Recorded(ctx context.Context, callIDs []string) (map[str
 	return recorded, nil
 }
 
-// LastAdmitted is when the last call of the tenant, or of those below it, was admitted
-// between now and until; now when none was.
-func (l LedgerSnapshot) LastAdmitted(ctx context.Context, tenant string, now, until time.Time) (last time.Time, err error) {
-	const query = `
-SELECT coalesce(max(admitted_at), $2) FROM ai_usage_logs
-WHERE (tenant_id = $1 OR (ancestors <> '{}' AND ancestors @> ARRAY[$1::text])) AND admitted_at > $2 AND admitted_at <= $3`
-	if err = l.tx.QueryRow(ctx, query, tenant, now, until).Scan(&last); err != nil {
-		return time.Time{}, fmt.Errorf("look for the last call of tenant %s: %w", tenant, err)
+// TenantSpan is a tenant and a span of time.
+type TenantSpan struct {
+	Tenant string
+	period.Span
+}
+
+const lastAdmitted = `
+SELECT coalesce((
+  SELECT max(admitted_at) FROM ai_usage_logs
+  WHERE (tenant_id = asked.tenant OR (ancestors <> '{}' AND ancestors @> ARRAY[asked.tenant]))
+    AND admitted_at > asked.after AND admitted_at <= asked.until), asked.after)
+FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS asked (tenant, after, until, number) ORDER BY number`
+
+// LastAdmitted is, for each of the spans in their order, when the last call of the tenant, or of
+// those below it, was admitted after its start and until its end; its start when none was.
+func (l LedgerSnapshot) LastAdmitted(ctx context.Context, spans ...TenantSpan) ([]time.Time, error) {
+	tenants, starts, ends := make([]string, len(spans)), make([]time.Time, len(spans)), make([]time.Time, len(spans))
+	for i, span := range spans {
+		tenants[i], starts[i], ends[i] = span.Tenant, span.Start, span.End
 	}
-	return last.UTC(), nil
+	rows, _ := l.tx.Query(ctx, lastAdmitted, tenants, starts, ends) // CollectRows has the error
+	last, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (at time.Time, err error) {
+		err = row.Scan(&at)
+		return at.UTC(), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for the last calls of %d tenants: %w", len(spans), unanswered(err))
+	}
+	return last, nil
 }
 
 // Spent is what calls cost in a period, and in the one before.
 type Spent struct{ Now, Earlier money.Nanos }
 
 const spentOf = `
-SELECT coalesce(sum(cost_nanos) FILTER (WHERE admitted_at >= @start), 0)::bigint,
-       coalesce(sum(cost_nanos) FILTER (WHERE admitted_at < @start), 0)::bigint,
-       %[1]s
-FROM ai_usage_logs%[2]s
-WHERE %[3]s AND admitted_at >= @earlier AND admitted_at < @end
-  AND (cardinality(@tiers::text[]) = 0 OR tier = ANY(@tiers))
-  AND (cardinality(@models::text[]) = 0 OR model = ANY(@models))
-  AND (cardinality(@groups::text[]) = 0 OR groups && @groups)
-  AND labels @> @labels::jsonb
-GROUP BY %[1]s`
+SELECT asked.number, spent.now, spent.earlier, spent.owner
+FROM unnest(@tenants::text[], @earlier::timestamptz[], @starts::timestamptz[], @ends::timestamptz[])
+  WITH ORDINALITY AS asked (tenant, earlier, starts, ends, number)
+CROSS JOIN LATERAL (
+  SELECT coalesce(sum(cost_nanos) FILTER (WHERE admitted_at >= asked.starts), 0)::bigint AS now,
+         coalesce(sum(cost_nanos) FILTER (WHERE admitted_at < asked.starts), 0)::bigint AS earlier,
+         %[1]s AS owner
+  FROM ai_usage_logs%[2]s
+  WHERE %[3]s AND admitted_at >= asked.earlier AND admitted_at < asked.ends
+    AND (cardinality(@tiers::text[]) = 0 OR tier = ANY(@tiers))
+    AND (cardinality(@models::text[]) = 0 OR model = ANY(@models))
+    AND (cardinality(@groups::text[]) = 0 OR groups && @groups)
+    AND labels @> @labels::jsonb
+  GROUP BY %[1]s) AS spent`
 
-// SpentByOwner is what was spent of what a limit counts, in a period and in the one before it,
-// which begins at earlier: by the tenant and those below it, or by each owner within it.
-func (l LedgerSnapshot) SpentByOwner(
-	ctx context.Context, tenant string, limit limiterv1.MoneyLimit, earlier, now period.Span,
-) (map[limiterv1.Owner]Spent, error) {
-	whose := "tenant_id = @tenant"
+// Sum is what is to be added up: what a limit of a tenant counts in a period, and in the one before
+// it.
+type Sum struct {
+	Tenant       string
+	Limit        limiterv1.MoneyLimit
+	Earlier, Now period.Span
+}
+
+// selection is what of a limit says which calls it counts, to be compared.
+func (s Sum) selection() string {
+	return fmt.Sprintf("%s %q %q %q %q", s.Limit.Per, s.Limit.Tiers, s.Limit.Models, s.Limit.Groups, s.Limit.Labels)
+}
+
+// SpentByOwner is, for each of the sums in their order, what was spent: by the tenant and those
+// below it, or by each owner within it. Those whose limits select the same calls are added up
+// together.
+func (l LedgerSnapshot) SpentByOwner(ctx context.Context, sums ...Sum) ([]map[limiterv1.Owner]Spent, error) {
+	spent, alike := make([]map[limiterv1.Owner]Spent, len(sums)), map[string][]int{}
+	for i, sum := range sums {
+		spent[i] = map[limiterv1.Owner]Spent{}
+		if sum.Limit.Per == limiterv1.PerTenant {
+			spent[i][limiterv1.Owner{}] = Spent{}
+		}
+		alike[sum.selection()] = append(alike[sum.selection()], i)
+	}
+	for _, these := range alike {
+		if err := l.addUp(ctx, sums, these, spent); err != nil {
+			return nil, fmt.Errorf("add up what was spent, of tenant %s and %d limits more: %w", sums[these[0]].Tenant, len(these)-1, unanswered(err))
+		}
+	}
+	return spent, nil
+}
+
+// addUp adds up those of the sums with the numbers, which have the same selection.
+func (l LedgerSnapshot) addUp(ctx context.Context, sums []Sum, numbers []int, spent []map[limiterv1.Owner]Spent) error {
+	tenants := make([]string, len(numbers))
+	earlier, starts, ends := make([]time.Time, len(numbers)), make([]time.Time, len(numbers)), make([]time.Time, len(numbers))
+	for i, number := range numbers {
+		sum := sums[number]
+		tenants[i], earlier[i], starts[i], ends[i] = sum.Tenant, sum.Earlier.Start, sum.Now.Start, sum.Now.End
+	}
+	limit, whose := sums[numbers[0]].Limit, "tenant_id = asked.tenant"
 	if limit.Per == limiterv1.PerTenant {
-		whose = "(tenant_id = @tenant OR (ancestors <> '{}' AND ancestors @> ARRAY[@tenant::text]))"
+		whose = "(tenant_id = asked.tenant OR (ancestors <> '{}' AND ancestors @> ARRAY[asked.tenant]))"
 	}
 	ownerName, join := ledgerv1.OwnersOfCalls(limit.Per)
-	query := fmt.Sprintf(spentOf, ownerName, join, whose)
-	rows, err := l.tx.Query(ctx, query, pgx.NamedArgs{
-		"tenant": tenant, "tiers": orNone(limit.Tiers), "models": orNone(limit.Models), "groups": orNone(limit.Groups), "labels": labelsOf(limit.Selector),
-		"earlier": earlier.Start, "start": now.Start, "end": now.End,
+	rows, _ := l.tx.Query(ctx, fmt.Sprintf(spentOf, ownerName, join, whose), pgx.NamedArgs{ // ForEachRow has the error
+		"tenants": tenants, "earlier": earlier, "starts": starts, "ends": ends,
+		"tiers": orNone(limit.Tiers), "models": orNone(limit.Models), "groups": orNone(limit.Groups), "labels": labelsOf(limit.Selector),
 	})
-	if err != nil {
-		return nil, fmt.Errorf("add up what tenant %s spent: %w", tenant, unanswered(err))
-	}
-	spent := map[limiterv1.Owner]Spent{}
-	if limit.Per == limiterv1.PerTenant {
-		spent[limiterv1.Owner{}] = Spent{}
-	}
-	name, sum := "", Spent{}
-	_, err = pgx.ForEachRow(rows, []any{&sum.Now, &sum.Earlier, &name}, func() error {
+	number, name, sum := 0, "", Spent{}
+	_, err := pgx.ForEachRow(rows, []any{&number, &sum.Now, &sum.Earlier, &name}, func() error {
+		i := numbers[number-1]
 		owner := limiterv1.OwnerOf(limit.Per, name)
 		if owner.Scope() == limit.Per && limit.CountsFor(owner) { // else a call without a key, or another group of its caller
-			spent[owner] = sum
+			spent[i][owner] = sum
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("add up what tenant %s spent: %w", tenant, unanswered(err))
-	}
-	return spent, nil
+	return err
 }
 
 // labelsOf are the labels that a selector demands, as the ledger has those of calls.

@@ -26,29 +26,69 @@ type StoredCall struct {
 	limiterv1.CallRecord
 }
 
+// ShardCalls are the calls in a shard at one moment.
+type ShardCalls struct {
+	Calls []StoredCall
+	// Now is that moment, by the clock that periods turn by.
+	Now time.Time
+}
+
 // InShard are the calls in a shard of all sessions that there are or, if they are
 // dead, that have left some; and the time, by the clock that periods turn by.
 func (c *Calls) InShard(ctx context.Context, shard uint32) (calls []StoredCall, now time.Time, err error) {
+	in, err := c.InShards(ctx, shard)
+	return in[shard].Calls, in[shard].Now, err
+}
+
+// InShards are the calls in several shards, as InShard.
+func (c *Calls) InShards(ctx context.Context, shards ...uint32) (map[uint32]ShardCalls, error) {
 	sessions, err := sessionsIn(ctx, c.client)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, err
 	}
-	if now, err = limiterTime(ctx, c.client, shard); err != nil {
-		return nil, time.Time{}, err
+	times, err := limiterTimes(ctx, c.client, shards)
+	if err != nil {
+		return nil, err
 	}
+	in := map[uint32]ShardCalls{}
+	var lists []callList
+	for i, shard := range shards {
+		in[shard] = ShardCalls{Now: times[i]}
+		for _, session := range sessions {
+			lists = append(lists, callList{shard, session})
+		}
+	}
+	for some := range slices.Chunk(lists, batch) {
+		if err := c.read(ctx, some, in); err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// callList is the calls that a session has in a shard.
+type callList struct {
+	shard   uint32
+	session string
+}
+
+// read reads lists, and adds their calls to those of their shards.
+func (c *Calls) read(ctx context.Context, lists []callList, in map[uint32]ShardCalls) error {
 	pipe := c.client.Pipeline()
-	records := make([]*redis.MapStringStringCmd, len(sessions))
-	for i, session := range sessions {
-		records[i] = pipe.HGetAll(ctx, limiterv1.CallsKey(shard, session))
+	records := make([]*redis.MapStringStringCmd, len(lists))
+	for i, list := range lists {
+		records[i] = pipe.HGetAll(ctx, limiterv1.CallsKey(list.shard, list.session))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, time.Time{}, fmt.Errorf("read the calls of shard %d: %w", shard, unanswered(err))
+		return fmt.Errorf("read the calls of shards %d to %d: %w", lists[0].shard, lists[len(lists)-1].shard, unanswered(err))
 	}
-	for i, session := range sessions {
-		of, _ := decodeCalls(session, records[i].Val())
-		calls = append(calls, of...)
+	for i, list := range lists {
+		calls, _ := decodeCalls(list.session, records[i].Val())
+		all := in[list.shard]
+		all.Calls = append(all.Calls, calls...)
+		in[list.shard] = all
 	}
-	return calls, now, nil
+	return nil
 }
 
 // InOtherShards are the calls in the shards of budget trees with the roots, except one shard.

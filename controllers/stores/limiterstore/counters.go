@@ -124,12 +124,29 @@ func (c *Counters) Now(ctx context.Context, root string) (time.Time, error) {
 }
 
 // limiterTime is the time by which periods turn in a shard.
-func limiterTime(ctx context.Context, client redis.Scripter, shard uint32) (time.Time, error) {
-	now, err := clockScript.Run(ctx, client, []string{limiterv1.ClockKey(shard)}).Int64()
+func limiterTime(ctx context.Context, client redis.UniversalClient, shard uint32) (time.Time, error) {
+	times, err := limiterTimes(ctx, client, []uint32{shard})
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read the time: %w", unanswered(err))
+		return time.Time{}, err
 	}
-	return time.UnixMilli(now).UTC(), nil
+	return times[0], nil
+}
+
+// limiterTimes are the times by which periods turn in shards, in their order.
+func limiterTimes(ctx context.Context, client redis.UniversalClient, shards []uint32) ([]time.Time, error) {
+	runs := make([]scriptRun, len(shards))
+	for i, shard := range shards {
+		runs[i].keys = []string{limiterv1.ClockKey(shard)}
+	}
+	times := make([]time.Time, len(shards))
+	for i, answer := range runEach(ctx, client, clockScript, runs) {
+		now, err := answer.Int64()
+		if err != nil {
+			return nil, fmt.Errorf("read the time: %w", unanswered(err))
+		}
+		times[i] = time.UnixMilli(now).UTC()
+	}
+	return times, nil
 }
 
 // countersKeys are the keys of counters.lua.

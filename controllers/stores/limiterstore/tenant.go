@@ -1,10 +1,13 @@
 package limiterstore
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,29 +57,49 @@ func validField(what string) string { return "valid:" + what }
 // the scripts have found an amount broken: the prefix, limiterv1.FieldOfAll, a NUL, the key.
 const unknownPrefix = "unknown:"
 
+// Suspension is a tenant that is to be suspended if some of its wanted counters are not valid
+// under the epoch.
+type Suspension struct {
+	TenantCounters
+	// Own says that nothing else but what is wanted is counted.
+	Own    bool
+	Wanted []string
+}
+
 // SuspendTenant suspends a tenant some of whose wanted counters are not valid under the
 // epoch. It returns nil when all are, and the tenant is not suspended. own says that nothing
 // else but what is wanted is counted. It is ErrSuperseded where Redis has another epoch, or
 // has lost this one.
 func (c *Counters) SuspendTenant(ctx context.Context, tenant TenantCounters, own bool, wanted ...string) (*SuspendedTenant, error) {
-	suspended := &SuspendedTenant{TenantCounters: tenant, client: c.client, ticket: uuid.NewString()}
-	args := []any{tenant.Epoch.Token(), suspended.ticket, own}
-	for _, what := range wanted {
-		args = append(args, what)
+	suspended, errs := c.SuspendTenants(ctx, Suspension{tenant, own, wanted})
+	return suspended[0], errs[0]
+}
+
+// SuspendTenants suspends tenants, each as SuspendTenant does: what is returned is in their order.
+func (c *Counters) SuspendTenants(ctx context.Context, tenants ...Suspension) ([]*SuspendedTenant, []error) {
+	suspended, errs, runs := make([]*SuspendedTenant, len(tenants)), make([]error, len(tenants)), make([]scriptRun, len(tenants))
+	for i, t := range tenants {
+		suspended[i] = &SuspendedTenant{TenantCounters: t.TenantCounters, client: c.client, ticket: uuid.NewString()}
+		runs[i].keys = []string{t.key(), limiterv1.ShardEpochKey(limiterv1.Shard(t.Root))}
+		runs[i].args = []any{t.Epoch.Token(), suspended[i].ticket, t.Own}
+		for _, what := range t.Wanted {
+			runs[i].args = append(runs[i].args, what)
+		}
 	}
-	keys := []string{tenant.key(), limiterv1.ShardEpochKey(limiterv1.Shard(tenant.Root))}
-	answer, err := suspendTenantScript.Run(ctx, c.client, keys, args...).StringSlice()
-	if err != nil {
-		return nil, fmt.Errorf("suspend tenant %s: %w", tenant.Tenant, unanswered(err))
+	for i, answer := range runEach(ctx, c.client, suspendTenantScript, runs) {
+		words, err := answer.StringSlice()
+		switch {
+		case err != nil:
+			suspended[i], errs[i] = nil, fmt.Errorf("suspend tenant %s: %w", tenants[i].Tenant, unanswered(err))
+		case words[0] == "valid":
+			suspended[i] = nil
+		case words[0] == "superseded":
+			suspended[i], errs[i] = nil, ErrSuperseded
+		default:
+			suspended[i].Missing = words[1:]
+		}
 	}
-	switch answer[0] {
-	case "valid":
-		return nil, nil
-	case "superseded":
-		return nil, ErrSuperseded
-	}
-	suspended.Missing = answer[1:]
-	return suspended, nil
+	return suspended, errs
 }
 
 const (
@@ -134,13 +157,39 @@ func (c *Counters) Valid(ctx context.Context, tenant TenantCounters, wanted ...s
 	return answer[0] == tenant.Epoch.Token(), valid, nil
 }
 
-// UnknownOwners are the owners of whose counters an amount is unknown, by what of them has
-// to be set.
-func (c *SuspendedTenant) UnknownOwners(ctx context.Context) (map[string][]limiterv1.Owner, error) {
-	fields, err := c.client.HKeys(ctx, c.key()).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read the counters of tenant %s: %w", c.Tenant, err)
+// Remembered is what the counters of a suspended tenant say of what there is to count.
+type Remembered struct {
+	// Formers are the roots of the trees from which the tenant has come, the last one first.
+	Formers []string
+	// Unknown are the owners of whose counters an amount is unknown, by what of them has to be set.
+	Unknown map[string][]limiterv1.Owner
+}
+
+// Remembered reads what the counters of suspended tenants say, in their order.
+func (c *Counters) Remembered(ctx context.Context, tenants ...*SuspendedTenant) ([]Remembered, []error) {
+	remembered, errs := make([]Remembered, len(tenants)), make([]error, len(tenants))
+	formers, fields := make([]*redis.StringCmd, len(tenants)), make([]*redis.StringSliceCmd, len(tenants))
+	pipe := c.client.Pipeline()
+	for i, t := range tenants {
+		formers[i], fields[i] = pipe.HGet(ctx, t.key(), formersField), pipe.HKeys(ctx, t.key())
 	}
+	_, _ = pipe.Exec(ctx) // each answer has its error
+	for i, t := range tenants {
+		err := fields[i].Err()
+		if err == nil && !errors.Is(formers[i].Err(), redis.Nil) {
+			err = formers[i].Err()
+		}
+		if err != nil {
+			errs[i] = fmt.Errorf("read the counters of tenant %s: %w", t.Tenant, unanswered(err))
+			continue
+		}
+		remembered[i] = Remembered{decodeFormers(formers[i].Val()), t.unknownOwners(fields[i].Val())}
+	}
+	return remembered, errs
+}
+
+// unknownOwners are the owners that fields of the tenant's counters say are unknown.
+func (c *SuspendedTenant) unknownOwners(fields []string) map[string][]limiterv1.Owner {
 	unknown := map[string][]limiterv1.Owner{}
 	for _, field := range fields {
 		what, key, _ := strings.Cut(strings.TrimPrefix(field, unknownPrefix), "\x00")
@@ -149,44 +198,137 @@ func (c *SuspendedTenant) UnknownOwners(ctx context.Context) (map[string][]limit
 			unknown[what] = append(unknown[what], owner)
 		}
 	}
-	return unknown, nil
-}
-
-// SetOwner sets counters of an owner, which may be forgotten at a time.
-func (c *SuspendedTenant) SetOwner(ctx context.Context, owner limiterv1.Owner, counters map[string][]byte, forget time.Time) error {
-	key := limiterv1.CountersKey(c.Root, c.Epoch, c.Tenant, owner)
-	return c.set(ctx, key, false, forget.UnixMilli(), fields(counters))
-}
-
-// Advance takes the limiter's time in the tenant's shard to a moment, unless it is later
-// already.
-func (c *SuspendedTenant) Advance(ctx context.Context, to time.Time) error {
-	key := limiterv1.ClockKey(limiterv1.Shard(c.Root))
-	if err := advanceScript.Run(ctx, c.client, []string{key}, to.UnixMilli()).Err(); err != nil {
-		return fmt.Errorf("advance the limiter's time: %w", err)
-	}
-	return nil
-}
-
-// NoteEstimate notes that counters of the tenant will count an open call with its bound, which
-// does not end there, until they are counted anew.
-func (c *SuspendedTenant) NoteEstimate(ctx context.Context) error {
-	return c.set(ctx, c.key(), false, 0, []any{limiterv1.EstimatedField, 1})
+	return unknown
 }
 
 // Resume sets counters of the tenant, says that what was set is valid, and resumes the
 // tenant. With nothing set, calls are admitted that need only what was valid before.
 func (c *SuspendedTenant) Resume(ctx context.Context, counters map[string][]byte, set ...string) error {
+	run := c.resuming(counters, set)
+	return c.wasSet(setCountersScript.Run(ctx, c.client, run.keys, run.args...))
+}
+
+// Resume resumes suspended tenants as they are: calls are admitted that need only what was valid
+// before. The errors are in the order of the tenants.
+func (c *Counters) Resume(ctx context.Context, tenants ...*SuspendedTenant) []error {
+	runs, errs := make([]scriptRun, len(tenants)), make([]error, len(tenants))
+	for i, tenant := range tenants {
+		runs[i] = tenant.resuming(nil, nil)
+	}
+	for i, answer := range runEach(ctx, c.client, setCountersScript, runs) {
+		errs[i] = tenants[i].wasSet(answer)
+	}
+	return errs
+}
+
+// Counted is what was counted of a suspended tenant.
+type Counted struct {
+	*SuspendedTenant
+	// At is for which moment: the limiter's time is taken to it, unless it is later already.
+	At time.Time
+	// Counters are those of the tenant and of owners: field -> counter. Forget is when those of
+	// owners may be forgotten.
+	Counters map[limiterv1.Owner]map[string][]byte
+	Forget   time.Time
+	// Estimated is whether they count an open call with its bound, which does not end there, until
+	// they are counted anew.
+	Estimated bool
+}
+
+// Set sets what was counted of suspended tenants, says that what was missing is valid, and resumes
+// them. Where that fails, as the errors in the order of the tenants say, a tenant stays suspended.
+func (c *Counters) Set(ctx context.Context, tenants ...Counted) []error {
+	errs := make([]error, len(tenants))
+	for _, step := range []func(context.Context, []Counted, []error){
+		// A tenant is resumed once all the rest is there, which is no matter of order in one round trip.
+		c.advance, c.setOwners, c.resume,
+	} {
+		step(ctx, tenants, errs)
+	}
+	return errs
+}
+
+// advance takes the limiter's time in the shards of the tenants to the last moment for which one of
+// them was counted.
+func (c *Counters) advance(ctx context.Context, tenants []Counted, errs []error) {
+	moments := map[uint32]time.Time{}
+	for _, t := range tenants {
+		if shard := limiterv1.Shard(t.Root); t.At.After(moments[shard]) {
+			moments[shard] = t.At
+		}
+	}
+	shards := slices.Sorted(maps.Keys(moments))
+	runs := make([]scriptRun, len(shards))
+	for i, shard := range shards {
+		runs[i] = scriptRun{[]string{limiterv1.ClockKey(shard)}, []any{moments[shard].UnixMilli()}}
+	}
+	failed := map[uint32]error{}
+	for i, answer := range runEach(ctx, c.client, advanceScript, runs) {
+		if err := answer.Err(); err != nil {
+			failed[shards[i]] = fmt.Errorf("advance the limiter's time: %w", unanswered(err))
+		}
+	}
+	for i, t := range tenants {
+		errs[i] = failed[limiterv1.Shard(t.Root)]
+	}
+}
+
+// setOwners sets the counters of owners, and notes which tenants' are estimated, where nothing has
+// failed yet.
+func (c *Counters) setOwners(ctx context.Context, tenants []Counted, errs []error) {
+	var runs []scriptRun
+	var of []int
+	for i, t := range tenants {
+		if errs[i] != nil {
+			continue
+		}
+		for owner, counters := range t.Counters {
+			if !owner.IsTenant() {
+				key := limiterv1.CountersKey(t.Root, t.Epoch, t.Tenant, owner)
+				runs, of = append(runs, t.setting(key, false, t.Forget.UnixMilli(), fields(counters))), append(of, i)
+			}
+		}
+		if t.Estimated {
+			runs, of = append(runs, t.setting(t.key(), false, 0, []any{limiterv1.EstimatedField, 1})), append(of, i)
+		}
+	}
+	for i, answer := range runEach(ctx, c.client, setCountersScript, runs) {
+		errs[of[i]] = cmp.Or(errs[of[i]], tenants[of[i]].wasSet(answer))
+	}
+}
+
+// resume sets the tenants' own counters and resumes them, where nothing has failed.
+func (c *Counters) resume(ctx context.Context, tenants []Counted, errs []error) {
+	var runs []scriptRun
+	var of []int
+	for i, t := range tenants {
+		if errs[i] == nil {
+			runs, of = append(runs, t.resuming(t.Counters[limiterv1.Owner{}], t.Missing)), append(of, i)
+		}
+	}
+	for i, answer := range runEach(ctx, c.client, setCountersScript, runs) {
+		errs[of[i]] = tenants[of[i]].wasSet(answer)
+	}
+}
+
+// resuming is the run of set_counters.lua that sets counters of the tenant, says that what was set
+// is valid, and resumes the tenant.
+func (c *SuspendedTenant) resuming(counters map[string][]byte, set []string) scriptRun {
 	values := fields(counters)
 	for _, what := range set {
 		values = append(values, validField(what), 1)
 	}
-	return c.set(ctx, c.key(), true, 0, values)
+	return c.setting(c.key(), true, 0, values)
 }
 
-func (c *SuspendedTenant) set(ctx context.Context, key string, resume bool, forget int64, values []any) error {
-	args := append([]any{c.Epoch.Token(), c.ticket, resume, forget}, values...)
-	done, err := setCountersScript.Run(ctx, c.client, []string{c.key(), key}, args...).Bool()
+// setting is the run of set_counters.lua that sets values of a key.
+func (c *SuspendedTenant) setting(key string, resume bool, forget int64, values []any) scriptRun {
+	return scriptRun{[]string{c.key(), key}, append([]any{c.Epoch.Token(), c.ticket, resume, forget}, values...)}
+}
+
+// wasSet is nil if a run of set_counters.lua has set its values.
+func (c *SuspendedTenant) wasSet(answer *redis.Cmd) error {
+	done, err := answer.Bool()
 	if err = unanswered(err); err == nil && !done {
 		err = ErrSuperseded
 	}

@@ -1,0 +1,69 @@
+package recovery
+
+import (
+	"reflect"
+	"sync"
+)
+
+// turn is levels that are made valid together, each of another tenant, while nobody else in this
+// process sets their counters.
+type turn struct {
+	levels []levelCounters
+	// documents are the numbers of the documents that have each of the levels.
+	documents [][]int
+	locks     []*sync.Mutex
+}
+
+// takeTurn takes the next level of each document, of what is left of each from the root down. A level
+// has to wait for another turn where another document has the same tenant as another level, or
+// somebody else is setting its counters, unless there is nothing else to do. There is no level in the
+// turn once nothing is left.
+func (o *Recounter) takeTurn(left [][]levelCounters) *turn {
+	next, taken := &turn{}, map[string]int{} // where a tenant's level is, or busy
+	const busy = -1
+	firstBusy := busy
+	for document, levels := range left {
+		if len(levels) == 0 {
+			continue
+		}
+		level := levels[0]
+		at, seen := taken[level.name()]
+		switch {
+		case !seen && o.lockOf(level).TryLock():
+			taken[level.name()] = len(next.levels)
+			next.add(level, document, o.lockOf(level))
+		case !seen:
+			taken[level.name()] = busy
+			if firstBusy == busy {
+				firstBusy = document
+			}
+		case at != busy && next.levels[at].own == level.own && reflect.DeepEqual(next.levels[at].Level, level.Level):
+			next.documents[at] = append(next.documents[at], document)
+		}
+	}
+	if len(next.levels) == 0 && firstBusy != busy {
+		level := left[firstBusy][0]
+		o.lockOf(level).Lock() // holding no other: nobody waits for this one meanwhile
+		next.add(level, firstBusy, o.lockOf(level))
+	}
+	return next
+}
+
+func (t *turn) add(level levelCounters, document int, lock *sync.Mutex) {
+	t.levels, t.documents, t.locks = append(t.levels, level), append(t.documents, []int{document}), append(t.locks, lock)
+}
+
+// end lets others set the counters.
+func (t *turn) end() {
+	for _, lock := range t.locks {
+		lock.Unlock()
+	}
+}
+
+// name names the tenant of the level in its budget tree.
+func (l levelCounters) name() string { return l.Root + "/" + l.TenantCounters.Tenant }
+
+func (o *Recounter) lockOf(level levelCounters) *sync.Mutex {
+	lock, _ := o.locks.LoadOrStore(level.name(), &sync.Mutex{})
+	return lock.(*sync.Mutex)
+}
