@@ -28,6 +28,11 @@ import (
 // coalesce is how long news of enforcers waits for more of it.
 const coalesce = 50 * time.Millisecond
 
+// rebuilding is how long it may take to rebuild the limiter, which is a moment, before objects are
+// looked at for it: each would say that the limiter is suspended, and a moment later that it is not,
+// while the tenants are waiting to be counted.
+const rebuilding = limiterv1.Heartbeat
+
 // newsPriority lets objects of which something was heard go first: a breaker that has
 // opened does not wait for thousands of objects that were applied just before.
 const newsPriority = 10
@@ -66,8 +71,11 @@ type Feed struct {
 	fleet Fleet
 	// late receives after an object began to wait for what had been reached already.
 	late chan struct{}
-	// seen is the last look at the enforcers.
+	// seen is the last look at the enforcers that objects were told of.
 	seen look
+	// lost is since when the limiter is being rebuilt and objects have not been told of that; zero
+	// while it is not.
+	lost time.Time
 
 	mu        sync.Mutex
 	listeners []*listener
@@ -185,11 +193,27 @@ func (f *Feed) lookAtFleet(ctx context.Context) {
 	fleet, err := f.fleet.Fleet(ctx)
 	now := look{Fleet: fleet, failed: err != nil}
 	noteEnforcers(now)
+	if f.isAboutToBeRebuilt(now) {
+		return
+	}
 	was := f.seen
 	f.seen = now
 	for _, l := range f.joined() {
 		l.compare(ctx, was, now)
 	}
+}
+
+// isAboutToBeRebuilt reports whether there was a valid epoch, or another one, when objects were told last,
+// and there may well be one again in a moment.
+func (f *Feed) isAboutToBeRebuilt(now look) bool {
+	if now.failed || now.Epoch == f.seen.Epoch || !now.BetweenEpochs() {
+		f.lost = time.Time{}
+		return false
+	}
+	if f.lost.IsZero() {
+		f.lost = time.Now()
+	}
+	return time.Since(f.lost) < rebuilding
 }
 
 func sameSessions(a, b look) bool {

@@ -252,6 +252,59 @@ func TestSource(t *testing.T) {
 	taken(t, queue, soon, "of acme")
 }
 
+// TestRebuiltInAMoment: objects are not told of a limiter that has lost everything until it is rebuilt, or
+// that takes long.
+func TestRebuiltInAMoment(t *testing.T) {
+	server, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	redisClient := goredis.NewClient(&goredis.Options{Addr: server.Addr})
+	t.Cleanup(func() { _ = redisClient.Close() })
+	enforcers := &fleet{}
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	t.Cleanup(queue.ShutDown)
+	become := func(epoch string) {
+		enforcers.become(nil, map[string]int64{"one": 1})
+		enforcers.mu.Lock()
+		enforcers.fleet.Epoch = epoch
+		enforcers.mu.Unlock()
+		publish(t, redisClient, limiterv1.FeedEpoch+" 1")
+	}
+	become(`{"number":1,"state":"Open"}`)
+	news := started(t, feed.New(redisClient, enforcers)).Source(feed.Audience{
+		Objects: objects{}, List: &v1alpha1.TenantBudgetList{}, Waiting: feed.NewWaiting(),
+		OfTenant: func(_ context.Context, tenant string) ([]types.NamespacedName, error) {
+			return []types.NamespacedName{{Name: "of " + tenant}}, nil
+		},
+	})
+	if err := news.Start(t.Context(), queue); err != nil {
+		t.Fatal(err)
+	}
+	all := []string{"programmed", "waiting"}
+	taken(t, queue, 10*time.Second, all...)
+	enforcers.awaitLook(t)
+	enforcers.awaitLook(t) // so that what came of the first is in the queue
+	for queue.Len() > 0 {
+		item, _ := queue.Get()
+		queue.Done(item)
+	}
+
+	for _, lost := range []string{"", `{"number":2,"state":"Rebuilding"}`} {
+		become(lost)
+		enforcers.awaitLook(t)
+		nothing(t, redisClient, queue)
+	}
+	become(`{"number":2,"state":"Open"}`)
+	taken(t, queue, soon, all...)
+
+	become(`{"number":3,"state":"Rebuilding"}`)
+	taken(t, queue, 3*limiterv1.Heartbeat, all...)
+	become(`{"number":3,"state":"Refused","reason":"it may evict counters"}`)
+	taken(t, queue, soon, all...)
+}
+
 // TestNewsGoesFirst: what was heard goes before all that waits, and what is programmed
 // comes last.
 func TestNewsGoesFirst(t *testing.T) {

@@ -39,6 +39,13 @@ type Fleet struct {
 	Silent map[string]time.Duration
 }
 
+// BetweenEpochs reports whether no epoch is valid, and one will be as soon as the limiter is rebuilt.
+func (f Fleet) BetweenEpochs() bool {
+	var epoch limiterv1.Epoch
+	err := json.Unmarshal([]byte(f.Epoch), &epoch)
+	return f.Epoch == "" || err == nil && epoch.State == limiterv1.EpochRebuilding
+}
+
 // Running is the number of live sessions that run the revision or a newer one,
 // and of all live sessions.
 func (f Fleet) Running(revision int64) (running, all int) {
