@@ -116,10 +116,10 @@ func (s *Server) Address() string { return s.apiAt.Addr().String() }
 // HealthAddress is where probes and metrics are served.
 func (s *Server) HealthAddress() string { return s.healthAt.Addr().String() }
 
-// Run serves until the context ends, and then lets requests in progress finish.
+// Run serves until the context ends or a port fails, and then lets requests in progress finish.
 func (s *Server) Run(ctx context.Context) error {
 	s.options.Log.Info("console is serving", "address", s.Address(), "health", s.HealthAddress())
-	serving := errgroup.Group{}
+	serving, failed := errgroup.WithContext(ctx)
 	for server, at := range map[*http.Server]net.Listener{s.api: s.apiAt, s.health: s.healthAt} {
 		serving.Go(func() error {
 			if err := server.Serve(at); !errors.Is(err, http.ErrServerClosed) {
@@ -128,16 +128,10 @@ func (s *Server) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- serving.Wait() }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
+	<-failed.Done() // the context has ended, or one of them has failed, without which the other is of no use
 	close(s.ending)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.ShutdownGrace)
 	defer cancel()
 	err := s.api.Shutdown(grace)
-	return errors.Join(err, s.health.Close(), <-failed)
+	return errors.Join(err, s.health.Close(), serving.Wait())
 }
