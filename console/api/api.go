@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -81,7 +82,7 @@ func New(options Options) (*API, error) {
 	a := &api{Options: options, questions: map[string]any{}, replaying: make(chan struct{}, 1)}
 	mux := http.NewServeMux()
 	routes := humago.New(mux, config(options.Version))
-	routes.UseMiddleware(a.identified, unrepeated)
+	routes.UseMiddleware(a.identified, unambiguous)
 	a.register(routes)
 	document, err := json.MarshalIndent(routes.OpenAPI(), "", "  ")
 	if err != nil {
@@ -202,11 +203,15 @@ func (a *api) identified(ctx huma.Context, next func(huma.Context)) {
 	next(huma.WithValue(ctx, whoKey{}, who))
 }
 
-// unrepeated refuses a parameter that is given twice: huma would take the first and leave out the others, and an
-// answer about less than was asked for is a wrong figure.
-func unrepeated(ctx huma.Context, next func(huma.Context)) {
+// unambiguous refuses a query of which huma would leave something out: a parameter that is given twice, of which it
+// takes the first, and one that cannot be read. An answer about less or more than was asked for is a wrong figure.
+func unambiguous(ctx huma.Context, next func(huma.Context)) {
 	request, w := humago.Unwrap(ctx)
-	query := request.URL.Query()
+	query, err := url.ParseQuery(request.URL.RawQuery)
+	if err != nil {
+		write(w, invalid("query", "cannot be read: in a value, write ; as %3B and % as %25"))
+		return
+	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if len(query[name]) > 1 {
 			write(w, invalid("query."+name, "is given more than once: separate several values with commas"))

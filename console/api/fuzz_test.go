@@ -116,11 +116,12 @@ func TestCredentialsBreakNothing(t *testing.T) {
 	}
 }
 
-// TestRepeatedParameter: a parameter that is given twice is refused, because to leave out the second would answer
-// with less than was asked for.
-func TestRepeatedParameter(t *testing.T) {
+// TestAmbiguousQueries: a parameter that is given twice, or cannot be read, is refused, because to leave it out would
+// answer with less, or more, than was asked for.
+func TestAmbiguousQueries(t *testing.T) {
 	for query, parameter := range map[string]string{
 		"by=day&by=model": "query.by", "user=ana.acme&user=zoe.acme": "query.user", "tenant=acme&tenant=acme": "query.tenant",
+		"user=ana;zoe": "query", "by=day&model=%zz": "query",
 	} {
 		got := do(t, http.MethodGet, "/api/ai/usage?"+query, token("adam.acme"), nil)
 		if _, named := got.problem(t); got.status != http.StatusUnprocessableEntity || named != parameter {
