@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/console/api"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -73,6 +74,19 @@ VALUES ('formula', 'globex', 'gus.globex', 'empleado', '', 'openai', '=HYPERLINK
 		if !strings.Contains(got.body, want) {
 			t.Errorf("%q is not in %s", want, got.body)
 		}
+	}
+}
+
+// TestSumsThatAreStillMade: who asks for what is not added up yet is told so, and not that nothing can be read.
+func TestSumsThatAreStillMade(t *testing.T) {
+	testkit.Must(t, makeTenant(t.Context(), "slow", "", []v1alpha1.Member{member("sue.slow", true)}))
+	_, err := shared.ledger.Exec(t.Context(), `
+INSERT INTO usage_calendars (tenant_id, zone, complete_from, ancestors) VALUES ('slow', 'UTC', $1, '{}')
+ON CONFLICT (tenant_id) DO UPDATE SET complete_from = excluded.complete_from`, now.Add(-time.Hour))
+	testkit.Must(t, err)
+	got := do(t, http.MethodGet, "/api/ai/usage", token("sue.slow"), nil)
+	if code, _ := got.problem(t); got.status != http.StatusServiceUnavailable || code != "incomplete" || got.header.Get("Retry-After") == "" {
+		t.Errorf("got %d %s", got.status, got.body)
 	}
 }
 

@@ -128,6 +128,7 @@ func (a *api) explained(ctx context.Context, err error) error {
 	var failure *pgconn.PgError
 	var unknown *identify.Error
 	var choice *identity.ChoiceError
+	var incomplete *history.IncompleteError
 	switch {
 	case err == nil:
 		return nil
@@ -152,6 +153,10 @@ func (a *api) explained(ctx context.Context, err error) error {
 		return problem(http.StatusForbidden, "read_only", "Read-only", "this console may not write to its database: whoever installed it may make its login a member of bursar_console")
 	case ofRequest(err) != nil:
 		return ofRequest(err)
+	case errors.As(err, &incomplete):
+		p := problem(http.StatusServiceUnavailable, "incomplete", "Still being added up", incomplete.Error())
+		p.header = http.Header{"Retry-After": {"60"}}
+		return p
 	case errors.Is(err, history.ErrQuery):
 		return ofQuery(strings.TrimPrefix(afterLast(err.Error(), history.ErrQuery.Error()), ": "))
 	case ofChange(err) != nil:

@@ -26,6 +26,10 @@ func explain(l *locale, p *api.Problem) told {
 		t.Title, t.Text = l.say("This is managed elsewhere"), l.say("Change it where it comes from, such as in Git: a change made here would be undone.")
 		return t
 	}
+	if p.Code == "incomplete" {
+		t.Title, t.Text = l.say("These figures are still being added up"), l.say("Choose a shorter time, which ends today, or try again in a minute.")
+		return t
+	}
 	switch p.Status {
 	case http.StatusUnauthorized:
 		t.Title, t.Text = l.say("You are not signed in"), l.say("Sign in to see this page. You will come back here.")

@@ -183,6 +183,8 @@ var spanish = map[string]string{
 	"The whole budget":    "Todo el presupuesto",
 	"There are no past alerts yet. An alert moves here when its cause is gone, such as when a new period begins.": "Aún no hay alertas pasadas. Una aparece aquí cuando su causa desaparece, por ejemplo al empezar el siguiente periodo.",
 	"There are no rungs: nothing happens before a limit is used up.":                                              "No hay peldaños: no pasa nada hasta que se agota un límite.",
+	"These figures are still being added up":                                                                      "Estas cifras aún se están sumando",
+	"Choose a shorter time, which ends today, or try again in a minute.":                                          "Elige un periodo más corto que termine hoy, o inténtalo de nuevo en un minuto.",
 	"You have no usage here":    "Aquí no tienes consumo",
 	"There is nothing here":     "Aquí no hay nada",
 	"This address is not valid": "Esta dirección no es válida",
