@@ -67,10 +67,10 @@ func TestFormulas(t *testing.T) {
 	_, err := shared.ledger.Exec(t.Context(), `
 INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model_asked, model_used, model, endpoint, streamed, admitted_at, settled_at,
   outcome, held_nanos, cost_nanos, session, decision)
-VALUES ('formula', 'globex', 'gus.globex', 'empleado', '', 'openai', '=HYPERLINK("http://evil")', 'gpt', '@SUM(1)', 'chat', false, $1, $1, 'Settled', 1, 1, 's', 'Admitted')`, now)
+VALUES ('formula', 'globex', 'gus.globex', 'empleado', '', 'openai', '=HYPERLINK("http://evil")', 'gpt', '＠SUM(1)', 'chat', false, $1, $1, 'Settled', 1, 1, 's', 'Admitted')`, now)
 	testkit.Must(t, err)
 	got := do(t, http.MethodGet, "/api/ai/usage/calls?format=csv", token("gus.globex"), nil)
-	for _, want := range []string{`"'=HYPERLINK(""http://evil"")"`, ",'@SUM(1),", ",0.000000001,"} {
+	for _, want := range []string{`"'=HYPERLINK(""http://evil"")"`, ",'＠SUM(1),", ",0.000000001,"} {
 		if !strings.Contains(got.body, want) {
 			t.Errorf("%q is not in %s", want, got.body)
 		}

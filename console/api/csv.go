@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -42,9 +43,10 @@ var csvFormat = huma.Format{
 }
 
 // harmless is a cell that no spreadsheet takes for a formula: a quote before what begins like
-// one. Numbers are as they are.
+// one, in characters of full width, too, which some take for the same. Numbers are as they are.
 func harmless(cell string) string {
-	if cell == "" || !strings.ContainsRune("=+-@\t\r", rune(cell[0])) || isNumber(cell) {
+	first, _ := utf8.DecodeRuneInString(cell)
+	if cell == "" || !strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) || isNumber(cell) {
 		return cell
 	}
 	return "'" + cell
