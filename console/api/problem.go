@@ -171,6 +171,10 @@ func (a *api) explained(ctx context.Context, err error) error {
 		return unavailable()
 	}
 	a.Log.Error("The ledger refused a query", "error", err)
+	return internal()
+}
+
+func internal() *Problem {
 	return problem(http.StatusInternalServerError, "internal_error", "Internal error", "the console failed to answer: its log says why")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 
 	"github.com/bursar-dev/bursar/console/auth"
 )
@@ -39,11 +40,16 @@ func (a *API) Role(ctx context.Context, who auth.Who, tenant string) (auth.Role,
 // question is an answer to a route as all of its callers get it: within the time that there is,
 // in turn, and with errors that say what its caller may know.
 func question[I, O any](a *api, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) Question[I, O] {
-	return func(ctx context.Context, who auth.Who, in *I) (*O, error) {
+	return func(ctx context.Context, who auth.Who, in *I) (out *O, err error) {
 		ctx, cancel := context.WithTimeout(ctx, a.Timeout)
 		defer cancel()
-		out, err := inTurn(ctx, a, who, in, answer)
-		if err != nil {
+		defer func() { // a page asks in goroutines, of which nobody else would see that they panic
+			if panicked := recover(); panicked != nil {
+				a.Log.Error("A question made the console panic", "question", fmt.Sprintf("%T", in), "panic", panicked, "stack", string(debug.Stack()))
+				out, err = nil, internal()
+			}
+		}()
+		if out, err = inTurn(ctx, a, who, in, answer); err != nil {
 			return nil, a.explained(ctx, err)
 		}
 		return out, nil
