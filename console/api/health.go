@@ -141,7 +141,7 @@ func (a *api) registerHealth(routes huma.API) {
 	handle(a, routes, get("health", "/health", "Health", "How Bursar is", "How enforcers, limiter, ledger, providers and IdentityProviders are, as far as the cluster and Postgres know. For the platform's admins."),
 		func(ctx context.Context, who auth.Who, _ *struct{}) (*Health, error) {
 			if !who.IsPlatformAdmin {
-				return nil, forbidden("this is for the platform's admins (--platform-admin of the console)")
+				return nil, forbidden("this is for the platform's admins (--platform-admins of the console)")
 			}
 			observed, err := a.Cluster.Observed(ctx)
 			if err != nil {
