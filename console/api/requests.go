@@ -253,27 +253,42 @@ func (a *api) approve(ctx context.Context, who auth.Who, d deciding, granted App
 		Tenant: d.view.tenant, ID: d.request.ID, Approved: true, By: personOf(who), Reason: granted.Reason,
 		Namespace: d.budget.Namespace, Grant: "request-" + d.request.ID,
 	}
-	if before := d.request.Decision; before != nil {
-		if isGranted, err := a.isGranted(ctx, who, before); err != nil {
-			return nil, err
-		} else if decision.Amount, decision.ExpiresAt = granted.or(before.Amount, before.ExpiresAt); isGranted || decision.Amount != before.Amount || !decision.ExpiresAt.Equal(before.ExpiresAt) {
-			return nil, requests.ErrDecided
-		}
+	if d.request.Decision != nil {
+		decision.Amount, decision.ExpiresAt = granted.or(d.request.Decision.Amount, d.request.Decision.ExpiresAt)
+		err = a.checkAgain(ctx, who, d.request.Decision, decision)
 	} else {
 		decision.Amount, decision.ExpiresAt = granted.or(d.request.Amount, d.request.ExpiresAt)
-		if !isPositive(decision.Amount) {
-			return nil, notPositive()
-		}
-		if _, err := a.grantRequested(ctx, who, a.by(who).Trying(), d, decision); err != nil {
-			return nil, err // it could not be made: nothing is decided
-		}
-		if err := a.Requests.Decide(ctx, decision); err != nil {
-			return nil, err
-		}
+		err = a.decide(ctx, who, d, decision)
+	}
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grantTimeout)
 	defer cancel()
 	return a.grantRequested(ctx, who, a.by(who), d, decision)
+}
+
+// decide keeps that a request is approved, if its grant could be made.
+func (a *api) decide(ctx context.Context, who auth.Who, d deciding, decision requests.Decision) error {
+	if !isPositive(decision.Amount) {
+		return notPositive()
+	}
+	if _, err := a.grantRequested(ctx, who, a.by(who).Trying(), d, decision); err != nil {
+		return err
+	}
+	return a.Requests.Decide(ctx, decision)
+}
+
+// checkAgain fails unless a request was approved before as it is now, and has no grant yet.
+func (a *api) checkAgain(ctx context.Context, who auth.Who, before *history.RequestDecision, now requests.Decision) error {
+	isGranted, err := a.isGranted(ctx, who, before)
+	if err != nil {
+		return err
+	}
+	if isGranted || now.Amount != before.Amount || !now.ExpiresAt.Equal(before.ExpiresAt) {
+		return requests.ErrDecided
+	}
+	return nil
 }
 
 // or is what is to be granted, and until when: to the second, as a BudgetGrant has it; what is given
