@@ -52,6 +52,11 @@ type choice struct {
 	isAdmin, isAbove bool
 }
 
+// shows reports whether somebody sees of a tenant what another sees, of the same one.
+func (c choice) shows(other choice) bool {
+	return c.Name == other.Name && c.isAdmin == other.isAdmin && c.isAbove == other.isAbove
+}
+
 // choose is the tenant that a URL names, or the one that whoever asks sees by default.
 func (q *request) choose(asked string) choice {
 	if asked == "" {

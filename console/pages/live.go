@@ -3,6 +3,7 @@ package pages
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -244,12 +245,19 @@ func (l *live) look(ctx context.Context, name, last string, q *request) (seen st
 func (l *live) state(ctx context.Context, q *request) (string, error) {
 	if err := l.pages.know(q); err != nil {
 		return "", err
+// errOthersRight means that a page for all in a room would be made as somebody who sees another tenant by now, or more
+// or less of theirs, than all others there.
+var errOthersRight = errors.New("this one does not see what all others here see any more")
+
 	}
 	ledger, err := l.ledgerState(ctx, q)
 	if err != nil {
 		return "", err
 	}
 	state := strings.Builder{}
+	if !q.tenant.shows(entered) {
+		return "", errOthersRight // another one is asked next
+	}
 	state.WriteString(ledger)
 	for _, b := range q.budgets {
 		state.WriteString(b.Tenant + b.ResourceVersion)

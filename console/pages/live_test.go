@@ -169,6 +169,67 @@ func TestWatchingEndsWithTheRight(t *testing.T) {
 	}
 }
 
+// TestNewRightsAreOnesOwn: who is given more rights than others that watch the same page does not have them see more.
+func TestNewRightsAreOnesOwn(t *testing.T) {
+	const pages = 30 // the page of all is made as one of those who watch it
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	admins := func(ctx context.Context, tenant string, change func([]v1alpha1.Member) []v1alpha1.Member) {
+		t.Helper()
+		var people v1alpha1.Membership
+		testkit.Must(t, shared.Cluster.Get(ctx, client.ObjectKey{Namespace: tenant, Name: "people"}, &people))
+		people.Spec.Members = change(people.Spec.Members)
+		testkit.Must(t, shared.Cluster.Update(ctx, &people))
+		for i := range people.Status.Conditions { // the manager has accepted it so
+			people.Status.Conditions[i].ObservedGeneration = people.Generation
+		}
+		testkit.Must(t, shared.Cluster.Status().Update(ctx, &people))
+	}
+	with := func(m []v1alpha1.Member) []v1alpha1.Member {
+		return append(m, v1alpha1.Member{Subject: "cesar", Tier: "corporativo", Admin: true})
+	}
+	without := func(m []v1alpha1.Member) []v1alpha1.Member {
+		return slices.DeleteFunc(m, func(m v1alpha1.Member) bool { return m.Subject == "cesar" })
+	}
+	t.Cleanup(func() {
+		admins(context.Background(), "northwind", without)
+		admins(context.Background(), "research", without)
+	})
+	admins(ctx, "northwind", with)
+	token := person{user: "cesar"}.token()
+	sees := func(text string) func() bool {
+		return func() bool {
+			_, page, _ := get(t, "/costs?tenant=research", token, "en")
+			return strings.Contains(page, text)
+		}
+	}
+	testkit.Eventually(t, "an admin above sees costs", sees("By Model"))
+	told := make(chan string, 1)
+	for n := range pages + 1 {
+		first, asks := make(chan struct{}), token
+		if n == pages {
+			asks = above.token()
+		}
+		go func() {
+			figures, err := watch(ctx, "/costs/live?tenant=research", asks, first)
+			if n == pages {
+				told <- fmt.Sprint(figures, err)
+			}
+		}()
+		select {
+		case <-first:
+		case <-ctx.Done():
+			t.Fatal("nobody is shown the page")
+		}
+	}
+	admins(ctx, "research", with)
+	testkit.Eventually(t, "the admin sees users", sees("By User"))
+	record(t, "new-rights-1")
+	if figures := <-told; !strings.Contains(figures, "<nil>") || strings.Contains(figures, ">ana<") {
+		t.Errorf("an admin above is told of users: %s", figures)
+	}
+}
+
 // TestLivePage: the page that is open shows a call without being loaded again.
 func TestLivePage(t *testing.T) {
 	tb := open(t, admin, look{language: "en-US", width: 1280, height: 900})
