@@ -12,6 +12,7 @@ import (
 
 	"github.com/bursar-dev/bursar/console/api"
 	"github.com/bursar-dev/bursar/console/auth"
+	"github.com/bursar-dev/bursar/console/signin"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -34,6 +35,8 @@ const (
 type live struct {
 	// every is how often the ledger is asked, and all rooms of a tenant look then.
 	every time.Duration
+	// beat is how often who watches is sent something, and is asked whether they still may.
+	beat  time.Duration
 	pages *Pages
 
 	mu       sync.Mutex
@@ -67,7 +70,7 @@ type watcher struct {
 }
 
 func newLive(p *Pages) *live {
-	return &live{every: pollEvery, pages: p, of: map[string]int{}, rooms: map[string]*room{}, polled: map[string]*polled{}}
+	return &live{every: pollEvery, beat: beatEvery, pages: p, of: map[string]int{}, rooms: map[string]*room{}, polled: map[string]*polled{}}
 }
 
 // serve is a stream of events, as browsers read it (text/event-stream).
@@ -93,7 +96,7 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request) {
 
 // tell sends pages until the watcher has gone, may not see them any more, or the console ends.
 func (l *live) tell(stream *http.ResponseController, w http.ResponseWriter, me *watcher) {
-	beat := time.NewTicker(beatEvery)
+	beat := time.NewTicker(l.beat)
 	defer beat.Stop()
 	send := func(event []byte) bool {
 		_ = stream.SetWriteDeadline(time.Now().Add(2 * beatEvery)) // a writer that knows none has none
@@ -108,7 +111,7 @@ func (l *live) tell(stream *http.ResponseController, w http.ResponseWriter, me *
 		case page := <-me.page:
 			going = l.stillSees(me) && send(page)
 		case <-beat.C:
-			going = l.stillSees(me) && send([]byte(": still here\n\n"))
+			going = !signin.IsEnded(me.q.ctx) && l.stillSees(me) && send([]byte(": still here\n\n"))
 		case <-me.q.ctx.Done():
 			return
 		case <-l.pages.Ending:

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/api/identity"
 	"github.com/bursar-dev/bursar/console/api"
 	"github.com/bursar-dev/bursar/console/auth"
+	"github.com/bursar-dev/bursar/console/signin"
 )
 
 // TestNobodyKeepsOthersFromWatching: one person watches so many pages at once, and others watch all
@@ -40,5 +42,17 @@ func TestNobodyKeepsOthersFromWatching(t *testing.T) {
 	}
 	if l.watching != 0 || len(l.of) != 0 || len(l.rooms) != 0 {
 		t.Errorf("all have left, and there are %d, of %v", l.watching, l.of)
+	}
+}
+
+// TestWatchingEndsWithTheSession: who has signed out, in whatever tab, is told no more in any other.
+func TestWatchingEndsWithTheSession(t *testing.T) {
+	l := newLive(&Pages{})
+	l.beat = time.Millisecond
+	answer := httptest.NewRecorder()
+	me := &watcher{page: make(chan []byte, 1), q: &request{ctx: signin.WithEnded(t.Context(), func() bool { return true })}}
+	l.tell(http.NewResponseController(answer), answer, me)
+	if got, want := answer.Body.String(), "retry: 2000\n\n"; got != want {
+		t.Errorf("somebody who has signed out is told %q, want %q", got, want)
 	}
 }

@@ -62,6 +62,21 @@ func Caller(ctx context.Context) (who auth.Who, ok bool) {
 	return who, ok
 }
 
+type endedKey struct{}
+
+// WithEnded is the context of a request for a page whose credential may cease to count before its token expires:
+// isEnded reports whether it has.
+func WithEnded(ctx context.Context, isEnded func() bool) context.Context {
+	return context.WithValue(ctx, endedKey{}, isEnded)
+}
+
+// IsEnded reports whether whoever asked for a page has signed out since, in whatever browser. It asks the ledger; while
+// that is away, nobody has.
+func IsEnded(ctx context.Context) bool {
+	isEnded, ok := ctx.Value(endedKey{}).(func() bool)
+	return ok && isEnded()
+}
+
 // toPage passes on a request for a page of who is signed in. What answers for longer than the
 // token holds, ends with it.
 func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -92,6 +107,11 @@ func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handle
 		return
 	}
 	ctx := WithCaller(context.WithValue(r.Context(), formTokenKey{}, s.Keys.formToken(who.Subject())), who)
+	came := r
+	ctx = WithEnded(ctx, func() bool {
+		counts, _, err := s.credential(came)
+		return err == nil && counts != token
+	})
 	if who.Claims != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, who.Claims.Until.Sub(s.Now()))

@@ -63,6 +63,36 @@ func TestSignInsExpire(t *testing.T) {
 // TestLivePagesEnd with the token of who looks at them.
 func TestLivePagesEnd(t *testing.T) {
 	w := newWorld(t)
+// TestWhatIsOpenEndsWithTheSession: what answers for long learns that who asks has signed out; not that somebody
+// else has, nor, while the ledger is away, that anybody has.
+func TestWhatIsOpenEndsWithTheSession(t *testing.T) {
+	w := newWorld(t)
+	c := w.start(true)
+	b, other := newBrowser(t, c), newBrowser(t, c)
+	b.signIn(b.get(c.URL+"/"), "carla")
+	other.signIn(other.get(c.URL+"/"), "carla")
+	told := make(chan answer, 1)
+	go func() { told <- b.stay().get(c.URL + "/watched") }()
+	other.ask(http.MethodPost, c.URL+signin.OutPath, nil, nil)
+	w.setAway(true)
+	time.Sleep(20 * time.Millisecond) // nothing ends
+	w.setAway(false)
+	select {
+	case got := <-told:
+		t.Fatalf("it ends with the session of another browser: %d %s", got.StatusCode, got.body)
+	default:
+	}
+	out := newBrowser(t, c)
+	for name, value := range b.cookies(c) {
+		out.keep(c, &http.Cookie{Name: name, Value: value})
+	}
+	out.ask(http.MethodPost, c.URL+signin.OutPath, nil, nil)
+	testkit.Eventually(t, "it ends with the session", func() bool { return len(told) == 1 })
+	if got := <-told; !strings.Contains(got.body, "you have signed out") {
+		t.Errorf("got %d %s", got.StatusCode, got.body)
+	}
+}
+
 	c := w.start(true)
 	b := newBrowser(t, c)
 	b.signIn(b.get(c.URL+"/"), "carla")

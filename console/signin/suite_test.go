@@ -92,6 +92,13 @@ func (w *world) End(_ context.Context, id string, until time.Time) error {
 	return nil
 }
 
+// setAway has nobody able to tell which sessions were ended, or somebody again.
+func (w *world) setAway(is bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away = is
+}
+
 // IsEnded reports whether a session was ended.
 func (w *world) IsEnded(_ context.Context, id string) (bool, error) {
 	w.mu.Lock()
@@ -260,6 +267,13 @@ func (w *world) whoAsks(callers *auth.Auth) http.Handler {
 		}
 		if strings.HasPrefix(r.URL.Path, signin.AssetsPath) {
 			_, _ = io.WriteString(answer, "body {}")
+			return
+		}
+		if r.URL.Path == "/watched" { // answers until who asks has signed out
+			for r.Context().Err() == nil && !signin.IsEnded(r.Context()) {
+				time.Sleep(time.Millisecond)
+			}
+			_, _ = io.WriteString(answer, "you have signed out")
 			return
 		}
 		if r.URL.Path == "/live" { // answers for as long as it may
