@@ -126,14 +126,11 @@ func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handle
 }
 
 // toSignIn sends a browser that asks for a page to sign in and then back to it, and says 401 to
-// anything else, such as a part of a page.
+// anything else, such as what is live of a page.
 func (s *SignIn) toSignIn(w http.ResponseWriter, r *http.Request, what saying) {
 	if navigates(r) && s.PublicURL != nil {
 		http.Redirect(w, r, signInURL(r), http.StatusSeeOther)
 		return
-	}
-	if at, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil && r.Header.Get("HX-Request") == "true" && s.PublicURL != nil {
-		w.Header().Set("HX-Redirect", URLTo(at.RequestURI()))
 	}
 	switch {
 	case s.PublicURL == nil:
@@ -148,7 +145,7 @@ func (s *SignIn) toSignIn(w http.ResponseWriter, r *http.Request, what saying) {
 
 // navigates reports whether a browser asks for a page to show it.
 func navigates(r *http.Request) bool {
-	if isUnsafe(r) || r.Header.Get("HX-Request") != "" {
+	if isUnsafe(r) {
 		return false
 	}
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
