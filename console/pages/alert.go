@@ -43,7 +43,7 @@ var alertID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 func (q *request) alertInput() (api.AlertInput, error) {
 	id := strings.ToLower(q.PathValue("id"))
 	if !alertID.MatchString(id) {
-		return api.AlertInput{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+		return api.AlertInput{}, missingPage()
 	}
 	return api.AlertInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, ID: id}, nil
 }

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 
@@ -55,7 +54,7 @@ type grantRow struct {
 func (p *Pages) budgets(q *request) (view, error) {
 	at := slices.IndexFunc(q.budgets, func(b api.Budget) bool { return b.Tenant == q.tenant.Name })
 	if at < 0 {
-		return view{}, &api.Problem{Status: http.StatusForbidden, Code: "forbidden"}
+		return view{}, forbiddenPage()
 	}
 	budget := &q.budgets[at]
 	page := &budgetPage{

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -171,7 +170,7 @@ var callID = regexp.MustCompile(`^[!-~]{1,100}$`)
 func (p *Pages) call(q *request) (view, error) {
 	id := q.PathValue("id")
 	if !callID.MatchString(id) {
-		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+		return view{}, missingPage()
 	}
 	call, err := p.ask.call(q.ctx, q.who, &api.CallInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, ID: id})
 	if err != nil {

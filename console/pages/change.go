@@ -59,7 +59,7 @@ var days = []int{7, 30}
 func (p *Pages) change(name string, open editing) func(*request) (view, error) {
 	return func(q *request) (view, error) {
 		if !q.tenant.isAdmin {
-			return view{}, &api.Problem{Status: http.StatusForbidden, Code: "forbidden"}
+			return view{}, forbiddenPage()
 		}
 		e, err := open(q, q.Method == http.MethodPost)
 		if err != nil {

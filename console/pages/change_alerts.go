@@ -2,14 +2,10 @@ package pages
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/bursar-dev/bursar/console/api"
 )
-
-// missingPage is the problem of a page that there is not.
-func missingPage() error { return &api.Problem{Status: http.StatusNotFound, Code: "not_found"} }
 
 // alertFields are the fields of who is told.
 type alertFields struct {

@@ -116,7 +116,7 @@ func (f *limitFields) periodField() *input {
 	return &f.Period
 }
 
-// limits edits the money limits of a budget.
+// editLimits edits the money limits of a budget.
 func (p *Pages) editLimits(q *request, isEntered bool) (*editor, error) {
 	budget := q.budget()
 	if budget == nil {

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -72,7 +71,7 @@ func (p *Pages) costs(q *request) (view, error) {
 // costsOf asks for all that the page of costs shows.
 func (p *Pages) costsOf(ctx context.Context, q *request) (*costsPage, error) {
 	if !q.tenant.isAdmin && !q.tenant.isAbove {
-		return nil, &api.Problem{Status: http.StatusForbidden, Code: "forbidden"}
+		return nil, forbiddenPage()
 	}
 	query := q.URL.Query()
 	below := q.below(q.tenant.Name)

@@ -95,7 +95,7 @@ func (q *request) entered(name string) string {
 // newGrant is the page on which an admin gives more of a limit.
 func (p *Pages) newGrant(q *request) (view, error) {
 	if !q.tenant.isAdmin {
-		return view{}, &api.Problem{Status: http.StatusForbidden, Code: "forbidden"}
+		return view{}, forbiddenPage()
 	}
 	return p.gives(q, nil)
 }
@@ -104,7 +104,7 @@ func (p *Pages) newGrant(q *request) (view, error) {
 func (p *Pages) gives(q *request, failed error) (v view, err error) {
 	budget := q.budget()
 	if budget == nil {
-		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+		return view{}, missingPage()
 	}
 	bounded := func(name, kind, label, member string) input {
 		return p.bounded(field(name, kind, label, q.entered(name)), "makeGrant", member)
@@ -162,7 +162,7 @@ func (p *Pages) makeGrant(q *request) (view, error) {
 	}
 	switch {
 	case err != nil && !q.tenant.isAdmin:
-		return view{}, &api.Problem{Status: http.StatusForbidden, Code: "forbidden"}
+		return view{}, forbiddenPage()
 	case err != nil:
 		return p.gives(q, err)
 	}
@@ -173,7 +173,7 @@ func (p *Pages) makeGrant(q *request) (view, error) {
 func (p *Pages) endGrant(q *request) (view, error) {
 	in := api.GrantInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Name: q.PathValue("name")}
 	if !grantName.MatchString(in.Name) {
-		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+		return view{}, missingPage()
 	}
 	removed, err := p.ask.endGrant(q.ctx, q.who, &in)
 	if err != nil {

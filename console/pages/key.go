@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -43,7 +42,7 @@ func nameOfKey(key api.Key) string { return key.Name[strings.LastIndexByte(key.N
 func (q *request) keyInput() (api.KeyInput, error) {
 	name := q.PathValue("name")
 	if !pathOfKey.MatchString(name) {
-		return api.KeyInput{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+		return api.KeyInput{}, missingPage()
 	}
 	return api.KeyInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Name: name}, nil
 }
@@ -60,7 +59,7 @@ func (p *Pages) key(q *request) (view, error) {
 	}
 	at := slices.IndexFunc(found.Keys, func(key api.Key) bool { return nameOfKey(key) == in.Name })
 	if at < 0 {
-		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+		return view{}, missingPage()
 	}
 	key := found.Keys[at]
 	page := &keyPage{

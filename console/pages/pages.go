@@ -98,7 +98,7 @@ func (p *Pages) route() {
 	p.page("GET /health", p.health)
 	p.mux.HandleFunc("GET /costs/live", p.live.serve)
 	p.page("GET /", func(*request) (view, error) {
-		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+		return view{}, missingPage()
 	})
 }
 
@@ -231,6 +231,12 @@ func (p *Pages) failed(q *request, err error) view {
 	}
 	return view{template: "error", title: told.Title, body: told, status: problem.Status}
 }
+
+// missingPage is the problem of a page that there is not.
+func missingPage() error { return &api.Problem{Status: http.StatusNotFound, Code: "not_found"} }
+
+// forbiddenPage is that of one which is not whoever asks' to see.
+func forbiddenPage() error { return &api.Problem{Status: http.StatusForbidden, Code: "forbidden"} }
 
 // questions are what pages ask: each is what a route of the API asks.
 type questions struct {

@@ -70,7 +70,7 @@ type askPage struct {
 
 func (p *Pages) ownLimits(q *request) (*api.Limits, error) {
 	if q.tenant.user == "" {
-		return nil, &api.Problem{Status: http.StatusForbidden, Code: "forbidden"}
+		return nil, forbiddenPage()
 	}
 	return p.ask.limits(q.ctx, q.who, &api.LimitsInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}})
 }
@@ -270,7 +270,7 @@ var requestID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`
 func (p *Pages) decideRequest(q *request) (v view, err error) {
 	id := q.PathValue("id")
 	if !requestID.MatchString(id) {
-		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+		return view{}, missingPage()
 	}
 	what := ""
 	var warnings []string
