@@ -79,7 +79,7 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request) {
 	q.Request = r.Clone(r.Context())
 	q.URL.Path = strings.TrimSuffix(r.URL.Path, "/live")
 	if err := l.pages.begin(q); err != nil || !q.tenant.isAdmin && !q.tenant.isAbove {
-		w.WriteHeader(http.StatusNoContent) // the browser does not ask again
+		w.WriteHeader(http.StatusNoContent) // the browser does not ask again by itself
 		return
 	}
 	me := &watcher{q: q, page: make(chan []byte, 1)}
@@ -238,29 +238,31 @@ func (l *live) look(ctx context.Context, name, last string, q *request) (seen st
 	}
 	page, err := l.event(ctx, q)
 	if err != nil {
+		l.pages.Log.Debug("A page that is watched cannot be made now", "error", err)
 		return "", err // it is tried again
 	}
 	l.hand(name, page)
 	return state, nil
 }
 
-// state changes when there is something new to see.
-func (l *live) state(ctx context.Context, q *request) (string, error) {
-	if err := l.pages.know(q); err != nil {
-		return "", err
 // errOthersRight means that a page for all in a room would be made as somebody who sees another tenant by now, or more
 // or less of theirs, than all others there.
 var errOthersRight = errors.New("this one does not see what all others here see any more")
 
+// state changes when there is something new to see.
+func (l *live) state(ctx context.Context, q *request) (string, error) {
+	entered := q.tenant
+	if err := l.pages.know(q); err != nil {
+		return "", err
+	}
+	if !q.tenant.shows(entered) {
+		return "", errOthersRight // another one is asked next
 	}
 	ledger, err := l.ledgerState(ctx, q)
 	if err != nil {
 		return "", err
 	}
 	state := strings.Builder{}
-	if !q.tenant.shows(entered) {
-		return "", errOthersRight // another one is asked next
-	}
 	state.WriteString(ledger)
 	for _, b := range q.budgets {
 		state.WriteString(b.Tenant + b.ResourceVersion)
