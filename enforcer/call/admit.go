@@ -26,6 +26,10 @@ func (c *Call) admit(ctx context.Context) *Problem {
 	if err == nil && decision.Hold == nil {
 		decision, err = c.fit(ctx, refused, decision)
 	}
+	var unknown *unknownError
+	if errors.As(err, &unknown) {
+		return unknown.problem
+	}
 	if errors.Is(err, admission.ErrTooManyLimits) {
 		return tooManyLimits(len(c.subject.Groups))
 	}
@@ -85,8 +89,8 @@ func (c *Call) ask(ctx context.Context) (admission.Result, error) {
 			return decision, err
 		case <-time.After(suspendedPause):
 		}
-		if tenant, ok := c.calls.Config.Tenant(c.subject.Tenant); ok {
-			c.tenant = tenant // its limits may be others by now
+		if err := c.identifyAgain(ctx); err != nil {
+			return decision, err
 		}
 		decision, err = c.askOnce(ctx)
 	}

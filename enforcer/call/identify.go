@@ -29,6 +29,25 @@ func (c *Call) identify(ctx context.Context) (problem *Problem) {
 	return nil
 }
 
+// unknownError means that a call has waited, and may not be made any more by who makes it.
+type unknownError struct{ problem *Problem }
+
+func (e *unknownError) Error() string { return e.problem.Error.Message }
+
+// identifyAgain finds out anew who calls, and who pays, when a call has waited: the limits may be others by
+// now, and this process may have slept while the key was deleted.
+func (c *Call) identifyAgain(ctx context.Context) error {
+	before := c.subject
+	problem := c.identify(ctx)
+	switch {
+	case problem != nil:
+		return &unknownError{problem}
+	case c.subject.Tenant != before.Tenant || c.subject.User != before.User:
+		return &unknownError{storeLost()} // what was done for the other is not this one's
+	}
+	return nil
+}
+
 // identityQuery is the query, parsed, if it may say who is calling: clients of some
 // protocols send their key there, and any may name the tenant that pays.
 func identityQuery(p protocol.Protocol, query string) url.Values {

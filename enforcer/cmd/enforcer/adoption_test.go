@@ -290,6 +290,25 @@ func TestSlept(t *testing.T) {
 func TestSleptWhileALimitWasLowered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	lowered := acme
+	lowered.Money = slices.Clone(acme.Money)
+	lowered.Money[0].Amount = 1
+	w.refusedAfterSleep(lowered, 429)
+}
+
+// TestSleptWhileAKeyWasEnded: nor is a call answered of a key that does not count any more.
+func TestSleptWhileAKeyWasEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ended, at := keyOf("gerente-1", "gerente"), time.Now()
+	ended.ExpiresAt = &at
+	w.refusedAfterSleep(ended, 401)
+}
+
+// refusedAfterSleep has an enforcer sleep during a change, and calls wait for it to awake. None of them is
+// made, and those that follow are refused with a status.
+func (w *world) refusedAfterSleep(change any, status int) {
+	t := w.t
 	survivor := w.ready()
 	sleeper := w.spawn()
 	if got := do(sleeper.client, sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))); got.status != 200 {
@@ -300,26 +319,23 @@ func TestSleptWhileALimitWasLowered(t *testing.T) {
 	for i := range 3000 { // which it has to read first
 		changes = append(changes, keyOf(fmt.Sprint("somebody-", i), "gerente"))
 	}
-	lowered := acme
-	lowered.Money = slices.Clone(acme.Money)
-	lowered.Money[0].Amount = 1
-	revision, err := w.put(append(changes, lowered)...)
+	revision, err := w.put(append(changes, change)...)
 	testkit.Must(t, err)
 	testkit.Eventually(t, "the survivor runs it", func() bool { return w.runs(survivor, revision) })
 	w.awaitAdoption(sleeper.session)
 	var calls sync.WaitGroup
-	for range 50 { // which wait for it to awake
+	for range 50 {
 		request := sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))
 		calls.Go(func() {
 			if got := do(sleeper.client, request); got.status == 200 {
-				t.Errorf("a call is admitted by the amount of before: %v", got.header)
+				t.Errorf("a call is answered as before: %v", got.header)
 			}
 		})
 	}
 	sleeper.signal(syscall.SIGCONT)
 	calls.Wait()
 	testkit.Eventually(t, "the sleeper refuses calls as another session", func() bool {
-		return do(sleeper.client, sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))).status == 429
+		return do(sleeper.client, sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))).status == status
 	})
 	testkit.Must(t, survivor.shutDown())
 	w.ledger.Close()
