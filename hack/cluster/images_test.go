@@ -58,7 +58,7 @@ func makeImages() (archives []string) {
 		prometheusImage: "prometheus", operatorImage: "prometheus-operator", reloaderImage: "prometheus-config-reloader",
 	} {
 		images = append(images, cluster.Image{
-			Name: name, Entrypoint: []string{"/" + program}, Files: map[string]string{"/" + program: filepath.Join(tools, program)},
+			Name: name, Entrypoint: []string{"/bin/" + program}, Files: map[string]string{"/bin/" + program: filepath.Join(tools, program)},
 		})
 	}
 	for _, image := range images {
