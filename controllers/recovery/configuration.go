@@ -18,15 +18,16 @@ import (
 
 const (
 	// recountsAtOnce is how many batches of tenants are recounted at once, and mostInBatch how many
-	// tenants are in one at most.
-	recountsAtOnce, mostInBatch = 8, 256
+	// tenants are in one at most. Where a batch fails, its tenants are tried again in batches smaller
+	// by this factor, until each is alone: none keeps the others from being counted.
+	recountsAtOnce, mostInBatch, smaller = 8, 256, 16
 	// recountTimeout bounds the recount of one batch.
 	recountTimeout = 5 * time.Second
 	// recountPause is the pause before those are tried again that failed alone.
 	recountPause = time.Second
-	// recountRounds is how often a tenant is tried: once with others, and then alone, lest one keeps
-	// the others from being counted. What fails more often is left to its controller.
-	recountRounds = 10
+	// recountRounds is how often a tenant is tried. What fails more often is left to its
+	// controller.
+	recountRounds = 12
 )
 
 // Configurations are the configurations in Redis.
@@ -82,11 +83,11 @@ func (c *configuration) recount(ctx context.Context) {
 		begin, all := time.Now(), len(tenants)
 		inBatch := min((all+recountsAtOnce-1)/recountsAtOnce, mostInBatch)
 		for round := 0; len(tenants) > 0 && round < recountRounds && ctx.Err() == nil; round++ {
-			if round > 1 {
+			tenants = c.recountAll(ctx, tenants, inBatch)
+			if inBatch == 1 && len(tenants) > 0 {
 				pause(ctx, recountPause)
 			}
-			tenants = c.recountAll(ctx, tenants, inBatch)
-			inBatch = 1
+			inBatch = max(inBatch/smaller, 1)
 		}
 		if ctx.Err() == nil && all > 0 {
 			log.FromContext(ctx).Info("The counters are recounted", "tenants", all-len(tenants), "failed", len(tenants), "took", time.Since(begin).String())

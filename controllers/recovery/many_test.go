@@ -15,8 +15,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// many are so many tenants that some are counted together, each with a call of a cent more than the one before.
-const many = 100
+// many are so many tenants that some are counted together, and fail together, each with a call of a cent
+// more than the one before.
+const many = 200
 
 func nameOf(i int) string { return fmt.Sprintf("tenant-%d", i) }
 
