@@ -53,10 +53,7 @@ func (o *Recounter) makeValid(ctx context.Context, levels []levelCounters) []err
 
 // set sets what is missing of all, and resumes the tenants.
 func (o *Recounter) set(ctx context.Context, all []*counting) {
-	for _, step := range []func(context.Context, []*counting) error{
-		// Calls are read before the ledger: one on its way from here to there is in both.
-		o.remember, o.count, o.setCounted,
-	} {
+	for _, step := range []func(context.Context, []*counting) error{o.remember, o.count, o.setCounted} {
 		going := withoutFailed(all)
 		if len(going) == 0 {
 			return
@@ -95,6 +92,7 @@ func (o *Recounter) count(ctx context.Context, all []*counting) error {
 			shards[shard] = true
 		}
 	}
+	// Calls are read before the ledger: one on its way from here to there is in both.
 	in, err := o.calls.InShards(ctx, slices.Sorted(maps.Keys(shards))...)
 	if err != nil {
 		return err

@@ -192,8 +192,7 @@ func (o *Recounter) RecountAll(ctx context.Context, documents ...limiterv1.Tenan
 		if len(turn.levels) == 0 {
 			return errs
 		}
-		failed := o.makeValid(ctx, turn.levels)
-		turn.end()
+		failed := o.makeTurnValid(ctx, turn)
 		for i, of := range turn.documents {
 			for _, document := range of {
 				left[document] = left[document][1:]

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"context"
 	"reflect"
 	"sync"
 )
@@ -51,6 +52,12 @@ func (o *Recounter) takeTurn(left [][]levelCounters) *turn {
 
 func (t *turn) add(level levelCounters, document int, lock *sync.Mutex) {
 	t.levels, t.documents, t.locks = append(t.levels, level), append(t.documents, []int{document}), append(t.locks, lock)
+}
+
+// makeTurnValid makes the counters of a turn valid, and lets others set them then.
+func (o *Recounter) makeTurnValid(ctx context.Context, t *turn) []error {
+	defer t.end()
+	return o.makeValid(ctx, t.levels)
 }
 
 // end lets others set the counters.
