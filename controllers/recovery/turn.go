@@ -20,32 +20,30 @@ type turn struct {
 // somebody else is setting its counters, unless there is nothing else to do. There is no level in the
 // turn once nothing is left.
 func (o *Recounter) takeTurn(left [][]levelCounters) *turn {
-	next, taken := &turn{}, map[string]int{} // where a tenant's level is, or busy
 	const busy = -1
-	firstBusy := busy
+	next, places := &turn{}, map[string]int{} // where in the turn the level of a tenant is, or busy
+	var waiting []int                         // the documents whose next level others are setting
 	for document, levels := range left {
 		if len(levels) == 0 {
 			continue
 		}
 		level := levels[0]
-		at, seen := taken[level.name()]
+		place, seen := places[level.name()]
 		switch {
 		case !seen && o.lockOf(level).TryLock():
-			taken[level.name()] = len(next.levels)
+			places[level.name()] = len(next.levels)
 			next.add(level, document, o.lockOf(level))
 		case !seen:
-			taken[level.name()] = busy
-			if firstBusy == busy {
-				firstBusy = document
-			}
-		case at != busy && next.levels[at].own == level.own && reflect.DeepEqual(next.levels[at].Level, level.Level):
-			next.documents[at] = append(next.documents[at], document)
+			places[level.name()] = busy
+			waiting = append(waiting, document)
+		case place != busy && next.levels[place].own == level.own && reflect.DeepEqual(next.levels[place].Level, level.Level):
+			next.documents[place] = append(next.documents[place], document)
 		}
 	}
-	if len(next.levels) == 0 && firstBusy != busy {
-		level := left[firstBusy][0]
+	if len(next.levels) == 0 && len(waiting) > 0 {
+		level := left[waiting[0]][0]
 		o.lockOf(level).Lock() // holding no other: nobody waits for this one meanwhile
-		next.add(level, firstBusy, o.lockOf(level))
+		next.add(level, waiting[0], o.lockOf(level))
 	}
 	return next
 }
