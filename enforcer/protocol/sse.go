@@ -63,6 +63,10 @@ func (s *eventStream) pass(chunk []byte) []byte {
 		s.out = slices.Grow(s.out, len(s.frame)+len(chunk)) // mostly, nearly all of it is seen
 	}
 	for rest := chunk; len(rest) > 0; {
+		if length := s.takeRepeated(rest); length > 0 {
+			rest = rest[length:]
+			continue
+		}
 		if frame := s.wholeFrame(rest); len(frame) > 0 {
 			s.endFrame(frame)
 			rest = rest[len(frame):]
@@ -74,6 +78,20 @@ func (s *eventStream) pass(chunk []byte) []byte {
 		return chunk
 	}
 	return s.out
+}
+
+// takeRepeated takes the frame with which b begins, if that is the same as one before but for a few
+// values, and returns how long it is; else 0. Where such a frame ends need not be looked for.
+func (s *eventStream) takeRepeated(b []byte) int {
+	if s.open() || s.afterCR || !s.template.isWhole() {
+		return 0
+	}
+	values, hide, length := s.template.match(b)
+	if length > 0 {
+		s.again(values)
+		s.largest, s.leftOut = max(s.largest, length), s.emitBut(hide, b[:length])
+	}
+	return length
 }
 
 // wholeFrame is the frame that begins with b, if all of it is there, and its lines end in LF or
@@ -185,7 +203,11 @@ func (s *eventStream) endFrame(frame []byte) {
 // show reads a frame, lets the client see of it what it is to see, and returns whether that is
 // nothing.
 func (s *eventStream) show(frame []byte) (leftOut bool) {
-	hide := s.readFrame(frame)
+	return s.emitBut(s.readFrame(frame), frame)
+}
+
+// emitBut lets the client see of a frame what is not hidden, and returns whether that is nothing.
+func (s *eventStream) emitBut(hide hidden, frame []byte) (leftOut bool) {
 	if hide.all {
 		return true
 	}
@@ -222,7 +244,7 @@ func (s *eventStream) interject(event string, data []byte) []byte {
 
 // readFrame reads a frame and returns what of it the client is not to see.
 func (s *eventStream) readFrame(frame []byte) hidden {
-	if values, hide, ok := s.template.match(frame); ok {
+	if values, hide, length := s.template.match(frame); length > 0 && length == len(frame) {
 		s.again(values)
 		return hide
 	}

@@ -54,20 +54,26 @@ func (t *template) learn(frame []byte, at int, varies []varying, hide hidden) {
 	}
 }
 
-// match is whether the template matches a frame: then the values in it, and what of it the client
-// is not to see.
-func (t *template) match(frame []byte) (found values, hide hidden, ok bool) {
+// isWhole is whether the template has its blank line, of which no LF may still come: what begins with
+// such a frame has all of it.
+func (t *template) isWhole() bool {
+	return bytes.HasSuffix(t.frame, []byte("\n\n")) || bytes.HasSuffix(t.frame, []byte("\n\r\n"))
+}
+
+// match is how long the frame is with which b begins, if the template matches it, the values in it, and
+// what of it the client is not to see; 0 where it does not.
+func (t *template) match(b []byte) (found values, hide hidden, length int) {
 	at, of := 0, 0 // as far as the frame, and the template, are compared
 	hide = t.hide
 	for _, v := range t.varies {
 		same := t.frame[of:v.from]
-		if !bytes.HasPrefix(frame[at:], same) {
-			return values{}, hidden{}, false
+		if !bytes.HasPrefix(b[at:], same) {
+			return values{}, hidden{}, 0
 		}
 		at += len(same)
-		value, ok := v.what.begins(frame[at:])
+		value, ok := v.what.begins(b[at:])
 		if !ok {
-			return values{}, hidden{}, false
+			return values{}, hidden{}, 0
 		}
 		switch v.what {
 		case someText:
@@ -79,7 +85,10 @@ func (t *template) match(frame []byte) (found values, hide hidden, ok bool) {
 			hide.span = t.hide.shifted(at - of)
 		}
 	}
-	return found, hide, len(t.varies) > 0 && bytes.Equal(frame[at:], t.frame[of:])
+	if rest := t.frame[of:]; len(t.varies) == 0 || !bytes.HasPrefix(b[at:], rest) {
+		return values{}, hidden{}, 0
+	}
+	return found, hide, at + len(t.frame[of:])
 }
 
 // begins is the value of that kind with which b begins, if there is one that has no escapes and,
