@@ -112,9 +112,13 @@ type numbers struct {
 	members []member
 }
 
+// usualMembers is no less than what most usages have.
+const usualMembers = 8
+
 // get is what is at a path.
 func (n *numbers) get(path string) gjson.Result {
 	if n.members == nil {
+		n.members = make([]member, 0, usualMembers)
 		n.of.ForEach(func(key, value gjson.Result) bool {
 			n.members = append(n.members, member{name: key.Str, value: value})
 			return true

@@ -82,23 +82,38 @@ func (s *memberScanner) scan(piece []byte) {
 // scanString takes the bytes up to the end of the string, or of the piece, and
 // returns how many they are.
 func (s *memberScanner) scanString(piece []byte) int {
-	n := 0
+	n, quote := 0, -1 // the next quote, once it was looked for
 	for n < len(piece) && s.inString {
-		switch {
-		case s.escaped:
+		if s.escaped {
 			s.escaped = false
-		case piece[n] == '\\':
-			s.escaped = true
-		case piece[n] == '"':
-			s.inString = false
+			n++
+			continue
 		}
-		n++
+		if quote < n {
+			quote = indexFrom(piece, n, '"')
+		}
+		switch escape := indexFrom(piece[:quote], n, '\\'); {
+		case escape < quote:
+			s.escaped, n = true, escape+1
+		case quote < len(piece):
+			s.inString, n = false, quote+1
+		default:
+			n = len(piece)
+		}
 	}
 	s.keep(piece[:n])
 	if !s.inString && s.state == inKey {
 		s.state = afterKey
 	}
 	return n
+}
+
+// indexFrom is where c is first, from a place on; behind the end where it is not.
+func indexFrom(b []byte, from int, c byte) int {
+	if i := bytes.IndexByte(b[from:], c); i >= 0 {
+		return from + i
+	}
+	return len(b)
 }
 
 // keep keeps what belongs to a key, or to a value that is wanted.

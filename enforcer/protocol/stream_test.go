@@ -3,6 +3,7 @@ package protocol_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -332,6 +333,30 @@ func BenchmarkStreams(b *testing.B) {
 				stream.Pass(frame)
 			}
 			b.ReportMetric(float64(protocol.Copied(stream))/float64(b.N), "copied-B/op")
+		})
+	}
+}
+
+// BenchmarkWhole measures a whole answer on its way through, as it comes and until its usage is known.
+func BenchmarkWhole(b *testing.B) {
+	const line = `An answer of some lines, \"quoted\" now and then.\n`
+	for name, lines := range map[string]int{"a line": 1, "hundred lines": 100} {
+		b.Run(name, func(b *testing.B) {
+			whole := []byte(`{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"maxi","choices":[{"index":0,"message":` +
+				`{"role":"assistant","content":"` + strings.Repeat(line, lines) + `"},"finish_reason":"stop"}],` +
+				`"usage":{"prompt_tokens":20,"completion_tokens":15,"total_tokens":35}}`)
+			b.SetBytes(int64(len(whole)))
+			b.ReportAllocs()
+			for b.Loop() {
+				answer := answerOf(b, protocol.ChatCompletions{}, `{"model":"maxi","messages":[]}`, false)
+				for piece := range slices.Chunk(whole, 4<<10) {
+					answer.Pass(piece)
+				}
+				answer.End(false)
+				if _, ok := answer.Usage(); !ok {
+					b.Fatal("no usage")
+				}
+			}
 		})
 	}
 }
