@@ -126,7 +126,7 @@ func (c *Call) settle(entry *ledgerv1.Entry, tokens int64) settlement {
 // post ends the hold with what the call has cost. Its error is why that is given up.
 func (c *Call) post(entry *ledgerv1.Entry, tokens int64) (result settlement, err error) {
 	logged := false
-	err = retry.Until(c.calls.settling, func(ctx context.Context) error {
+	err = retry.UntilBounded(c.calls.settling, func(ctx context.Context) error {
 		err := c.hold.Settle(ctx, entry.Cost, tokens, entry)
 		if errors.Is(err, admission.ErrFenced) {
 			result = late

@@ -22,8 +22,19 @@ func Until(ctx context.Context, do func(context.Context) error, failed func(err 
 func UntilWithin(
 	ctx context.Context, longest time.Duration, do func(context.Context) error, failed func(err error, pause time.Duration),
 ) error {
+	return until(ctx, longest, func(ctx context.Context) error { return attempt(ctx, do) }, failed)
+}
+
+// UntilBounded is Until for what bounds each of its attempts by itself.
+func UntilBounded(ctx context.Context, do func(context.Context) error, failed func(err error, pause time.Duration)) error {
+	return until(ctx, longestPause, do, failed)
+}
+
+func until(
+	ctx context.Context, longest time.Duration, do func(context.Context) error, failed func(err error, pause time.Duration),
+) error {
 	for pause := firstPause; ; pause = min(2*pause, longest) {
-		err := attempt(ctx, do)
+		err := do(ctx)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
