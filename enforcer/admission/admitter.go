@@ -86,8 +86,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Request) (Res
 		return Result{Refusal: &Refusal{Reason: ledgerv1.BreakerForced, Tenant: name, Bound: call.Bound, Tokens: call.Tokens}}, nil
 	}
 	d, err := a.decide(ctx, tenant, call, a.open.add)
-	if err == nil && d.Hold == nil && d.Refusal.ByMoney() &&
-		a.giveBack(ctx, func(s *share) bool { return s.tenant.Name() == tenant.Name() }) {
+	if err == nil && d.Hold == nil && d.Refusal.ByMoney() && a.giveBackOf(ctx, tenant, call) {
 		// What is kept for when the Store is away must not refuse calls while it is there.
 		d, err = a.decide(ctx, tenant, call, a.open.add)
 	}
@@ -115,7 +114,7 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 			return d, nil
 		}
 		request.Record = call.recordIn(request.Accounts)
-		reply, err := store.Admit(ctx, request)
+		reply, err := askStore(ctx, call.DecideBy, store, request)
 		if errors.Is(err, ErrSuspended) {
 			return Result{}, err // nothing was taken
 		}
@@ -150,6 +149,14 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 		return d, nil
 	}
 	return Result{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, errClockJumps)
+}
+
+// askStore asks the Store about a call that is to be decided by some time. There is a context for that
+// only here: most refusals by money are remembered, and ask nobody.
+func askStore(ctx context.Context, by time.Time, store Store, request AdmitRequest) (AdmitReply, error) {
+	ctx, cancel := decidedBy(ctx, by)
+	defer cancel()
+	return store.Admit(ctx, request)
 }
 
 // UseClock makes the Admitter guess by another clock than this machine's. It must be

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -59,6 +60,8 @@ type Request struct {
 	Bound money.Nanos
 	// Tokens is the most tokens, of all kinds together, that the call can use.
 	Tokens int64
+	// DecideBy is when the Store must have decided, however often it is asked; zero for no such time.
+	DecideBy time.Time
 	// share says that this is no call but a share, which takes from no bucket.
 	share bool
 	// probe says that nobody makes this call, which asks buckets for nothing.
@@ -66,6 +69,14 @@ type Request struct {
 	// Entry is the call's entry in the ledger, as far as it is known. It describes the
 	// call to the enforcer that must end its hold, should this process die.
 	Entry ledgerv1.Entry
+}
+
+// decidedBy is ctx until a call's DecideBy.
+func decidedBy(ctx context.Context, by time.Time) (context.Context, context.CancelFunc) {
+	if by.IsZero() {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, by)
 }
 
 // Result is the answer to a call that wants to be admitted: a hold or a refusal.

@@ -78,10 +78,10 @@ func newShares(clock *clock) *shares {
 	return &shares{wanted: make(chan wantedShare, sharesWanted), clock: clock, all: map[string]*share{}}
 }
 
-// sharing is the call as shares see it: it takes from no bucket, and is no fallback,
-// since a share is taken below the Trip rung alone.
+// sharing is the call as shares see it: it takes from no bucket, is no fallback, since a share is
+// taken below the Trip rung alone, and has as long as a share has, whose caller does not wait.
 func sharing(call Request) Request {
-	call.share, call.Fallback = true, false
+	call.share, call.Fallback, call.DecideBy = true, false, time.Time{}
 	return call
 }
 
@@ -313,10 +313,26 @@ func (s *shares) hasRoom(key string) bool {
 	return s.all[key] == nil && len(s.all) < sharesMost
 }
 
-// giveBack ends the holds of shares, and reports whether there were any. One that the
-// Store does not answer for is ended as a call without an answer is.
-func (a *Admitter) giveBack(ctx context.Context, due func(*share) bool) bool {
-	given := a.shares.remove(due)
+// giveBack ends the holds of shares that are due. One that the Store does not answer for is ended
+// as a call without an answer is.
+func (a *Admitter) giveBack(ctx context.Context, due func(*share) bool) {
+	a.end(ctx, a.shares.remove(due))
+}
+
+// giveBackOf gives back the shares of a tenant for its call, and reports whether there were any.
+func (a *Admitter) giveBackOf(ctx context.Context, tenant *Tenant, call Request) bool {
+	given := a.shares.remove(func(s *share) bool { return s.tenant.Name() == tenant.Name() })
+	if len(given) == 0 {
+		return false
+	}
+	ctx, cancel := decidedBy(ctx, call.DecideBy)
+	defer cancel()
+	a.end(ctx, given)
+	return true
+}
+
+// end ends the holds of shares that were removed.
+func (a *Admitter) end(ctx context.Context, given []*share) {
 	for _, share := range given {
 		ctx, cancel := context.WithTimeout(ctx, shareTimeout)
 		if err := share.hold.giveBack(ctx); errors.Is(err, ErrFenced) {
@@ -326,7 +342,6 @@ func (a *Admitter) giveBack(ctx context.Context, due func(*share) bool) bool {
 		}
 		cancel()
 	}
-	return len(given) > 0
 }
 
 // giveBack ends the hold of a share, of which nothing is left to be remembered.

@@ -15,8 +15,7 @@ import (
 // client given another answer. A client that goes meanwhile does not interrupt it: an
 // admission without an answer may have taken a hold.
 func (c *Call) admit(ctx context.Context) *Problem {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), admitTimeout)
-	defer cancel()
+	ctx, c.decideBy = context.WithoutCancel(ctx), time.Now().Add(admitTimeout)
 	decision, err := c.askOnLadder(ctx)
 	refused := c.noteRefusal(nil, decision)
 	for err == nil && decision.Hold == nil && decision.Refusal.ByMoney() && c.boundForNext() {
@@ -112,6 +111,7 @@ func (c *Call) asking() admission.Request {
 		Fallback:   c.fallback,
 		Bound:      c.bounded.Cost,
 		Tokens:     c.bounded.Bound.Total(),
+		DecideBy:   c.decideBy,
 		Entry:      c.opening(),
 	}
 }

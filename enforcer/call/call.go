@@ -134,6 +134,8 @@ type Call struct {
 	// downgraded is whether the ladder may have put another model in the place of
 	// the one that was asked for.
 	downgraded bool // bound
+	// decideBy is when the limiter must have decided.
+	decideBy time.Time // admit
 	// decision is how the call was admitted.
 	decision ledgerv1.Decision // admit
 	// fallback is whether the call is made in the place of one that money refused.

@@ -104,7 +104,7 @@ func (e *epoch) enter() (valid *validEpoch, done func(), err error) {
 // not know it must first prove to be one in which the epoch is valid. It shares a run, and a write,
 // with what else is sent in the lane.
 func (e *validEpoch) run(ctx context.Context, lane *together, call scriptCall) *redis.Cmd {
-	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	ctx, cancel := bounded(ctx)
 	defer cancel()
 	answer := e.eval(ctx, lane, call)
 	if all, ok := answer.Val().([]any); ok && len(all) > 1 && all[0] == "broken" {
@@ -117,6 +117,14 @@ func (e *validEpoch) run(ctx context.Context, lane *together, call scriptCall) *
 		_ = e.client.Publish(ctx, limiterv1.FeedChannel, recountNews(call.accounts)).Err() // only a hint
 	}
 	return answer
+}
+
+// bounded is ctx until operationTimeout is over, at the latest.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if until, ok := ctx.Deadline(); ok && time.Until(until) <= operationTimeout {
+		return ctx, func() {} // as that of an admission does
+	}
+	return context.WithTimeout(ctx, operationTimeout)
 }
 
 func (e *validEpoch) eval(ctx context.Context, lane *together, call scriptCall) *redis.Cmd {
