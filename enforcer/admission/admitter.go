@@ -106,7 +106,7 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 	store := *a.store.Load()
 	now := a.Now(request.Root)
 	for range maxTurns {
-		request.Accounts, request.OwnersUntil = tenant.accounts(call, now), tenant.ownersUntil(now)
+		request.Accounts, request.OwnersUntil = tenant.accounts(&call, now), tenant.ownersUntil(now)
 		if weight(request.Accounts) > mostWeight {
 			return Result{}, ErrTooManyLimits
 		}

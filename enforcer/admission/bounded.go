@@ -14,7 +14,8 @@ func (a *Admitter) AdmitBounded(tenant *Tenant, call Request) (*Hold, bool) {
 	defer a.open.admitting()()
 	root := tenant.doc.Root()
 	now := a.Now(root)
-	accounts := tenant.accounts(sharing(call), now)
+	shared := sharing(call)
+	accounts := tenant.accounts(&shared, now)
 	from := a.shares.use(shareKey(root, accounts), call.Bound, tenant, *a.store.Load(), now)
 	if from == nil {
 		return nil, false

@@ -107,7 +107,8 @@ func (s *shares) want(tenant *Tenant, call Request, store Store) {
 	}
 	root := tenant.doc.Root()
 	now := s.clock.now(root)
-	key := shareKey(root, tenant.accounts(sharing(call), now))
+	shared := sharing(call)
+	key := shareKey(root, tenant.accounts(&shared, now))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if have := s.all[key]; have.serves(tenant, store, now) {
@@ -222,7 +223,8 @@ func (a *Admitter) isUnwanted(s *share) bool {
 func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
 	root := want.tenant.doc.Root()
 	now := a.Now(root)
-	accounts := want.tenant.accounts(sharing(want.call), now)
+	call := sharing(want.call)
+	accounts := want.tenant.accounts(&call, now)
 	key, amount := shareKey(root, accounts), want.tenant.share(accounts)
 	have, serves := a.shares.find(key, want.tenant, *a.store.Load(), now)
 	if amount == 0 || serves {
@@ -232,7 +234,6 @@ func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
 	if !a.shares.hasRoom(key) {
 		return
 	}
-	call := sharing(want.call)
 	call.ID, call.Bound, call.Tokens = uuid.NewString(), amount, 0
 	call.Entry = want.tenant.shareEntry(call)
 	ctx, cancel := context.WithTimeout(ctx, shareTimeout)

@@ -185,7 +185,7 @@ func appendRungs(rungs []money.Nanos, l limiterv1.Level, limit limiterv1.MoneyLi
 
 // accounts are the counters that a call counts in, and its checks in each: those of the
 // tenant, of its owners there, and of every ancestor, at the given time.
-func (t *Tenant) accounts(call Request, now time.Time) []Account {
+func (t *Tenant) accounts(call *Request, now time.Time) []Account {
 	by := call.Subject.Caller()
 	accounts := make([]Account, 0, len(t.levels)+len(t.scopes))
 	accounts = append(accounts, t.levels[0].account(limiterv1.Owner{}, call, by, now, false))
@@ -219,7 +219,7 @@ func weight(accounts []Account) (n int) {
 }
 
 // account is the checks of a call in the counters of an owner.
-func (l *level) account(owner limiterv1.Owner, call Request, by limiterv1.Caller, now time.Time, isAncestor bool) Account {
+func (l *level) account(owner limiterv1.Owner, call *Request, by limiterv1.Caller, now time.Time, isAncestor bool) Account {
 	return Account{
 		Tenant: l.Tenant, Owner: owner,
 		Money: l.moneyChecks(owner, call, by, now, isAncestor), Buckets: l.bucketChecks(owner, call, by),
@@ -243,7 +243,7 @@ func (t *Tenant) ownersUntil(now time.Time) (until time.Time) {
 
 // moneyChecks are the checks of the money limits that count an owner. None applies to a
 // call that can cost nothing: free models keep working when the money is gone.
-func (l *level) moneyChecks(owner limiterv1.Owner, call Request, by limiterv1.Caller, now time.Time, isAncestor bool) []MoneyCheck {
+func (l *level) moneyChecks(owner limiterv1.Owner, call *Request, by limiterv1.Caller, now time.Time, isAncestor bool) []MoneyCheck {
 	if call.Bound == 0 {
 		return nil
 	}
@@ -251,20 +251,22 @@ func (l *level) moneyChecks(owner limiterv1.Owner, call Request, by limiterv1.Ca
 	if l.moneyRoom[per] == 0 {
 		return nil
 	}
-	checks := make([]MoneyCheck, 0, l.moneyRoom[per])
+	checks, waives := make([]MoneyCheck, 0, l.moneyRoom[per]), l.Waives()
 	for i := range l.money {
 		rule := &l.money[i]
 		if rule.limit.Per != per || !rule.limit.CountsFor(owner) || !rule.limit.Selects(by, call.Model) {
 			continue
 		}
-		terms := rule.terms
+		terms := &rule.terms
 		if len(rule.limit.Grants) > 0 {
-			terms = termsAt(l.Level, rule.limit, owner, now)
+			granted := termsAt(l.Level, rule.limit, owner, now)
+			terms = &granted
 		}
-		check := MoneyCheck{
+		checks = append(checks, MoneyCheck{
 			Limit: terms.limit, Field: rule.field, Trip: terms.trip, Downgrade: terms.downgrade, Rungs: terms.rungs,
-			Span: rule.spanAt(now), Stretch: terms.stretch, MostHeld: Never, Waived: l.Waives(),
-		}
+			Span: rule.spanAt(now), Stretch: terms.stretch, MostHeld: Never, Waived: waives,
+		})
+		check := &checks[len(checks)-1]
 		if call.Fallback {
 			check.Trip, check.Downgrade = Never, Never
 			if trip, trips := l.FallbackTripAt(terms.limit, call.Model); trips && isAncestor {
@@ -274,19 +276,19 @@ func (l *level) moneyChecks(owner limiterv1.Owner, call Request, by limiterv1.Ca
 		if call.share && isAncestor {
 			check.MostHeld = terms.limit.Amount.Share(l.StoreLossPercent)
 		}
-		checks = append(checks, check)
 	}
 	return checks
 }
 
 // bucketChecks are the checks of the rate limits that count an owner.
-func (l *level) bucketChecks(owner limiterv1.Owner, call Request, by limiterv1.Caller) []BucketCheck {
+func (l *level) bucketChecks(owner limiterv1.Owner, call *Request, by limiterv1.Caller) []BucketCheck {
 	if call.share {
 		return nil
 	}
 	per := owner.Scope()
 	var checks []BucketCheck
-	for i, limit := range l.Rates {
+	for i := range l.Rates {
+		limit := &l.Rates[i]
 		if limit.Per != per || !limit.CountsFor(owner) || !limit.Selects(by, call.Model) {
 			continue
 		}
@@ -297,7 +299,7 @@ func (l *level) bucketChecks(owner limiterv1.Owner, call Request, by limiterv1.C
 		case limit.Unit == limiterv1.Tokens:
 			need = call.Tokens
 		}
-		checks = append(checks, BucketCheck{Limit: limit, Field: l.rateFields[i], Need: need, Waived: l.WaivesRate(limit)})
+		checks = append(checks, BucketCheck{Limit: *limit, Field: l.rateFields[i], Need: need, Waived: l.WaivesRate(*limit)})
 	}
 	return checks
 }
