@@ -136,6 +136,12 @@ func nextDate(kind Kind, d date) date {
 	panic(fmt.Sprintf("period: unknown kind %q", kind))
 }
 
+// StartOf is the moment when a date begins in a zone, in this zone: not at midnight where clocks skip that. Months and
+// days may be outside their ranges, as of time.Date: day 0 is the last of the month before.
+func StartOf(year int, month time.Month, day int, zone *time.Location) time.Time {
+	return startOf(newDate(year, month, day), zone).In(zone)
+}
+
 // startOf is the first instant from which on the clocks of zone never again show
 // a date before d. Clocks may skip midnight, or the whole date, or show midnight
 // twice; this instant exists all the same, and it never decreases with d.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/console/api"
@@ -174,6 +176,25 @@ func TestZones(t *testing.T) {
 	if got := usage.From.Format(time.RFC3339) + " " + usage.To.UTC().Format(time.RFC3339); got != "2026-11-01T00:00:00-03:00 2026-11-18T15:15:00Z" {
 		t.Errorf("by default: %s", got)
 	}
+}
+
+// TestDaysWithoutMidnight: a date begins when the clocks of its zone first show it.
+func TestDaysWithoutMidnight(t *testing.T) {
+	const tenant = "austral"
+	testkit.Must(t, makeTenant(t.Context(), tenant, "", []v1alpha1.Member{member("ali.austral", true)}))
+	var budget v1alpha1.TenantBudget
+	testkit.Must(t, shared.admin.Get(t.Context(), client.ObjectKey{Namespace: tenant, Name: tenant}, &budget))
+	budget.Spec.TimeZone = "America/Santiago"
+	testkit.Must(t, shared.admin.Update(t.Context(), &budget))
+	testkit.Eventually(t, "the zone is known", func() bool {
+		var usage api.Usage
+		do(t, http.MethodGet, "/api/ai/usage?from=2026-09-06&to=2026-09-07", token("ali.austral"), nil).read(t, &usage)
+		got := usage.From.Format(time.RFC3339) + " " + usage.To.Format(time.RFC3339)
+		if usage.TimeZone == "America/Santiago" && got != "2026-09-06T01:00:00-03:00 2026-09-07T00:00:00-03:00" {
+			t.Fatalf("the day is %s", got)
+		}
+		return usage.TimeZone == "America/Santiago"
+	})
 }
 
 // TestProblems: errors say which parameter is wrong, in the form of RFC 9457.

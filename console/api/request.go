@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/history"
 )
@@ -98,7 +99,7 @@ type SpanParameters struct {
 // span is the stretch of time, in a zone.
 func (p SpanParameters) span(zone *time.Location, now time.Time) (from, to time.Time, err error) {
 	local := now.In(zone)
-	from = time.Date(local.Year(), local.Month(), 1, 0, 0, 0, 0, zone)
+	from = period.StartOf(local.Year(), local.Month(), 1, zone)
 	to = now.Truncate(history.Grain).Add(history.Grain)
 	if p.From != "" {
 		if from, err = moment("query.from", p.From, zone); err != nil {
@@ -118,8 +119,8 @@ func (p SpanParameters) span(zone *time.Location, now time.Time) (from, to time.
 
 // moment is a date in a zone, or a time.
 func moment(parameter, text string, zone *time.Location) (time.Time, error) {
-	if at, err := time.ParseInLocation(time.DateOnly, text, zone); err == nil {
-		return inRange(parameter, at)
+	if date, err := time.Parse(time.DateOnly, text); err == nil {
+		return inRange(parameter, period.StartOf(date.Year(), date.Month(), date.Day(), zone))
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/console/api"
 )
 
@@ -28,26 +29,25 @@ func spans() []struct{ Name, Title string } {
 
 // spanOf is the stretch of time that a URL names. One that there is not is the default.
 func spanOf(query url.Values, zone *time.Location, now time.Time) span {
-	today := dayOf(now.In(zone))
-	tomorrow := today.AddDate(0, 0, 1)
+	today := addDays(now.In(zone), 0)
+	tomorrow := addDays(today, 1)
 	if s, ok := customSpan(query, zone, tomorrow); ok {
 		return s
 	}
 	lastDays := func(name string, n int) span {
-		start := today.AddDate(0, 0, 1-n)
-		return span{Name: name, Start: start, End: tomorrow, BeforeStart: start.AddDate(0, 0, -n), BeforeEnd: start, isUntilNow: true}
+		start := addDays(today, 1-n)
+		return span{Name: name, Start: start, End: tomorrow, BeforeStart: addDays(start, -n), BeforeEnd: start, isUntilNow: true}
 	}
-	month := time.Date(today.Year(), today.Month(), 1, 0, 0, 0, 0, zone)
+	month, last := firstOf(today, 0), firstOf(today, -1)
 	switch query.Get("span") {
 	case "7d":
 		return lastDays("7d", 7)
 	case "90d":
 		return lastDays("90d", 90)
 	case "month":
-		before := month.AddDate(0, -1, 0)
-		return span{Name: "month", Start: month, End: tomorrow, BeforeStart: before, BeforeEnd: earlier(before.AddDate(0, 0, today.Day()), month), isUntilNow: true}
+		return span{Name: "month", Start: month, End: tomorrow, BeforeStart: last, BeforeEnd: earlier(addDays(last, today.Day()), month), isUntilNow: true}
 	case "last-month":
-		return span{Name: "last-month", Start: month.AddDate(0, -1, 0), End: month, BeforeStart: month.AddDate(0, -2, 0), BeforeEnd: month.AddDate(0, -1, 0)}
+		return span{Name: "last-month", Start: last, End: month, BeforeStart: firstOf(today, -2), BeforeEnd: last}
 	}
 	return lastDays("30d", 30)
 }
@@ -55,24 +55,29 @@ func spanOf(query url.Values, zone *time.Location, now time.Time) span {
 // customSpan is the one from a day to another, both included.
 func customSpan(query url.Values, zone *time.Location, tomorrow time.Time) (span, bool) {
 	const most = 3 * 366
-	from, err := time.ParseInLocation(time.DateOnly, query.Get("from"), zone)
+	first, err := time.Parse(time.DateOnly, query.Get("from"))
 	if err != nil {
 		return span{}, false
 	}
-	last, err := time.ParseInLocation(time.DateOnly, query.Get("to"), zone)
-	if err != nil {
-		last = tomorrow.AddDate(0, 0, -1)
+	from, end := period.StartOf(first.Year(), first.Month(), first.Day(), zone), tomorrow
+	if last, err := time.Parse(time.DateOnly, query.Get("to")); err == nil {
+		end = period.StartOf(last.Year(), last.Month(), last.Day()+1, zone)
 	}
-	end := last.AddDate(0, 0, 1)
 	if !from.Before(end) || from.Year() < 2000 || end.Year() > 2200 || end.Sub(from) > most*24*time.Hour {
 		return span{}, false
 	}
 	days := int(end.Sub(from).Hours()/24 + .5)
-	return span{Start: from, End: end, BeforeStart: from.AddDate(0, 0, -days), BeforeEnd: from, isUntilNow: end.Equal(tomorrow)}, true
+	return span{Start: from, End: end, BeforeStart: addDays(from, -days), BeforeEnd: from, isUntilNow: end.Equal(tomorrow)}, true
 }
 
-func dayOf(t time.Time) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location())
+// addDays is when the day begins that is so many days after that of a moment.
+func addDays(t time.Time, days int) time.Time {
+	return period.StartOf(t.Year(), t.Month(), t.Day()+days, t.Location())
+}
+
+// firstOf is when the month begins that is so many months after that of a moment.
+func firstOf(t time.Time, months int) time.Time {
+	return period.StartOf(t.Year(), t.Month()+time.Month(months), 1, t.Location())
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -83,7 +88,7 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // Last is the last day.
-func (s span) Last() time.Time { return s.End.AddDate(0, 0, -1) }
+func (s span) Last() time.Time { return addDays(s.End, -1) }
 
 // days is how many days it has.
 func (s span) days() int { return int(s.End.Sub(s.Start).Hours()/24 + .5) }
@@ -123,9 +128,9 @@ func (s span) query() url.Values {
 func buckets(grain string, start, end time.Time) (starts []time.Time) {
 	next := map[string]func(time.Time) time.Time{
 		"hour":  func(t time.Time) time.Time { return t.Add(time.Hour) },
-		"day":   func(t time.Time) time.Time { return t.AddDate(0, 0, 1) },
-		"week":  func(t time.Time) time.Time { return t.AddDate(0, 0, 7-(int(t.Weekday())+6)%7) },
-		"month": func(t time.Time) time.Time { return time.Date(t.Year(), t.Month()+1, 1, 0, 0, 0, 0, t.Location()) },
+		"day":   func(t time.Time) time.Time { return addDays(t, 1) },
+		"week":  func(t time.Time) time.Time { return addDays(t, 7-(int(t.Weekday())+6)%7) },
+		"month": func(t time.Time) time.Time { return firstOf(t, 1) },
 	}[grain]
 	for at := start; at.Before(end); at = next(at) {
 		starts = append(starts, at)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -173,27 +174,29 @@ func (o spendOptions) query(now time.Time) (query history.SpendQuery, err error)
 func (s stretch) span(now time.Time, zone *time.Location) (from, to time.Time, err error) {
 	const day, month = time.DateOnly, "2006-01"
 	if s.from == "" && s.to == "" {
-		from = time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, zone)
+		of := now
 		if s.month != "" {
-			if from, err = time.ParseInLocation(month, s.month, zone); err != nil {
+			if of, err = time.Parse(month, s.month); err != nil {
 				return from, to, usageError{fmt.Errorf("--month %s: must be a year and a month, such as 2026-10", s.month)}
 			}
 		}
-		return from, from.AddDate(0, 1, 0), nil
+		return period.StartOf(of.Year(), of.Month(), 1, zone), period.StartOf(of.Year(), of.Month()+1, 1, zone), nil
 	}
 	if s.month != "" || s.from == "" {
 		return from, to, usageError{errors.New("use --month, or --from and --to")}
 	}
-	if from, err = time.ParseInLocation(day, s.from, zone); err != nil {
+	first, err := time.Parse(day, s.from)
+	if err != nil {
 		return from, to, usageError{fmt.Errorf("--from %s: must be a day, such as 2026-10-01", s.from)}
 	}
 	last := now
 	if s.to != "" {
-		if last, err = time.ParseInLocation(day, s.to, zone); err != nil {
+		if last, err = time.Parse(day, s.to); err != nil {
 			return from, to, usageError{fmt.Errorf("--to %s: must be a day, such as 2026-12-31", s.to)}
 		}
 	}
-	to = time.Date(last.Year(), last.Month(), last.Day()+1, 0, 0, 0, 0, zone)
+	from = period.StartOf(first.Year(), first.Month(), first.Day(), zone)
+	to = period.StartOf(last.Year(), last.Month(), last.Day()+1, zone)
 	if !from.Before(to) {
 		return from, to, usageError{fmt.Errorf("--to %s is before --from %s", s.to, s.from)}
 	}
