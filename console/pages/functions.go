@@ -27,7 +27,7 @@ func (p *Pages) functions(l *locale) template.FuncMap {
 	return template.FuncMap{
 		"t": l.text, "n": l.count, "num": l.anyNumber, "usd": l.money, "short": l.short, "period": l.period, "word": l.word,
 		"asset": func(name string) string { return p.assets.paths[name] },
-		"saved": saved, "tokens": tokens,
+		"saved": saved, "cheaper": cheaper, "tokens": tokens,
 		"share": func(part, whole api.Money) string {
 			if whole.Nanos == 0 {
 				return ""

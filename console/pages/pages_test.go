@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"os"
@@ -343,6 +344,27 @@ func TestFiguresAreTheAPIs(t *testing.T) {
 	link := regexp.MustCompile(`href="(/api/ai/usage[^"]*)"`).FindStringSubmatch(body)
 	if status, got, _ := get(t, strings.ReplaceAll(link[1], "&amp;", "&"), token, "en"); status != 200 || !strings.HasPrefix(got, "day,model,") {
 		t.Errorf("%s: %d", link[1], status)
+	}
+}
+
+// TestWhatWasSaved: what the parts of it are, that is told, adds up to all of it.
+func TestWhatWasSaved(t *testing.T) {
+	_, err := shared.Ledger.Exec(t.Context(), `
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model_asked, model_used, model, endpoint, streamed, admitted_at, settled_at,
+  outcome, held_nanos, cost_nanos, saved_nanos, session, decision, ancestors)
+VALUES ('saved-1', 'emea-sales', 'jan', 'empleado', '', 'openai', 'gpt-4o', 'gpt-4o-mini', 'gpt-4o-mini', 'chat', false, $1, $1, 'Settled', 1000000, 1000000, 7890000000, 's',
+  'Fallback', '{sales,northwind}')`, now())
+	testkit.Must(t, err)
+	_, body, _ := get(t, "/costs?span=7d", person{user: "fleur"}.token(), "en")
+	tile := regexp.MustCompile(`(?s)<dt>Saved</dt>.*?</div>`).FindString(body)
+	var amounts []money.Nanos
+	for _, parts := range regexp.MustCompile(`<span class="money"(?: title="\$([0-9.]+)")?>\$([0-9.]+)(?:<span class="sub">([0-9]+)</span>)?`).FindAllStringSubmatch(tile, -1) {
+		amount, err := money.Parse(cmp.Or(parts[1], parts[2]+parts[3]))
+		testkit.Must(t, err)
+		amounts = append(amounts, amount)
+	}
+	if len(amounts) != 3 || amounts[0] != amounts[1]+amounts[2] || amounts[0] < 7_890_000_000 {
+		t.Errorf("saved are %v: %s", amounts, tile)
 	}
 }
 

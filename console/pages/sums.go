@@ -33,6 +33,9 @@ func saved(s api.Sums) api.Money {
 	return dollarsOf(s.SavedByCache.Nanos + s.SavedByDowngrade.Nanos + s.SavedByFallback.Nanos)
 }
 
+// cheaper is what models saved that are cheaper than those asked for, as the ladder and its fallbacks choose them.
+func cheaper(s api.Sums) api.Money { return added(s.SavedByDowngrade, s.SavedByFallback) }
+
 // tokens are all tokens.
 func tokens(s api.Sums) int64 {
 	t := s.Tokens
