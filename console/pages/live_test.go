@@ -5,12 +5,17 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -246,4 +251,29 @@ func TestLivePage(t *testing.T) {
 	if complaints := tb.complaints(); len(complaints) > 0 {
 		t.Errorf("the browser complains: %q", complaints)
 	}
+}
+
+// TestLiveComesBack: a page is live again after a proxy has answered in the place of a console that starts anew, which
+// browsers take for an answer that stays.
+func TestLiveComesBack(t *testing.T) {
+	at, err := url.Parse(shared.url)
+	testkit.Must(t, err)
+	toConsole := httputil.NewSingleHostReverseProxy(at)
+	toConsole.FlushInterval = -1
+	var asked atomic.Int64
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/costs/live" && asked.Add(1) == 1 {
+			http.Error(w, "no console", http.StatusServiceUnavailable)
+			return
+		}
+		toConsole.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	tb := open(t, admin, look{language: "en-US", width: 1280, height: 900})
+	tb.do(chromedp.Navigate(proxy.URL + "/costs"))
+	testkit.Eventually(t, "the page is live", func() bool { return value[bool](tb, `!document.querySelector(".live").hidden`) })
+	if asked.Load() < 2 {
+		t.Errorf("the page asked %d times", asked.Load())
+	}
+	tb.do(chromedp.Navigate("about:blank")) // nothing is open any more
 }

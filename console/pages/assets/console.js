@@ -25,10 +25,18 @@ if (source) {
     live(true);
   };
   const live = (is) => { for (const mark of document.querySelectorAll(".live")) mark.hidden = !is; };
-  const events = new EventSource(source);
-  events.addEventListener("open", () => live(true));
-  events.addEventListener("error", () => live(false));
-  events.addEventListener("figures", (event) => show(event.data));
+  let events, again;
+  const watch = () => {
+    events = new EventSource(source);
+    events.addEventListener("open", () => live(true));
+    events.addEventListener("figures", (event) => show(event.data));
+    events.addEventListener("error", () => {
+      live(false);
+      // A browser gives up where it is answered with an error, such as that of a proxy while the console starts anew.
+      if (events.readyState === EventSource.CLOSED) again = setTimeout(watch, 4000 + Math.random() * 4000);
+    });
+  };
+  watch();
   // A page that is not seen asks for nothing.
-  addEventListener("pagehide", () => events.close());
+  addEventListener("pagehide", () => { clearTimeout(again); events.close(); });
 }
