@@ -1,6 +1,9 @@
 package signin
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+)
 
 const (
 	// outParameter says that somebody has just signed out.
@@ -17,7 +20,9 @@ func (s *SignIn) askOut(w http.ResponseWriter, r *http.Request) {
 // what it has of the console. Cookies of other hosts of the domain stay: they are not the console's.
 func (s *SignIn) out(w http.ResponseWriter, r *http.Request) {
 	if open, ok := s.session(r); ok && s.Ended != nil {
-		if err := s.Ended.End(r.Context(), open.ID, open.Until); err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), endedTimeout)
+		defer cancel()
+		if err := s.Ended.End(ctx, open.ID, open.Until); err != nil {
 			s.Log.Warn("A session is ended only in its browser", "error", err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/bursar-dev/bursar/api/identity"
 	"github.com/bursar-dev/bursar/api/identity/identify"
@@ -202,11 +203,16 @@ func (s *SignIn) session(r *http.Request) (open session, ok bool) {
 	return open, err == nil
 }
 
+// endedTimeout bounds how long is waited for the ledger to say, or to keep, that a session was ended.
+const endedTimeout = 3 * time.Second
+
 func (s *SignIn) isEnded(r *http.Request, open session) (bool, error) {
 	if s.Ended == nil {
 		return false, nil
 	}
-	return s.Ended.IsEnded(r.Context(), open.ID)
+	ctx, cancel := context.WithTimeout(r.Context(), endedTimeout)
+	defer cancel()
+	return s.Ended.IsEnded(ctx, open.ID)
 }
 
 // tokenIn is the token that a cookie has: its value, or the first token in a list in JSON.

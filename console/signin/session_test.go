@@ -241,6 +241,26 @@ func TestNobodyKnowsWhoIsSignedOut(t *testing.T) {
 	}
 }
 
+// TestALedgerThatHangs: nobody waits for it for as long as they do for a page.
+func TestALedgerThatHangs(t *testing.T) {
+	w := newWorld(t)
+	c := w.start(true)
+	b := newBrowser(t, c)
+	b.signIn(b.get(c.URL+"/"), "carla")
+	w.hangs.Store(true)
+	b.Timeout = time.Minute // with which an answer would come too late
+	for _, at := range []string{"/costs", "/api/ai/me"} {
+		if got := b.get(c.URL + at); got.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("%s: got %d %s", at, got.StatusCode, got.body)
+		}
+	}
+	b.ask(http.MethodPost, c.URL+signin.OutPath, nil, nil)
+	w.hangs.Store(false)
+	if isSignedIn(b, c) {
+		t.Error("the browser keeps the session")
+	}
+}
+
 // TestPublicURLs are safe for what a console sets there.
 func TestPublicURLs(t *testing.T) {
 	for text, want := range map[string]string{

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +52,8 @@ type world struct {
 	// ended are the sessions that were signed out of, and away is whether nobody can tell.
 	ended map[string]time.Time
 	away  bool
+	// hangs is whether who can tell does not answer.
+	hangs atomic.Bool
 	// reached is told of what comes to pages and API of who is signed in; nil for nobody.
 	reached func(r *http.Request)
 }
@@ -82,7 +85,11 @@ func (p *reachedPages) all() []string {
 var errAway = errors.New("the ledger is away")
 
 // End ends a session.
-func (w *world) End(_ context.Context, id string, until time.Time) error {
+func (w *world) End(ctx context.Context, id string, until time.Time) error {
+	if w.hangs.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.away {
@@ -100,7 +107,11 @@ func (w *world) setAway(is bool) {
 }
 
 // IsEnded reports whether a session was ended.
-func (w *world) IsEnded(_ context.Context, id string) (bool, error) {
+func (w *world) IsEnded(ctx context.Context, id string) (bool, error) {
+	if w.hangs.Load() {
+		<-ctx.Done()
+		return false, ctx.Err()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.away {
