@@ -10,9 +10,9 @@ import (
 // budgetPage is a tenant's budget.
 type budgetPage struct {
 	Budget     *api.Budget
-	Tree       []treeRow
+	Tree       tree
 	Meters     []Meter
-	Users      []api.WrittenLimit
+	Users      []userLimitRow
 	Rungs      []api.Rung
 	Problem    string
 	Changes    []changeRow
@@ -32,6 +32,9 @@ type budgetPage struct {
 	Email                                    []string
 	Policies                                 []policyRow
 }
+
+// userLimitRow is a limit of each user.
+type userLimitRow struct{ Name, Period, Amount string }
 
 // policyRow are the rate limits of a RateLimitPolicy.
 type policyRow struct {
@@ -58,12 +61,15 @@ func (p *Pages) budgets(q *request) (view, error) {
 	}
 	budget := &q.budgets[at]
 	page := &budgetPage{
-		Budget: budget, Users: budget.UserLimits, Rungs: budget.Ladder, Tree: q.tree(forecasts{}),
+		Budget: budget, Rungs: budget.Ladder, Tree: q.tree(forecasts{}),
 		Success: q.success(), Form: q.form(), GrantTo: q.path("/grants/new", nil), RequestsTo: q.path("/requests", nil),
 		Facts: facts{Tenant: budget.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: budget.TimeZone},
 	}
 	for _, limit := range budget.Limits {
 		page.Meters = append(page.Meters, q.meter(limit))
+	}
+	for _, limit := range budget.UserLimits {
+		page.Users = append(page.Users, userLimitRow{limit.Name, q.l.period(limit.Period), q.l.written(limit.Amount, budget.Currency)})
 	}
 	if budget.Ready.Status == "False" {
 		page.Problem = budget.Ready.Message

@@ -22,18 +22,20 @@ type costsPage struct {
 	Dimensions []link
 	Of         string
 	OfTitle    string
-	Filters    []filter
-	Chart      Stack
-	Totals     api.Sums
-	Before     api.Money
-	Change     change
-	Saved      api.Money
-	Pace       *pace
-	Tree       []treeRow
-	Facts      facts
-	CSV        string
-	Reload     string
-	CallsTo    string
+	// By says that it is told for each of these.
+	By      string
+	Filters []filter
+	Chart   Stack
+	Totals  api.Sums
+	Before  api.Money
+	Change  change
+	Saved   api.Money
+	Pace    *pace
+	Tree    tree
+	Facts   facts
+	CSV     string
+	Reload  string
+	CallsTo string
 	// IsWide is whether tenants below are added in.
 	IsWide bool
 }
@@ -50,6 +52,11 @@ func (q *request) dimensions(wide bool) []string {
 		return []string{"model", "provider"}
 	}
 	return []string{"user", "group", "model", "provider"}
+}
+
+// byEach says that costs are told for each value of a dimension.
+var byEach = map[string]string{
+	"tenant": phrase("By tenant"), "model": phrase("By model"), "provider": phrase("By provider"), "user": phrase("By user"), "group": phrase("By group"),
 }
 
 // costs is the page of what a tenant costs.
@@ -82,7 +89,7 @@ func (p *Pages) costsOf(ctx context.Context, q *request) (*costsPage, error) {
 	if !slices.Contains(dimensions, page.Of) {
 		page.Of = dimensions[0]
 	}
-	page.OfTitle = q.l.word(page.Of)
+	page.OfTitle, page.By = q.l.word(page.Of), q.l.say(byEach[page.Of])
 	asked := api.UsageInput{
 		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, SpanParameters: page.Span.parameters(), FilterParameters: filterOf(query),
 		By: []string{page.Span.grain(), page.Of}, Below: page.IsWide, Top: mostColours - 1,

@@ -208,7 +208,7 @@ func TestNewRightsAreOnesOwn(t *testing.T) {
 			return strings.Contains(page, text)
 		}
 	}
-	testkit.Eventually(t, "an admin above sees costs", sees("By Model"))
+	testkit.Eventually(t, "an admin above sees costs", sees("By model"))
 	told := make(chan string, 1)
 	for n := range pages + 1 {
 		first, asks := make(chan struct{}), token
@@ -228,7 +228,7 @@ func TestNewRightsAreOnesOwn(t *testing.T) {
 		}
 	}
 	admins(ctx, "research", with)
-	testkit.Eventually(t, "the admin sees users", sees("By User"))
+	testkit.Eventually(t, "the admin sees users", sees("By user"))
 	record(t, "new-rights-1")
 	if figures := <-told; !strings.Contains(figures, "<nil>") || strings.Contains(figures, ">ana<") {
 		t.Errorf("an admin above is told of users: %s", figures)

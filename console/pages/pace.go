@@ -28,6 +28,16 @@ type treeRow struct {
 	Meters   []Meter
 }
 
+// tree is a tenant and those below it.
+type tree []treeRow
+
+// HasForecast is whether there is one for any of their limits.
+func (t tree) HasForecast() bool {
+	return slices.ContainsFunc(t, func(row treeRow) bool {
+		return slices.ContainsFunc(row.Meters, func(m Meter) bool { return m.Forecast != nil })
+	})
+}
+
 // pace is what a limit was spent of so far in its period, and where that leads to.
 type pace struct {
 	Limit, Scope string
@@ -77,7 +87,7 @@ func (f forecasts) at(tenant string, spent int64, end time.Time) *api.Money {
 
 // standing is how the limits of a tenant and those below it stand, and the pace at which one of
 // them is spent.
-func (p *Pages) standing(ctx context.Context, q *request) (tree []treeRow, at *pace, err error) {
+func (p *Pages) standing(ctx context.Context, q *request) (rows tree, at *pace, err error) {
 	var forecast forecasts
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.Go(func() (err error) { forecast, err = p.forecasts(ctx, q); return err })
@@ -240,7 +250,7 @@ func (page *pace) draw(q *request, starts []time.Time, grain string, used *api.U
 }
 
 // tree is the tenant and those below it, each after the one above it.
-func (q *request) tree(f forecasts) (rows []treeRow) {
+func (q *request) tree(f forecasts) (rows tree) {
 	var add func(tenant string, depth int)
 	add = func(tenant string, depth int) {
 		for i := range q.budgets {

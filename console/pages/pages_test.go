@@ -94,7 +94,7 @@ func TestWithoutScripts(t *testing.T) {
 	}
 	tb.do(chromedp.Click(chromedp.CSS(`.tabs a[href*="by=model"]`)))
 	testkit.Eventually(t, "costs are by model", func() bool {
-		return value[string](tb, `document.querySelector("#parts")?.innerText ?? ""`) == "By Model"
+		return value[string](tb, `document.querySelector("#parts")?.innerText ?? ""`) == "By model"
 	})
 	tb.visit("/calls")
 	tb.do(chromedp.SendKeys(chromedp.CSS(`#filter-model`), "gpt-4o-mini"), chromedp.Click(chromedp.CSS(`.filters button`)))
@@ -385,5 +385,19 @@ func TestAssets(t *testing.T) {
 		if status, _, _ := get(t, path, "", "en"); status == 200 {
 			t.Errorf("%s: %d", path, status)
 		}
+	}
+}
+
+// TestEveryPageIsInSight: who comes with a phone sees which pages there are, in the language with the longer words.
+func TestEveryPageIsInSight(t *testing.T) {
+	tb := open(t, platform, look{language: "es-AR", width: 360, height: 740})
+	tb.visit("/budgets?tenant=sales")
+	links := value[int](tb, `document.querySelectorAll("nav a").length`)
+	seen := value[int](tb, `[...document.querySelectorAll("nav a")].filter(a => a.getBoundingClientRect().right <= innerWidth).length`)
+	if seen < 6 || seen != links {
+		t.Errorf("%d of %d pages are in sight", seen, links)
+	}
+	if text := value[string](tb, `document.querySelector("#users + .card").innerText`); !strings.Contains(text, "US$ 4,00") {
+		t.Errorf("the limit of each user is %q", text)
 	}
 }
