@@ -267,3 +267,26 @@ func TestUnknownKind(t *testing.T) {
 	}()
 	period.Containing("Fortnight", time.UTC, time.Now())
 }
+
+// TestStartOf: a date begins with the day of the calendar, also where clocks skip its midnight, and dates beyond the
+// ends of months are those of others.
+func TestStartOf(t *testing.T) {
+	for zone, want := range map[string]string{
+		"America/Santiago": "2026-09-06T01:00:00-03:00", "America/Bogota": "2026-09-06T00:00:00-05:00", "UTC": "2026-09-06T00:00:00Z",
+	} {
+		location, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := period.StartOf(2026, time.September, 6, location)
+		if got := start.Format(time.RFC3339); got != want {
+			t.Errorf("%s: it begins at %s, want %s", zone, got, want)
+		}
+		if day := period.Containing(period.Day, location, start.Add(time.Hour)); !day.Start.Equal(start) {
+			t.Errorf("%s: the day begins at %s, and the date at %s", zone, day.Start, start)
+		}
+		if same := period.StartOf(2026, time.August, 31+6, location); !same.Equal(start) {
+			t.Errorf("%s: six days after August begin at %s", zone, same)
+		}
+	}
+}

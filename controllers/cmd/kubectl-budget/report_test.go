@@ -229,3 +229,24 @@ func parsed(t *rapid.T, amount string) money.Nanos {
 	}
 	return n
 }
+
+// TestDaysOfReports begin when the clocks of the zone first show them, which is not at midnight where they skip that.
+func TestDaysOfReports(t *testing.T) {
+	zone, err := time.LoadLocation("America/Santiago")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 9, 7, 12, 0, 0, 0, zone)
+	for asked, want := range map[stretch][2]string{
+		{from: "2026-09-06", to: "2026-09-06"}: {"2026-09-06T01:00:00-03:00", "2026-09-07T00:00:00-03:00"},
+		{from: "2026-09-05", to: "2026-09-05"}: {"2026-09-05T00:00:00-04:00", "2026-09-06T01:00:00-03:00"},
+		{from: "2026-09-06"}:                   {"2026-09-06T01:00:00-03:00", "2026-09-08T00:00:00-03:00"},
+		{month: "2026-08"}:                     {"2026-08-01T00:00:00-04:00", "2026-09-01T00:00:00-04:00"},
+		{}:                                     {"2026-09-01T00:00:00-04:00", "2026-10-01T00:00:00-03:00"},
+	} {
+		from, to, err := asked.span(now, zone)
+		if got := [2]string{from.Format(time.RFC3339), to.Format(time.RFC3339)}; err != nil || got != want {
+			t.Errorf("%+v: %v %v, want %v", asked, got, err, want)
+		}
+	}
+}
