@@ -32,7 +32,7 @@ func (c *Call) identify(ctx context.Context) (problem *Problem) {
 // unknownError means that a call has waited, and may not be made any more by who makes it.
 type unknownError struct{ problem *Problem }
 
-func (e *unknownError) Error() string { return e.problem.Error.Message }
+func (e *unknownError) Error() string { return e.problem.Message }
 
 // identifyAgain finds out anew who calls, and who pays, when a call has waited: the limits may be others by
 // now, and this process may have slept while the key was deleted.
