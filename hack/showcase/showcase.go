@@ -47,8 +47,8 @@ type Showcase struct {
 	spent map[string]*spending
 }
 
-// Start starts the company, as it is at a moment.
-func Start(ctx context.Context, now time.Time) (s *Showcase, err error) {
+// Start starts the company, as it is at a moment. Its Postgres has more parameters, such as "shared_buffers=1GB".
+func Start(ctx context.Context, now time.Time, ofPostgres ...string) (s *Showcase, err error) {
 	s = &Showcase{Now: now, spent: map[string]*spending{}}
 	defer func() {
 		if err != nil {
@@ -61,7 +61,7 @@ func Start(ctx context.Context, now time.Time) (s *Showcase, err error) {
 	if err := s.startCluster(ctx); err != nil {
 		return s, err
 	}
-	if err := s.startLedger(ctx); err != nil {
+	if err := s.startLedger(ctx, ofPostgres); err != nil {
 		return s, err
 	}
 	return s, s.makeCompany(ctx)
@@ -123,8 +123,8 @@ func (s *Showcase) giveRights(ctx context.Context) error {
 	return nil
 }
 
-func (s *Showcase) startLedger(ctx context.Context) error {
-	database, err := postgres.Start(ctx, postgres.Options{})
+func (s *Showcase) startLedger(ctx context.Context, settings []string) error {
+	database, err := postgres.Start(ctx, postgres.Options{Settings: settings})
 	if err != nil {
 		return err
 	}

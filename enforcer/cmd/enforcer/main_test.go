@@ -198,12 +198,12 @@ func (w *world) start(change ...func(*options)) *running {
 	return r
 }
 
-// ready starts an enforcer that runs what configure has written.
+// ready starts an enforcer that runs what configure has written, and whose session has begun.
 func (w *world) ready() *running {
 	w.t.Helper()
 	revision := w.configure()
 	r := w.start()
-	testkit.Eventually(w.t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
+	testkit.Eventually(w.t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) && r.hasBegun() })
 	return r
 }
 

@@ -66,7 +66,8 @@ func main() {
 func run(ctx context.Context, o options) (err error) {
 	fmt.Println("Starting the sample company, with a Kubernetes API server and Postgres")
 	now := time.Now().UTC()
-	company, err := showcase.Start(ctx, now)
+	// As Postgres is run for so many calls: what its buffers do not hold, it copies from the kernel's again and again.
+	company, err := showcase.Start(ctx, now, "shared_buffers=1GB")
 	if err != nil {
 		return err
 	}
