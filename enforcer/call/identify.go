@@ -37,13 +37,16 @@ func (e *unknownError) Error() string { return e.problem.Message }
 // identifyAgain finds out anew who calls, and who pays, when a call has waited: the limits may be others by
 // now, and this process may have slept while the key was deleted.
 func (c *Call) identifyAgain(ctx context.Context) error {
-	before := c.subject
+	ctx, cancel := context.WithDeadline(ctx, c.decideBy)
+	defer cancel()
+	subject, tenant := c.subject, c.tenant
 	problem := c.identify(ctx)
-	switch {
-	case problem != nil:
+	if problem == nil && (c.subject.Tenant != subject.Tenant || c.subject.User != subject.User) {
+		problem = storeLost() // what was done for the other is not this one's
+	}
+	if problem != nil {
+		c.subject, c.tenant = subject, tenant // it is their call that is refused
 		return &unknownError{problem}
-	case c.subject.Tenant != before.Tenant || c.subject.User != before.User:
-		return &unknownError{storeLost()} // what was done for the other is not this one's
 	}
 	return nil
 }
