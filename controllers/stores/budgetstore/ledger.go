@@ -206,7 +206,7 @@ type Sum struct {
 
 // selection is what of a limit says which calls it counts, to be compared.
 func (s Sum) selection() string {
-	return fmt.Sprintf("%s %q %q %q %q", s.Limit.Per, s.Limit.Tiers, s.Limit.Models, s.Limit.Groups, s.Limit.Labels)
+	return fmt.Sprintf("%s %#v", s.Limit.Per, s.Limit.Selector)
 }
 
 // SpentByOwner is, for each of the sums in their order, what was spent: by the tenant and those
