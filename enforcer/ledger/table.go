@@ -23,7 +23,8 @@ type Database interface {
 // table is a table that rows are added to, and nothing else.
 type table[T any] struct {
 	columns []ledgerv1.Column[T]
-	sql     string
+	// insertNew inserts rows of which none is in the table, and insertMissing those that are not.
+	insertNew, insertMissing string
 }
 
 var (
@@ -31,18 +32,19 @@ var (
 	refusals = newTable(ledgerv1.Refusals())
 )
 
-// newTable makes a table. A batch is inserted in one statement, a parameter a column.
-// It names no conflict target: that would take the right to read the table.
+// newTable makes a table. A batch is inserted in one statement, a parameter a column. The parameters are
+// taken apart in the list of what is selected: Postgres keeps what functions after FROM return in a
+// temporary store for each, which takes it longer. No conflict target is named: that would take the right
+// to read the table.
 func newTable[T any](of ledgerv1.Table[T]) table[T] {
 	var names, expressions, parameters []string
 	for i, c := range of.Columns {
 		names, expressions = append(names, c.Name), append(expressions, expression(c))
-		parameters = append(parameters, fmt.Sprintf("$%d::%s[]", i+1, parameterType(c)))
+		parameters = append(parameters, fmt.Sprintf("unnest($%d::%s[]) AS %s", i+1, parameterType(c), c.Name))
 	}
-	return table[T]{of.Columns, "INSERT INTO " + of.Name + " (" + strings.Join(names, ", ") + ")" +
-		" SELECT " + strings.Join(expressions, ", ") +
-		" FROM unnest(" + strings.Join(parameters, ", ") + ") AS batch (" + strings.Join(names, ", ") + ")" +
-		" ON CONFLICT DO NOTHING"}
+	insert := "INSERT INTO " + of.Name + " (" + strings.Join(names, ", ") + ")" +
+		" SELECT " + strings.Join(expressions, ", ") + " FROM (SELECT " + strings.Join(parameters, ", ") + ") AS batch"
+	return table[T]{of.Columns, insert, insert + " ON CONFLICT DO NOTHING"}
 }
 
 // separator stands between the elements of an array. It cannot be printed, and so no name
@@ -97,15 +99,28 @@ func parameter[T any](c ledgerv1.Column[T], batch []T) any {
 }
 
 // insertWhole inserts a batch, all of it or nothing, and returns how many rows are new.
-// Rows that are there already stay as they are.
+// Rows that are there already stay as they are. As a rule there are none, and to look for them
+// before each row is inserted takes Postgres longer, so it only looks when one was in the way.
 func (t table[T]) insertWhole(ctx context.Context, db Database, batch []T) (inserted int, err error) {
 	arguments := make([]any, len(t.columns))
 	for i, c := range t.columns {
 		arguments[i] = parameter(c, batch)
 	}
-	tag, err := db.Exec(ctx, t.sql, arguments...)
+	tag, err := db.Exec(ctx, t.insertNew, arguments...)
+	if isThere(err) {
+		tag, err = db.Exec(ctx, t.insertMissing, arguments...)
+	}
 	return int(tag.RowsAffected()), err
 }
+
+// isThere is whether the database has refused a row because it is there already.
+func isThere(err error) bool {
+	var refusal *pgconn.PgError
+	return errors.As(err, &refusal) && refusal.Code == uniqueViolation
+}
+
+// uniqueViolation is the SQLSTATE of a row that is there already.
+const uniqueViolation = "23505"
 
 // rejection is a row that the database will never take, and why.
 type rejection[T any] struct {
