@@ -17,7 +17,7 @@ import (
 
 const (
 	// linger is how long the first entry of a batch waits for others.
-	linger = 20 * time.Millisecond
+	linger = 15 * time.Millisecond
 	// maxWaiting is how many entries wait in memory for Postgres, at most. An entry
 	// takes less than a kilobyte, so that this is less than two hundred megabytes.
 	// Entries beyond it stay in Redis alone, and are read back from there once
