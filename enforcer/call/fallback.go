@@ -22,7 +22,8 @@ import (
 
 // fallBack tries the tenant's fallbacks in the place of a call that was refused, in
 // their order, and refuses the call where none has an answer. Where one makes
-// another call, that one is admitted. The refusal is put on record either way.
+// another call, that one is admitted; where that has waited, and its caller may not call
+// any more, none answers. The refusal is put on record either way.
 func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Problem {
 	why := c.refusal(refused)
 	record := c.refusalRecord(refused) // of the call as it was refused: a fallback may bind it anew
@@ -31,7 +32,11 @@ func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Proble
 		return why
 	}
 	for _, fallback := range c.tenant.Document().Fallbacks() {
-		if c.try(ctx, fallback) {
+		answers, problem := c.try(ctx, fallback)
+		if problem != nil {
+			return problem
+		}
+		if answers {
 			record.Fallback = fallback.Kind
 			c.calls.Metrics.fellBack(fallback.Kind, why)
 			return nil
@@ -70,17 +75,17 @@ func (c *Call) ownersWords(refused *admission.Refusal) string {
 func ended(text string) string { return strings.TrimRight(text, ". ") + "." }
 
 // try reports whether the fallback has an answer, or has had a call admitted that
-// will give one.
-func (c *Call) try(ctx context.Context, fallback limiterv1.Fallback) bool {
+// will give one. A problem is why no fallback may answer.
+func (c *Call) try(ctx context.Context, fallback limiterv1.Fallback) (answers bool, problem *Problem) {
 	switch fallback.Kind {
 	case limiterv1.Cache:
-		return c.giveCached(fallback)
+		return c.giveCached(fallback), nil
 	case limiterv1.CheapestModel:
 		return c.callCheapest(ctx, fallback.Models)
 	case limiterv1.Message:
-		return c.giveMessage(fallback)
+		return c.giveMessage(fallback), nil
 	}
-	return false // made by a control plane that is newer
+	return false, nil // made by a control plane that is newer
 }
 
 // giveCached gives an answer that the same request has got before.
@@ -116,24 +121,28 @@ func (c *Call) give(answer answercache.Answer) {
 }
 
 // callCheapest has a call of the cheapest model admitted, if what is left of the
-// limits allows.
-func (c *Call) callCheapest(ctx context.Context, among []string) bool {
+// limits allows. A problem is why its caller may not call any more.
+func (c *Call) callCheapest(ctx context.Context, among []string) (admitted bool, problem *Problem) {
 	if !c.boundForCheapest(among) {
-		return false
+		return false, nil
 	}
 	decision, err := c.ask(ctx)
+	var unknown *unknownError
+	if errors.As(err, &unknown) {
+		return false, unknown.problem
+	}
 	if err != nil {
 		c.calls.Log.Error("failed to decide on a fallback", "call", c.id, "error", err)
-		return false
+		return false, nil
 	}
 	if decision.Hold == nil {
-		return false
+		return false, nil
 	}
 	c.setRateFields(decision.Rates)
 	c.header.Set(FallbackHeader, string(limiterv1.CheapestModel))
 	c.header.Set(ModelHeader, c.route.Model.Name)
 	c.admitted(decision)
-	return true
+	return true, nil
 }
 
 // boundForCheapest binds the call for the cheapest model that can do it.

@@ -6,7 +6,10 @@ import (
 	"testing"
 
 	"github.com/bursar-dev/bursar/api/identity/identify"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 )
 
@@ -37,6 +40,46 @@ func TestUnidentified(t *testing.T) {
 			_, got := c.Admit(t.Context())
 			if got == nil || got.Status != tc.status || !strings.Contains(string(got.Body), tc.want) {
 				t.Errorf("got %+v, want %d with %s", got, tc.status, tc.want)
+			}
+		})
+	}
+}
+
+// suspending is an admitter that is suspended as soon as a fallback is asked for, and whatever
+// happens meanwhile.
+type suspending struct {
+	call.Admitter
+	meanwhile func()
+}
+
+func (s suspending) Admit(ctx context.Context, tenant *admission.Tenant, r admission.Request) (admission.Result, error) {
+	if r.Fallback {
+		s.meanwhile()
+		return admission.Result{}, admission.ErrSuspended
+	}
+	return s.Admitter.Admit(ctx, tenant, r)
+}
+
+// TestKeyEndedDuringFallback: no fallback answers who may not call any more since the one before it
+// has begun to wait.
+func TestKeyEndedDuringFallback(t *testing.T) {
+	for name, tc := range map[string]struct {
+		why    identify.Status
+		status int
+	}{"the key is deleted": {identify.Unauthenticated, 401}, "a member no more": {identify.Forbidden, 403}} {
+		t.Run(name, func(t *testing.T) {
+			document := acme()
+			document.Ladder[0].Fallbacks = []limiterv1.Fallback{{Kind: limiterv1.CheapestModel}, {Kind: limiterv1.Message, Text: "Later."}}
+			w := newWorld(t, document, "")
+			spent(90 * money.Cent)(w)
+			w.calls.Admitter = suspending{w.calls.Admitter, func() { w.calls.Identifier = nobody{&identify.Error{Status: tc.why}} }}
+			c, _ := begin(w, "key", chat)
+			defer c.End()
+			if _, got := c.Admit(t.Context()); got == nil || got.Status != tc.status || got.Header.Get(call.FallbackHeader) != "" {
+				t.Errorf("got %+v, want %d and no fallback", got, tc.status)
+			}
+			if refusals := w.refusals.list(); len(refusals) != 1 || refusals[0].Fallback != "" {
+				t.Errorf("on record are %+v, want the refusal by the limit", refusals)
 			}
 		})
 	}
