@@ -2,6 +2,7 @@ package rollup
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -20,6 +21,9 @@ const (
 
 // Sums are the sums of what was used.
 type Sums interface {
+	// UnknownZones has the sums of tenants follow UTC whose time zone Postgres does not know, and
+	// returns the time zones of such tenants.
+	UnknownZones(ctx context.Context) (byTenant map[string]string, err error)
 	// AddQuarter makes the sums of each user of the next quarter of an hour that is over, and
 	// returns until when there are such sums then; false if there is no such quarter.
 	AddQuarter(ctx context.Context) (until time.Time, added bool, err error)
@@ -31,7 +35,11 @@ type Sums interface {
 }
 
 // Roller rolls up sums.
-type Roller struct{ sums Sums }
+type Roller struct {
+	sums Sums
+	// unknown are the time zones, by tenant, that Postgres did not know when it was last asked.
+	unknown map[string]string
+}
 
 // New makes a Roller.
 func New(sums Sums) *Roller { return &Roller{sums: sums} }
@@ -56,6 +64,9 @@ func (r *Roller) Start(ctx context.Context) error {
 
 // Roll rolls up what there is: first the present, then the past.
 func (r *Roller) Roll(ctx context.Context) error {
+	if err := within(ctx, r.checkZones); err != nil {
+		return err
+	}
 	if err := r.rollPresent(ctx); err != nil {
 		return err
 	}
@@ -75,6 +86,21 @@ func (r *Roller) Roll(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// checkZones says, when that changes, whose time zones Postgres does not know.
+func (r *Roller) checkZones(ctx context.Context) error {
+	unknown, err := r.sums.UnknownZones(ctx)
+	if err != nil {
+		return err
+	}
+	unknownZones.Set(float64(len(unknown)))
+	if len(unknown) > 0 && !maps.Equal(unknown, r.unknown) {
+		log.FromContext(ctx).Info("Postgres does not know the time zone of tenants: sums of what they used follow UTC until its tzdata has it",
+			"timeZones", unknown)
+	}
+	r.unknown = unknown
+	return nil
 }
 
 func (r *Roller) rollPresent(ctx context.Context) error {

@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-logr/logr/funcr"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // pending are sums of which so much is still to be made. It keeps the steps that are taken: a
@@ -15,6 +19,7 @@ type pending struct {
 	quarters, changes, days int
 	// newer are the changes that a day of the past leaves, as somebody writes meanwhile.
 	newer int
+	zones map[string]string
 	fails string
 	steps []string
 }
@@ -25,6 +30,13 @@ func (p *pending) step(name string) error {
 		return errors.New("Postgres is away")
 	}
 	return nil
+}
+
+func (p *pending) UnknownZones(ctx context.Context) (map[string]string, error) {
+	if p.fails == "zones" {
+		return nil, errors.New("Postgres is away")
+	}
+	return p.zones, ctx.Err()
 }
 
 func (p *pending) AddQuarter(context.Context) (time.Time, bool, error) {
@@ -59,6 +71,7 @@ func TestRoll(t *testing.T) {
 			pending: pending{days: 2, newer: atOnce},
 			want:    "quarter changes past quarter changes changes past quarter changes changes past",
 		},
+		"no zones":    {pending: pending{days: 1, fails: "zones"}, fails: true},
 		"no quarters": {pending: pending{days: 1, fails: "quarter"}, want: "quarter", fails: true},
 		"no changes":  {pending: pending{days: 1, fails: "changes"}, want: "quarter changes", fails: true},
 		"no past":     {pending: pending{days: 1, fails: "past"}, want: "quarter changes past", fails: true},
@@ -82,5 +95,34 @@ func TestRollEnds(t *testing.T) {
 	sums := pending{quarters: 2, days: 2}
 	if err := New(&sums).Roll(ctx); !errors.Is(err, context.Canceled) || !slices.Equal(sums.steps, nil) {
 		t.Errorf("error %v after %q", err, sums.steps)
+	}
+}
+
+// TestUnknownZones: the log names, whenever that changes, each tenant whose time zone Postgres does not
+// know, and what is rolled up is the same.
+func TestUnknownZones(t *testing.T) {
+	var lines []string
+	ctx := log.IntoContext(t.Context(), funcr.New(func(_, line string) { lines = append(lines, line) }, funcr.Options{}))
+	sums := pending{}
+	roller := New(&sums)
+	for _, zones := range []map[string]string{nil, {"acme": "Europe/Kiev"}, {"acme": "Europe/Kiev"}, {"globex": "Asia/Saigon"}, nil, {"globex": "Asia/Saigon"}} {
+		sums.zones = zones
+		if err := roller.Roll(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := testutil.ToFloat64(unknownZones); got != float64(len(zones)) {
+			t.Errorf("the metric says %v, want %d", got, len(zones))
+		}
+	}
+	var named []string
+	for _, line := range lines {
+		_, zones, _ := strings.Cut(line, `"timeZones"=`)
+		named = append(named, zones)
+	}
+	if got, want := strings.Join(named, " "), `{"acme"="Europe/Kiev"} {"globex"="Asia/Saigon"} {"globex"="Asia/Saigon"}`; got != want {
+		t.Errorf("the log names %s, want %s", got, want)
+	}
+	if got := strings.Join(sums.steps, " "); got != strings.TrimSpace(strings.Repeat("quarter changes past ", 6)) {
+		t.Errorf("the steps were %s", got)
 	}
 }

@@ -33,6 +33,18 @@ func (u *Usage) AddPast(ctx context.Context) (day time.Time, added bool, err err
 	return u.step(ctx, "SELECT roll_up_past()::timestamp AT TIME ZONE 'UTC'", "add up what was used before")
 }
 
+// UnknownZones has the sums of tenants follow UTC whose time zone Postgres does not know, or not any more, so
+// that those of others are added up, and returns the time zones of such tenants.
+func (u *Usage) UnknownZones(ctx context.Context) (byTenant map[string]string, err error) {
+	rows, _ := u.pool.Query(ctx, "SELECT tenant, zone FROM leave_unknown_zones()") // ForEachRow has the error
+	byTenant = map[string]string{}
+	var tenant, zone string
+	if _, err := pgx.ForEachRow(rows, []any{&tenant, &zone}, func() error { byTenant[tenant] = zone; return nil }); err != nil {
+		return nil, fmt.Errorf("look for time zones that Postgres does not know: %w", unanswered(err))
+	}
+	return byTenant, nil
+}
+
 func (u *Usage) step(ctx context.Context, query, what string) (at time.Time, done bool, err error) {
 	var found *time.Time
 	if err := u.pool.QueryRow(ctx, query).Scan(&found); err != nil {

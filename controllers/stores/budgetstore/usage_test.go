@@ -2,6 +2,7 @@ package budgetstore_test
 
 import (
 	"context"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -162,6 +163,65 @@ func TestSumsOfThePast(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestUnknownZone: a time zone that Postgres does not know any more keeps no tenant from being added up. The
+// tenant's own sums follow UTC until Postgres knows it again.
+func TestUnknownZone(t *testing.T) {
+	dsn := migrated(t)
+	admin := connectTo(t, dsn)
+	manager := budgetstore.NewUsage(poolAs(t, dsn, "bursar_manager"))
+	ledger := budgetstore.NewLedgerReader(poolAs(t, dsn, "bursar_manager"))
+	yesterday := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -1)
+	exec(t, admin, "INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ('acme', 'ns', 'budget', 'uid', 1, 'Asia/Kolkata'), ('globex', 'ns', 'other', 'uid2', 1, 'UTC')")
+	insert := func(when string) {
+		for _, tenant := range []string{"acme", "globex"} {
+			for _, hour := range []time.Duration{1, 20} {
+				exec(t, admin, insertSummed, tenant+hour.String()+when, tenant, []string{}, "ana", yesterday.Add(hour*time.Hour))
+			}
+		}
+	}
+	rollUp := func(wantUnknown map[string]string) {
+		t.Helper()
+		unknown, err := manager.UnknownZones(t.Context())
+		testkit.Must(t, err)
+		if !maps.Equal(unknown, wantUnknown) {
+			t.Errorf("unknown time zones %v, want %v", unknown, wantUnknown)
+		}
+		_, err = manager.AddChanges(t.Context(), 1000)
+		testkit.Must(t, err)
+		for more := true; more; {
+			_, more, err = manager.AddPast(t.Context())
+			testkit.Must(t, err)
+		}
+		_, err = manager.AddChanges(t.Context(), 1000)
+		testkit.Must(t, err)
+		checkRows(t, admin, "changes", "SELECT tenant_id FROM usage_changes", nil)
+		for _, tenant := range []string{"acme", "globex"} {
+			for n := -1; n <= 1; n++ {
+				recorded, summed, err := ledger.UsedOn(t.Context(), tenant, yesterday.AddDate(0, 0, n))
+				if err != nil || recorded != summed {
+					t.Errorf("%s, day %d: the ledger has %+v, the sums %+v, %v", tenant, n, recorded, summed, err)
+				}
+			}
+		}
+	}
+	const calendars = "SELECT tenant_id, ' ', zone, ' ', complete_from FROM usage_calendars ORDER BY 1"
+	insert("before")
+	rollUp(map[string]string{})
+	checkRows(t, admin, "calendars", calendars, []string{"acme Asia/Kolkata -infinity", "globex UTC -infinity"})
+
+	// As if the database's tzdata had lost a zone.
+	exec(t, admin, "UPDATE tenants SET time_zone = 'Mars/Olympus' WHERE tenant_id = 'acme'")
+	exec(t, admin, "UPDATE usage_calendars SET zone = 'Mars/Olympus' WHERE tenant_id = 'acme'")
+	insert("while it is unknown")
+	rollUp(map[string]string{"acme": "Mars/Olympus"})
+	checkRows(t, admin, "calendars", calendars, []string{"acme UTC -infinity", "globex UTC -infinity"})
+
+	exec(t, admin, "UPDATE tenants SET time_zone = 'Asia/Kolkata' WHERE tenant_id = 'acme'")
+	insert("after")
+	rollUp(map[string]string{})
+	checkRows(t, admin, "calendars", calendars, []string{"acme Asia/Kolkata -infinity", "globex UTC -infinity"})
 }
 
 // TestUpgradeToSums: a ledger from before there were sums gets them: a migration says that they are
