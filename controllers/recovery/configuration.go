@@ -21,8 +21,11 @@ const (
 	// tenants are in one at most. Where a batch fails, its tenants are tried again in batches smaller
 	// by this factor, until each is alone: none keeps the others from being counted.
 	recountsAtOnce, mostInBatch, smaller = 8, 256, 16
-	// recountTimeout bounds the recount of one batch.
-	recountTimeout = 5 * time.Second
+	// recountTimeout is how long the recount of a batch may take at first, so that one tenant of which
+	// there is much to count does not hold up the others in its batch for longer. It doubles, up to
+	// longestRecount, where smaller batches take longer, too, which is then no single tenant's doing, and
+	// for tenants that are tried alone.
+	recountTimeout, longestRecount = time.Second, time.Minute
 	// recountPause is the pause before those are tried again that failed alone.
 	recountPause = time.Second
 	// recountRounds is how often a tenant is tried. What fails more often is left to its
@@ -81,13 +84,22 @@ func (c *configuration) recount(ctx context.Context) {
 	ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.running.Go(func() {
 		begin, all := time.Now(), len(tenants)
-		inBatch := min((all+recountsAtOnce-1)/recountsAtOnce, mostInBatch)
+		first := min((all+recountsAtOnce-1)/recountsAtOnce, mostInBatch)
+		inBatch, timeout := first, recountTimeout
 		for round := 0; len(tenants) > 0 && round < recountRounds && ctx.Err() == nil; round++ {
-			tenants = c.recountAll(ctx, tenants, inBatch)
-			if inBatch == 1 && len(tenants) > 0 {
-				pause(ctx, recountPause)
+			var allSlow bool
+			tenants, allSlow = c.recountAll(ctx, tenants, inBatch, timeout)
+			switch {
+			case inBatch == 1:
+				timeout = min(2*timeout, longestRecount)
+				if len(tenants) > 0 {
+					pause(ctx, recountPause)
+				}
+			case allSlow && inBatch < first:
+				inBatch, timeout = first, min(2*timeout, longestRecount)
+			default:
+				inBatch = max(inBatch/smaller, 1)
 			}
-			inBatch = max(inBatch/smaller, 1)
 		}
 		if ctx.Err() == nil && all > 0 {
 			log.FromContext(ctx).Info("The counters are recounted", "tenants", all-len(tenants), "failed", len(tenants), "took", time.Since(begin).String())
@@ -108,28 +120,65 @@ func pause(ctx context.Context, length time.Duration) {
 	}
 }
 
-// recountAll recounts tenants, so many in a batch, and returns those that failed.
-func (c *configuration) recountAll(ctx context.Context, tenants []limiterv1.Tenant, inBatch int) (failed []limiterv1.Tenant) {
-	var mu sync.Mutex
+// recountAll recounts tenants, so many in a batch and each batch within a timeout, and returns those that
+// failed, and whether most batches took longer. Where the first batches of many all did, the others are
+// not tried.
+func (c *configuration) recountAll(ctx context.Context, tenants []limiterv1.Tenant, inBatch int, timeout time.Duration) (failed []limiterv1.Tenant, allSlow bool) {
+	var round recountRound
 	var group errgroup.Group
 	group.SetLimit(recountsAtOnce)
 	for some := range slices.Chunk(tenants, inBatch) {
 		group.Go(func() error {
-			ctx, cancel := context.WithTimeout(ctx, recountTimeout)
+			if inBatch > 1 && round.isHopeless() {
+				round.skip(some)
+				return nil
+			}
+			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
 			errs := c.recounter.RecountAll(ctx, some...)
-			mu.Lock()
-			defer mu.Unlock()
-			for i, err := range errs {
-				if err != nil {
-					failed = append(failed, some[i])
-				}
-			}
+			round.note(some, errs, ctx.Err() != nil)
 			return nil
 		})
 	}
-	_ = group.Wait() // who failed is in failed
-	return failed
+	_ = group.Wait() // who failed is in the round
+	return round.failed, 2*round.slow > round.done
+}
+
+// recountRound is what has become of batches, of which some are recounted at once.
+type recountRound struct {
+	mu     sync.Mutex
+	failed []limiterv1.Tenant
+	// done is how many batches are, and slow is how many of these took too long.
+	done, slow int
+}
+
+// note notes what has become of a batch.
+func (r *recountRound) note(tenants []limiterv1.Tenant, errs []error, isSlow bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done++
+	if isSlow {
+		r.slow++
+	}
+	for i, err := range errs {
+		if err != nil {
+			r.failed = append(r.failed, tenants[i])
+		}
+	}
+}
+
+// skip leaves a batch to the next round.
+func (r *recountRound) skip(tenants []limiterv1.Tenant) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = append(r.failed, tenants...)
+}
+
+// isHopeless is whether as many batches as are recounted at once have taken too long, and none has not.
+func (r *recountRound) isHopeless() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.slow == r.done && r.slow >= recountsAtOnce
 }
 
 // tenants are the documents of tenants in the copy. Those of one shard, and of one budget tree, follow
