@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +36,10 @@ const (
 
 // bounds are how long it is waited.
 var bounds = map[stage]time.Duration{untilFound: moment, untilDecided: turn, untilRun: moment}
+
+// notFound are the reasons for which an object is not accepted whose cause may come in a moment, if it
+// was applied together with it.
+var notFound = []string{v1alpha1.ReasonTargetNotFound, v1alpha1.ReasonParentNotFound, v1alpha1.ReasonIdentityProviderNotFound}
 
 // Debouncer delays the writing of statuses that will not be true for long: while a new
 // generation is on its way to the enforcers, or what it names is on its way to this manager,
@@ -86,7 +91,7 @@ func stageOf(accepted verdict.Verdict, rollout conditions.Rollout) (at stage, wa
 	switch {
 	case rollout.Err != nil || accepted.Reason == v1alpha1.ReasonInternalError:
 		return 0, false
-	case accepted.Reason == v1alpha1.ReasonTargetNotFound:
+	case slices.Contains(notFound, accepted.Reason):
 		return untilFound, true
 	case accepted.Status == metav1.ConditionUnknown:
 		return untilDecided, true

@@ -86,3 +86,17 @@ func TestDelayRunsOut(t *testing.T) {
 		}
 	}
 }
+
+// TestDebouncerAwaitsWhatIsNamed: whatever an object names, what was applied in the same moment is no
+// reason to reject it.
+func TestDebouncerAwaitsWhatIsNamed(t *testing.T) {
+	for reason, want := range map[string]time.Duration{
+		v1alpha1.ReasonTargetNotFound: 2 * time.Second, v1alpha1.ReasonParentNotFound: 2 * time.Second,
+		v1alpha1.ReasonIdentityProviderNotFound: 2 * time.Second, v1alpha1.ReasonInvalid: 0, v1alpha1.ReasonConflicted: 0, v1alpha1.ReasonParentCycle: 0,
+	} {
+		p := rollout.NewDebouncer()
+		if got := p.Delay(budget(1, 0), verdict.Rejected(reason, "no"), conditions.Rollout{}, time.Now()); got != want {
+			t.Errorf("%s: %s left, want %s", reason, got, want)
+		}
+	}
+}

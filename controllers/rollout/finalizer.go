@@ -23,7 +23,7 @@ func AddFinalizerPhase[O Object, S interface{ common() *Scope[O] }](c client.Cli
 // AddFinalizer makes sure that the object stays until RemoveFinalizer. It must never be
 // called for an object that has programmed nothing: such an object may go at once.
 func AddFinalizer(ctx context.Context, c client.Client, object client.Object) error {
-	return patchFinalizers(ctx, c, object, controllerutil.AddFinalizer)
+	return goneIsConflict(object, patchFinalizers(ctx, c, object, controllerutil.AddFinalizer))
 }
 
 // RemoveFinalizer lets the object go.

@@ -206,7 +206,7 @@ func (r *Reconciler[O, T, S]) reconcileNamed(ctx context.Context, request reconc
 func newObject[O Object]() O { return reflect.New(reflect.TypeFor[O]().Elem()).Interface().(O) }
 
 // Reconcile takes an object through its phases. A conflict ends it at once: the object
-// has changed since it was read, and is to be read anew.
+// has changed, or is gone, since it was read, and is to be read anew.
 func (r *Reconciler[O, T, S]) Reconcile(ctx context.Context, object O) (reconcile.Result, error) {
 	if !object.GetDeletionTimestamp().IsZero() {
 		r.written.Delete(client.ObjectKeyFromObject(object))
@@ -313,6 +313,7 @@ func (r *Reconciler[O, T, S]) updateStatus(ctx context.Context, scope S) error {
 		return err
 	}
 	resourceVersion, err := r.write(ctx, common.Object, after)
+	err = goneIsConflict(common.Object, err)
 	if err == nil {
 		r.noteWritten(common.Object, resourceVersion)
 	}

@@ -59,6 +59,7 @@ func (s *keyScope) Events(v1alpha1.APIKeyStatus, v1alpha1.APIKeyStatus) []events
 func TestReconcile(t *testing.T) {
 	away := fmt.Errorf("away: %w", limiterstore.ErrUnavailable)
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "apikeys"}, "key", away)
+	gone := apierrors.NewNotFound(schema.GroupResource{Resource: "apikeys"}, "key")
 	all := []string{"accept", "hold", "program", "observe", "events", "status", "record", "note"}
 	for name, tc := range map[string]struct {
 		failing    map[string]error
@@ -88,6 +89,7 @@ func TestReconcile(t *testing.T) {
 		},
 		"the object has changed, a phase finds":           {map[string]error{"hold": conflict}, []string{"accept", "hold"}, nil, []error{conflict}},
 		"the object has changed, who writes it is told":   {map[string]error{"status": conflict}, all[:6], nil, []error{conflict}},
+		"the object is gone, who writes it is told":       {map[string]error{"status": gone}, all[:6], nil, nil},
 		"the object has changed, who tells of it is told": {map[string]error{"events": conflict}, all[:5], nil, []error{conflict}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,6 +127,9 @@ func TestReconcile(t *testing.T) {
 			}
 			if (err != nil) != (len(tc.failing) > 0) {
 				t.Errorf("error: %v", err)
+			}
+			if isGone := errors.Is(tc.failing["status"], gone); isGone && !apierrors.IsConflict(err) {
+				t.Errorf("error %v, want a conflict, so that the reconcile starts over", err)
 			}
 			for _, want := range tc.wantErrors {
 				if !errors.Is(err, want) {

@@ -2,14 +2,17 @@ package rollout
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -87,6 +90,16 @@ func beginningAnew(inner reconcile.Reconciler) reconcile.Reconciler {
 		}
 		return result, err
 	})
+}
+
+// goneIsConflict makes a conflict of the error of who finds that an object is gone which it has read, and
+// is about to write: what comes of that is decided anew, and nothing has failed.
+func goneIsConflict(object client.Object, err error) error {
+	if !apierrors.IsNotFound(err) {
+		return err
+	}
+	resource := schema.GroupResource{Group: v1alpha1.GroupVersion.Group}
+	return apierrors.NewConflict(resource, object.GetName(), fmt.Errorf("it is gone since it was read: %w", err))
 }
 
 // workers is how many objects of a kind are reconciled at once. With few, somebody who applies
