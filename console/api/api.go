@@ -52,10 +52,10 @@ type Options struct {
 
 type api struct {
 	Options
-	turns turns
-	made  newKeys
-	// replaying is full while somebody's change is replayed.
-	replaying chan struct{}
+	// turns are those of callers.
+	turns   *turns
+	made    newKeys
+	replays replays
 	// questions are those of the routes, by their operation ids.
 	questions map[string]any
 }
@@ -79,7 +79,7 @@ func New(options Options) (*API, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 20 * time.Second
 	}
-	a := &api{Options: options, questions: map[string]any{}, replaying: make(chan struct{}, 1)}
+	a := &api{Options: options, questions: map[string]any{}, turns: newTurns(atOnce), replays: newReplays()}
 	mux := http.NewServeMux()
 	routes := humago.New(mux, config(options.Version))
 	routes.UseMiddleware(a.identified, unambiguous)
@@ -174,7 +174,7 @@ func describe[O any](operation huma.Operation) map[string]*huma.Response {
 
 // inTurn answers when it is the turn of who asks.
 func inTurn[I, O any](ctx context.Context, a *api, who auth.Who, in *I, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) (*O, error) {
-	done, err := a.turns.take(ctx, who)
+	done, err := a.turns.take(ctx, who.Subject())
 	if err != nil {
 		return nil, err
 	}

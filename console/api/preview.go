@@ -88,7 +88,7 @@ type ReplayedTenants struct {
 
 func (a *api) registerPreviews(routes huma.API) {
 	const description = "Has the API server, and Bursar's webhooks, check a change without making it, and says what the limits would have done with the calls of the last days. For those who may make it."
-	handle(a, routes, changing(http.MethodPost, "previewBudget", "/budgets/{tenant}/preview", "Budgets", "What a change of a budget would do", description),
+	handle(a, routes, bounded(changing(http.MethodPost, "previewBudget", "/budgets/{tenant}/preview", "Budgets", "What a change of a budget would do", description)),
 		func(ctx context.Context, who auth.Who, in *BudgetPreviewInput) (*Preview, error) {
 			budget, err := a.administered(ctx, who, in.Tenant)
 			if err != nil {
@@ -105,7 +105,7 @@ func (a *api) registerPreviews(routes huma.API) {
 			_, warnings, err := a.changeBudget(ctx, a.by(who).Trying(), who, in.Tenant, "", in.Body)
 			return a.preview(ctx, who, warnings, err, changed, policies, in.Days)
 		})
-	handle(a, routes, changing(http.MethodPost, "previewRates", "/budgets/{tenant}/rates/{policy}/preview", "Budgets", "What a change of rate limits would do", description),
+	handle(a, routes, bounded(changing(http.MethodPost, "previewRates", "/budgets/{tenant}/rates/{policy}/preview", "Budgets", "What a change of rate limits would do", description)),
 		func(ctx context.Context, who auth.Who, in *RatesPreviewInput) (*Preview, error) {
 			budget, err := a.administered(ctx, who, in.Tenant)
 			if err != nil {
@@ -188,15 +188,14 @@ func (a *api) documentOf(
 
 // replayed is what a document would have done with the calls of the last days.
 func (a *api) replayed(ctx context.Context, document limiterv1.Tenant, unknown []string, days int) (*Replay, error) {
-	select { // replays keep the ledger busy
-	case a.replaying <- struct{}{}:
-		defer func() { <-a.replaying }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	done, err := a.replays.take(ctx, document.Tenant, a.Timeout/2)
+	if err != nil {
+		return nil, err
 	}
+	defer done()
 	to := a.Now()
 	from := to.AddDate(0, 0, -days)
-	document, err := a.Ledger.Granted(ctx, document, from, to)
+	document, err = a.Ledger.Granted(ctx, document, from, to)
 	if err != nil {
 		return nil, err
 	}

@@ -148,6 +148,8 @@ func (a *api) explained(ctx context.Context, err error) error {
 		return tooMany("too_many_tests", "Too many tests", "ten tests were sent within the hour: try again later")
 	case errors.Is(err, marks.ErrTooManyMutes):
 		return tooMany("too_many_mutes", "Too many mutes", "the alert was muted or unmuted twenty times within the hour: try again later")
+	case errors.Is(err, errBusy):
+		return busy()
 	case errors.Is(err, said.ErrReadOnly):
 		a.Log.Warn("The console may not write to the ledger's database", "error", err)
 		return problem(http.StatusForbidden, "read_only", "Read-only", "this console may not write to its database: whoever installed it may make its login a member of bursar_console")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -72,5 +73,54 @@ func TestNobodyKeepsTheDatabaseBusy(t *testing.T) {
 	asking.Wait()
 	if asked := database.asked.Load(); asked != many+1 {
 		t.Errorf("the database was asked %d times, want %d", asked, many+1)
+	}
+}
+
+// TestPreviewsWaitForNoOtherTenant: of each tenant one preview is made at a time, and few of all; who waits for too
+// long is told that others are being made.
+func TestPreviewsWaitForNoOtherTenant(t *testing.T) {
+	const few = 3
+	database := &slowDatabase{released: make(chan struct{})}
+	options := shared.options
+	options.Ledger, options.Timeout = history.NewReader(database), 6*time.Second
+	routes, err := api.New(options)
+	testkit.Must(t, err)
+	server := httptest.NewServer(routes)
+	defer server.Close()
+	var asking sync.WaitGroup
+	var answered atomic.Int32
+	preview := func(tenant, credential string, isBusy bool) {
+		asking.Go(func() {
+			const body = `{"limits":[{"name":"daily","per":"Tenant","period":"Day","amount":"1"}]}`
+			request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, server.URL+"/api/ai/budgets/"+tenant+"/preview", strings.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			request.Header.Set("Authorization", "Bearer "+credential)
+			request.Header.Set("Content-Type", "application/json")
+			got := send(t, request)
+			if !isBusy {
+				answered.Add(1)
+			}
+			if is := got.status == http.StatusTooManyRequests && strings.Contains(got.body, `"busy"`) && got.header.Get("Retry-After") != ""; is != isBusy {
+				t.Errorf("a preview of %s got %d %.300s, and is told that others are made: %v", tenant, got.status, got.body, is)
+			}
+		})
+	}
+	for i, tenant := range []string{"acme", "globex", "hooli"} {
+		preview(tenant, token("pat", "platform"), false)
+		testkit.Eventually(t, "a preview of "+tenant+" is made", func() bool { return int(database.asked.Load()) == i+1 })
+	}
+	if answered.Load() > 0 {
+		t.Error("a preview had to wait for that of another tenant")
+	}
+	preview("acme", token("adam.acme"), true)
+	preview("company", token("pat", "platform"), true)
+	testkit.Eventually(t, "all have an answer", func() bool { return answered.Load() == few })
+	close(database.released)
+	asking.Wait()
+	if asked := database.asked.Load(); asked != few {
+		t.Errorf("%d previews were made, want %d", asked, few)
 	}
 }

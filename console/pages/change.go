@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/bursar-dev/bursar/console/api"
 )
 
@@ -145,14 +143,9 @@ func patched(err error, page *changePage) bool {
 func (p *Pages) tryOut(q *request, e *editor, page *changePage) error {
 	tried := make([]*api.Preview, len(days))
 	failed := make([]error, len(days))
-	var trying errgroup.Group
-	for i, n := range days {
-		trying.Go(func() error {
-			tried[i], failed[i] = e.preview(n)
-			return nil
-		})
+	for i, n := range days { // one after the other, as the API does in any case
+		tried[i], failed[i] = e.preview(n)
 	}
-	_ = trying.Wait() // each has its own error
 	if failed[0] != nil {
 		return failed[0]
 	}

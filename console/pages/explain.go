@@ -30,6 +30,10 @@ func explain(l *locale, p *api.Problem) told {
 		t.Title, t.Text = l.say("These figures are still being added up"), l.say("Choose a shorter time, which ends today, or try again in a minute.")
 		return t
 	}
+	if p.Code == "busy" {
+		t.Title, t.Text = l.say("Other changes are being previewed"), l.say("Try again in a moment.")
+		return t
+	}
 	switch p.Status {
 	case http.StatusUnauthorized:
 		t.Title, t.Text = l.say("You are not signed in"), l.say("Sign in to see this page. You will come back here.")

@@ -150,6 +150,7 @@ var _ = []string{
 	phrase("must be more than 0 and at most 9000000"), phrase("must be one line of printable text"), phrase("must be in the future, and within a year"),
 	phrase("must be an amount such as 5.00"), phrase("must be more than spaces"), phrase("must be a name of lower-case letters, digits and hyphens"),
 	phrase("You have five open requests: wait for an answer to one of them."), phrase("Somebody has approved or declined it already."),
+	phrase("Other changes are being previewed: try again in a moment."),
 }
 
 // complain says at the fields of a form what is wrong, by the names that the API has for them. An
