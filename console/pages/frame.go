@@ -11,6 +11,7 @@ import (
 	"golang.org/x/text/language"
 
 	"github.com/bursar-dev/bursar/console/api"
+	"github.com/bursar-dev/bursar/console/signin"
 )
 
 // frame is what all pages share.
@@ -206,7 +207,7 @@ func (p *Pages) switched(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: languageCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 60 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+		Name: languageCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 60 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: signin.IsOverTLS(r.Context()),
 	})
 	query.Del("language")
 	http.Redirect(w, r, (&url.URL{Path: localPath(r.URL.Path), RawQuery: query.Encode()}).String(), http.StatusSeeOther)

@@ -45,6 +45,7 @@ var shared struct {
 	// errors is how many errors the console has logged, and logged all that it has.
 	errors atomic.Int64
 	logged logs
+	auth   *auth.Auth
 	api    *api.API
 	pages  *pages.Pages
 }
@@ -114,12 +115,12 @@ func now() time.Time { return begin.Add(time.Since(started)) }
 // console is the API and the pages of a console.
 func console(watched *cluster.Cluster, reader *pgxpool.Pool) (http.Handler, error) {
 	log := slog.New(countErrors{slog.NewTextHandler(&shared.logged, &slog.HandlerOptions{Level: slog.LevelDebug})})
+	shared.auth = auth.New(auth.Options{
+		Identifier: identify.New(identify.Options{Config: watched, Now: now}), Tenants: watched,
+		PlatformAdmins: []auth.PlatformAdmin{{Provider: "company", Group: showcase.PlatformGroup}},
+	})
 	routes, err := api.New(api.Options{
-		Auth: auth.New(auth.Options{
-			Identifier: identify.New(identify.Options{Config: watched, Now: now}), Tenants: watched,
-			PlatformAdmins: []auth.PlatformAdmin{{Provider: "company", Group: showcase.PlatformGroup}},
-		}),
-		Cluster: watched, Ledger: history.NewReader(reader), Marks: marks.New(reader), Requests: requests.New(reader), Locks: said.NewLocks(reader), Health: health.New(reader), Log: log, Now: now, Version: "test",
+		Auth: shared.auth, Cluster: watched, Ledger: history.NewReader(reader), Marks: marks.New(reader), Requests: requests.New(reader), Locks: said.NewLocks(reader), Health: health.New(reader), Log: log, Now: now, Version: "test",
 	})
 	if err != nil {
 		return nil, err

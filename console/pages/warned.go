@@ -44,7 +44,7 @@ func fitting(texts []string) (fits warned) {
 
 // keepWarned keeps the warnings of a change for the page that it leads to, and those of none before.
 func (q *request) keepWarned(w http.ResponseWriter, v view) {
-	cookie := &http.Cookie{Name: warnedCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: q.TLS != nil}
+	cookie := &http.Cookie{Name: warnedCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: signin.IsOverTLS(q.ctx)}
 	if len(v.warnings) > 0 {
 		encoded, _ := json.Marshal(fitting(v.warnings))
 		text := base64.RawURLEncoding.EncodeToString(encoded)

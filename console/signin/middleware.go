@@ -78,6 +78,15 @@ func IsEnded(ctx context.Context) bool {
 	return ok && isEnded()
 }
 
+type overTLSKey struct{}
+
+// IsOverTLS reports whether whoever asked for a page came by TLS, as the console's public URL says: a proxy in front of
+// the console may end it. Cookies of pages are Secure then, as that of the session is.
+func IsOverTLS(ctx context.Context) bool {
+	isOverTLS, _ := ctx.Value(overTLSKey{}).(bool)
+	return isOverTLS
+}
+
 // toPage passes on a request for a page of who is signed in. What answers for longer than the
 // token holds, ends with it.
 func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -108,6 +117,7 @@ func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handle
 		return
 	}
 	ctx := WithCaller(context.WithValue(r.Context(), formTokenKey{}, s.Keys.formToken(who.Subject())), who)
+	ctx = context.WithValue(ctx, overTLSKey{}, s.cookies.secure)
 	came := r
 	ctx = WithEnded(ctx, func() bool {
 		counts, _, err := s.credential(came)
