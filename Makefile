@@ -257,8 +257,9 @@ bench-history: build tools parts ## Measure ledger, API and pages over CALLS (10
 BUDGETS ?= 10000
 
 .PHONY: bench-console
-bench-console: tools parts ## Measure what 200 people who watch Costs take of the console, and how soon each sees a call
+bench-console: tools parts ## Measure what 200 people who watch Costs take of the console, how soon each sees a call, and pages of 10,000 tenants
 	go test -timeout 20m -run '^$$' -bench Watchers -benchtime 10x ./console/pages
+	go test -timeout 20m -run '^$$' -bench Budgets -benchtime 10x ./console/pages
 
 .PHONY: bench-operator
 bench-operator: build tools parts ## Measure the operator with BUDGETS (10,000) TenantBudgets on a real API server, and what calls through enforcers take

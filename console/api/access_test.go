@@ -114,7 +114,7 @@ var accesses = map[string]map[string]statuses{
 		"/api/ai/limits?tenant=acme&user=zoe.acme": admins,
 	},
 	"GET /api/ai/health":                   {"/api/ai/health": {401, 403, 403, 403, 403}},
-	"GET /api/ai/budgets":                  {"/api/ai/budgets": anybody},
+	"GET /api/ai/budgets":                  {"/api/ai/budgets": anybody, "/api/ai/budgets?tenant=acme": onlySums},
 	"GET /api/ai/budgets/{tenant}":         {"/api/ai/budgets/acme": onlySums},
 	"GET /api/ai/budgets/{tenant}/changes": {"/api/ai/budgets/acme/changes?since=2026-01-01": admins},
 	"PATCH /api/ai/budgets/{tenant}": {

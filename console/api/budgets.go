@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +18,14 @@ import (
 // Budgets are the budgets that somebody administers, or that are below these.
 type Budgets struct {
 	AsOf    time.Time `json:"asOf"`
-	Budgets []Budget  `json:"budgets" nullable:"false" doc:"By the names of their tenants."`
+	Budgets []Budget  `json:"budgets" nullable:"false" doc:"Each is followed by those below it; beside one another they are by the names of their tenants."`
+	Next    string    `json:"next,omitempty" doc:"What after is on the next page. Absent: this is the last."`
+}
+
+// BudgetsInput is which budgets are asked for.
+type BudgetsInput struct {
+	Tenant string `query:"tenant" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" patternDescription:"a name of lower-case letters, digits and hyphens" doc:"The tenant whose budget is told, and those of all tenants below it. Default: all that you may see."`
+	PageParameters
 }
 
 // Budget is a TenantBudget.
@@ -93,21 +101,10 @@ type Rung struct {
 func (a *api) registerBudgets(routes huma.API) {
 	handle(a, routes, get("budgets", "/budgets", "Budgets", "The budgets that I may see",
 		"The TenantBudgets of the tenants that you administer, and of those below. Who administers none gets none."),
-		func(ctx context.Context, who auth.Who, _ *struct{}) (*Budgets, error) { return a.budgets(ctx, who) })
+		a.budgets)
 	handle(a, routes, get("budget", "/budgets/{tenant}", "Budgets", "One budget", "The TenantBudget of a tenant that you administer, or that is below one."),
 		func(ctx context.Context, who auth.Who, in *BudgetInput) (*Budget, error) {
-			v, err := a.view(ctx, who, in.Tenant, auth.Above)
-			if err != nil {
-				return nil, err
-			}
-			if v.role == auth.Member {
-				return nil, forbidden("you do not administer this tenant: /limits says how yours stand")
-			}
-			budget, err := a.Cluster.Budget(ctx, v.tenant)
-			if err != nil {
-				return nil, err
-			}
-			return a.budgetOf(ctx, budget, v.role)
+			return a.budgetSeen(ctx, who, in.Tenant)
 		})
 	handle(a, routes, get("budgetChanges", "/budgets/{tenant}/changes", "Budgets", "How a budget was changed",
 		"Who changed a limit, when, from what to what, oldest first. For admins of the tenant."), a.changes)
@@ -118,27 +115,50 @@ type BudgetInput struct {
 	Tenant string `path:"tenant" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" patternDescription:"a name of lower-case letters, digits and hyphens"`
 }
 
-func (a *api) budgets(ctx context.Context, who auth.Who) (*Budgets, error) {
-	all, err := a.Cluster.Budgets(ctx)
+func (a *api) budgets(ctx context.Context, who auth.Who, in *BudgetsInput) (*Budgets, error) {
+	tenants, err := a.tenants(ctx, who)
 	if err != nil {
 		return nil, err
 	}
-	answer := &Budgets{AsOf: a.Now().UTC(), Budgets: []Budget{}}
-	for _, budget := range all {
-		role, err := a.Auth.Role(ctx, who, budget.Spec.Tenant)
-		if err != nil {
-			return nil, err
+	asked := tenants.All()
+	if in.Tenant != "" {
+		if !tenants.Has(in.Tenant) {
+			return nil, forbidden("you do not administer this tenant, nor one above it, if there is one of the name")
 		}
-		if role != auth.Admin && role != auth.Above {
-			continue
+		asked = tenants.From(in.Tenant)
+	}
+	page, next, ok := Page(asked, in.After, in.Limit)
+	if !ok {
+		return nil, invalid("query.after", "names no budget that you may see: begin with the first page")
+	}
+	answer := &Budgets{AsOf: a.Now().UTC(), Budgets: make([]Budget, 0, len(page)), Next: next}
+	for _, tenant := range page {
+		one, err := a.budgetSeen(ctx, who, tenant)
+		if errors.Is(err, cluster.ErrNoTenant) {
+			continue // it has gone meanwhile
 		}
-		one, err := a.budgetOf(ctx, &budget, role)
 		if err != nil {
 			return nil, err
 		}
 		answer.Budgets = append(answer.Budgets, *one)
 	}
 	return answer, nil
+}
+
+// budgetSeen is the budget of a tenant as it is told to somebody.
+func (a *api) budgetSeen(ctx context.Context, who auth.Who, tenant string) (*Budget, error) {
+	v, err := a.view(ctx, who, tenant, auth.Above)
+	if err != nil {
+		return nil, err
+	}
+	if v.role == auth.Member {
+		return nil, forbidden("you do not administer this tenant: /limits says how yours stand")
+	}
+	budget, err := a.Cluster.Budget(ctx, v.tenant)
+	if err != nil {
+		return nil, err
+	}
+	return a.budgetOf(ctx, budget, v.role)
 }
 
 // budgetOf is a budget as it is told to a role.

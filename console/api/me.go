@@ -39,10 +39,14 @@ func (a *api) registerMe(routes huma.API) {
 			} else {
 				me.IdentityProvider, me.Subject, me.ExpiresAt = who.Claims.Provider, who.Claims.Subject, &who.Claims.Until
 			}
+			tree, err := a.Cluster.Tree(ctx)
+			if err != nil {
+				return nil, err
+			}
 			for _, t := range who.Tenancies {
 				zone := ""
-				if budget, err := a.Cluster.Budget(ctx, t.Tenant); err == nil {
-					zone = zoneOf(budget.Spec.TimeZone).String()
+				if tree.Has(t.Tenant) {
+					zone = zoneOf(tree.Zone(t.Tenant)).String()
 				}
 				me.Tenants = append(me.Tenants, MyTenant{
 					TimeZone: zone, Tenant: t.Tenant, User: t.User, Tier: t.Tier, Groups: append([]string{}, t.Groups...), Admin: a.Auth.Administers(t) || who.IsPlatformAdmin,

@@ -175,12 +175,11 @@ func (a *api) withBelow(ctx context.Context, v view) ([]string, error) {
 	if v.role == auth.Member {
 		return nil, forbidden("you may see only your own calls: below is for admins")
 	}
-	below, err := a.Cluster.Below(ctx, v.tenant)
-	tenants := []string{v.tenant}
-	for _, budget := range below {
-		tenants = append(tenants, budget.Spec.Tenant)
+	tree, err := a.Cluster.Tree(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return tenants, err
+	return slices.Collect(tree.From(v.tenant)), nil
 }
 
 func (in *UsageInput) query(v view, now time.Time) (q history.UsageQuery, err error) {

@@ -35,6 +35,8 @@ type Cluster struct {
 	// complete is whether all that there was at the start is known.
 	complete atomic.Bool
 
+	trees trees
+
 	mu sync.Mutex
 	// keys and memberships are those that Known has, by their names.
 	keys        map[types.NamespacedName]registered
@@ -63,6 +65,9 @@ func New(config *rest.Config, log *slog.Logger) (*Cluster, error) {
 		keys: map[types.NamespacedName]registered{}, memberships: map[types.NamespacedName]bool{},
 	}
 	if err := c.index(context.Background()); err != nil {
+		return nil, err
+	}
+	if err := c.watchTree(context.Background()); err != nil {
 		return nil, err
 	}
 	return c, c.register()

@@ -32,35 +32,24 @@ func (c *Cluster) Budget(ctx context.Context, tenant string) (*v1alpha1.TenantBu
 	return &governing[0], nil
 }
 
-// Budgets are the TenantBudgets of all tenants, by the names of these.
+// Budgets are the TenantBudgets of all tenants, by the names of these. They are the cache's: nobody changes them.
 func (c *Cluster) Budgets(ctx context.Context) ([]v1alpha1.TenantBudget, error) {
 	var budgets v1alpha1.TenantBudgetList
-	if err := c.client.List(ctx, &budgets); err != nil {
+	if err := c.client.List(ctx, &budgets, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
-	return sortedByTenant(budgets.Items), nil
-}
-
-func sortedByTenant(budgets []v1alpha1.TenantBudget) []v1alpha1.TenantBudget {
-	budgets = slices.DeleteFunc(budgets, func(b v1alpha1.TenantBudget) bool { return !isGoverning(&b) })
-	slices.SortFunc(budgets, func(a, b v1alpha1.TenantBudget) int { return strings.Compare(a.Spec.Tenant, b.Spec.Tenant) })
-	return budgets
+	governing := slices.DeleteFunc(budgets.Items, func(b v1alpha1.TenantBudget) bool { return !isGoverning(&b) })
+	slices.SortFunc(governing, func(a, b v1alpha1.TenantBudget) int { return strings.Compare(a.Spec.Tenant, b.Spec.Tenant) })
+	return governing, nil
 }
 
 // Ancestors are the tenants above a tenant, nearest first; none of one that there is not.
-func (c *Cluster) Ancestors(ctx context.Context, tenant string) (ancestors []string, err error) {
-	budget, err := c.Budget(ctx, tenant)
-	if errors.Is(err, ErrNoTenant) {
-		return nil, nil
-	}
+func (c *Cluster) Ancestors(ctx context.Context, tenant string) ([]string, error) {
+	tree, err := c.Tree(ctx)
 	if err != nil {
 		return nil, err
 	}
-	above, err := c.AncestorBudgets(ctx, budget)
-	for _, ancestor := range above {
-		ancestors = append(ancestors, ancestor.Spec.Tenant)
-	}
-	return ancestors, err
+	return tree.Above(tenant), nil
 }
 
 // AncestorBudgets are the TenantBudgets above one, nearest first, up to one that is not there or
@@ -99,54 +88,6 @@ func (c *Cluster) governing(ctx context.Context, budget *v1alpha1.TenantBudget) 
 	})
 }
 
-// children are the TenantBudgets that name one as their parent, or one that was handed over to it.
-func (c *Cluster) children(ctx context.Context, budget *v1alpha1.TenantBudget) (children []v1alpha1.TenantBudget, err error) {
-	key := client.ObjectKeyFromObject(budget)
-	var ofTenant v1alpha1.TenantBudgetList
-	if err := c.client.List(ctx, &ofTenant, client.MatchingFields{byTenant: budget.Spec.Tenant}); err != nil {
-		return nil, err
-	}
-	for _, parent := range ofTenant.Items {
-		governing, err := c.governing(ctx, &parent)
-		if err != nil {
-			return nil, err
-		}
-		if client.ObjectKeyFromObject(governing) != key {
-			continue
-		}
-		var list v1alpha1.TenantBudgetList
-		if err := c.client.List(ctx, &list, client.MatchingFields{byParent: client.ObjectKeyFromObject(&parent).String()}); err != nil {
-			return nil, err
-		}
-		children = append(children, list.Items...)
-	}
-	return children, nil
-}
-
-// Below are the TenantBudgets below that of a tenant, by the names of their tenants.
-func (c *Cluster) Below(ctx context.Context, tenant string) ([]v1alpha1.TenantBudget, error) {
-	top, err := c.Budget(ctx, tenant)
-	if err != nil {
-		return nil, err
-	}
-	var below []v1alpha1.TenantBudget
-	at := []v1alpha1.TenantBudget{*top}
-	seen := map[types.NamespacedName]bool{client.ObjectKeyFromObject(top): true}
-	for i := 0; i < len(at); i++ {
-		children, err := c.children(ctx, &at[i])
-		if err != nil {
-			return nil, err
-		}
-		for _, child := range children {
-			if key := client.ObjectKeyFromObject(&child); !seen[key] && isGoverning(&child) {
-				seen[key] = true
-				at, below = append(at, child), append(below, child)
-			}
-		}
-	}
-	return sortedByTenant(below), nil
-}
-
 // Keys are the APIKeys of a tenant, by their names.
 func (c *Cluster) Keys(ctx context.Context, tenant string) ([]v1alpha1.APIKey, error) {
 	budget, err := c.Budget(ctx, tenant)
@@ -162,14 +103,9 @@ func (c *Cluster) Keys(ctx context.Context, tenant string) ([]v1alpha1.APIKey, e
 // PoliciesNaming are the RateLimitPolicies that name the budget of a tenant, by their names.
 func (c *Cluster) PoliciesNaming(ctx context.Context, budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
 	var policies v1alpha1.RateLimitPolicyList
-	if err := c.client.List(ctx, &policies, client.InNamespace(budget.Namespace)); err != nil {
-		return nil, err
-	}
-	named := slices.DeleteFunc(policies.Items, func(p v1alpha1.RateLimitPolicy) bool {
-		return p.Spec.TargetRef == nil || p.Spec.TargetRef.Name != budget.Name
-	})
-	slices.SortFunc(named, func(a, b v1alpha1.RateLimitPolicy) int { return strings.Compare(a.Name, b.Name) })
-	return named, nil
+	err := c.client.List(ctx, &policies, client.InNamespace(budget.Namespace), client.MatchingFields{byTarget: budget.Name})
+	slices.SortFunc(policies.Items, func(a, b v1alpha1.RateLimitPolicy) int { return strings.Compare(a.Name, b.Name) })
+	return policies.Items, err
 }
 
 // Policies are the RateLimitPolicies whose limits the budget of a tenant gets, in the order in which

@@ -7,21 +7,24 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
 const (
-	// byTenant finds TenantBudgets by the tenant they name, byParent by the key of their parent,
-	// byBudget APIKeys by the name of their budget, and bySelection the RateLimitPolicies that select
+	// byTenant finds TenantBudgets by the tenant they name, byBudget APIKeys by the name of their budget,
+	// byTarget RateLimitPolicies by that of the one that they name, and bySelection those that select
 	// budgets by the namespace where they do, or beyond.
 	byTenant    = "spec.tenant"
-	byParent    = "spec.parentRef"
 	byBudget    = "spec.budgetRef.name"
+	byTarget    = "spec.targetRef.name"
 	bySelection = "spec.targetSelector"
 
 	// beyond stands for other namespaces than their own; no namespace has such a name.
@@ -38,14 +41,14 @@ func (c *Cluster) index(ctx context.Context) error {
 		{&v1alpha1.TenantBudget{}, byTenant, func(o client.Object) []string {
 			return []string{o.(*v1alpha1.TenantBudget).Spec.Tenant}
 		}},
-		{&v1alpha1.TenantBudget{}, byParent, func(o client.Object) []string {
-			if budget := o.(*v1alpha1.TenantBudget); budget.Spec.ParentRef != nil {
-				return []string{budget.ParentKey().String()}
-			}
-			return nil
-		}},
 		{&v1alpha1.APIKey{}, byBudget, func(o client.Object) []string {
 			return []string{o.(*v1alpha1.APIKey).Spec.BudgetRef.Name}
+		}},
+		{&v1alpha1.RateLimitPolicy{}, byTarget, func(o client.Object) []string {
+			if target := o.(*v1alpha1.RateLimitPolicy).Spec.TargetRef; target != nil {
+				return []string{target.Name}
+			}
+			return nil
 		}},
 		{&v1alpha1.RateLimitPolicy{}, bySelection, func(o client.Object) []string {
 			switch target := o.(*v1alpha1.RateLimitPolicy).Spec.TargetSelector; {
@@ -77,6 +80,9 @@ func namespaces() *metav1.PartialObjectMetadata {
 	return namespace
 }
 
+// shapeChanged leaves out changes of a TenantBudget's figures, which come every few seconds.
+var shapeChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return hasOtherShape(e.ObjectOld, e.ObjectNew) }}
+
 // register has a namespace taken in again whenever an object in it that says who may ask has
 // changed, and IdentityProviders, each by itself.
 func (c *Cluster) register() error {
@@ -86,7 +92,7 @@ func (c *Cluster) register() error {
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: o.GetNamespace()}}}
 	})
 	err := ctrl.NewControllerManagedBy(c.manager).Named("callers").WithOptions(options).
-		Watches(&v1alpha1.TenantBudget{}, ofNamespace).
+		Watches(&v1alpha1.TenantBudget{}, ofNamespace, builder.WithPredicates(shapeChanged)).
 		Watches(&v1alpha1.APIKey{}, ofNamespace).
 		Watches(&v1alpha1.Membership{}, ofNamespace).
 		Complete(reconcile.Func(func(ctx context.Context, r reconcile.Request) (reconcile.Result, error) {

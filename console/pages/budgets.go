@@ -55,13 +55,16 @@ type grantRow struct {
 
 // budgets is the page of a tenant's budget.
 func (p *Pages) budgets(q *request) (view, error) {
-	at := slices.IndexFunc(q.budgets, func(b api.Budget) bool { return b.Tenant == q.tenant.Name })
-	if at < 0 {
+	budget := q.budget
+	if budget == nil {
 		return view{}, forbiddenPage()
 	}
-	budget := &q.budgets[at]
+	rows, err := p.tree(q.ctx, q, forecasts{})
+	if err != nil {
+		return view{}, err
+	}
 	page := &budgetPage{
-		Budget: budget, Rungs: budget.Ladder, Tree: q.tree(forecasts{}),
+		Budget: budget, Rungs: budget.Ladder, Tree: rows,
 		Success: q.success(), Form: q.form(), GrantTo: q.path("/grants/new", nil), RequestsTo: q.path("/requests", nil),
 		Facts: facts{Tenant: budget.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: budget.TimeZone},
 	}

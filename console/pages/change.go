@@ -222,9 +222,7 @@ func (p *Pages) look(q *request, is func(*api.Budget) bool) {
 		if err != nil {
 			return
 		}
-		if found := q.budget(); found != nil {
-			*found = *budget
-		}
+		q.budget = budget
 		if is(budget) {
 			return
 		}

@@ -40,7 +40,7 @@ func (q *request) filterRow(row rowFields, filter api.AlertFilter) *filterFields
 
 // editAlerts edits who is told by e-mail.
 func (p *Pages) editAlerts(q *request, isEntered bool) (*editor, error) {
-	budget := q.budget()
+	budget := q.budget
 	if budget == nil {
 		return nil, missingPage()
 	}

@@ -100,7 +100,7 @@ func (q *request) rungEntered(n int) api.WrittenRung {
 
 // editLadder edits the ladder of a budget.
 func (p *Pages) editLadder(q *request, isEntered bool) (*editor, error) {
-	budget := q.budget()
+	budget := q.budget
 	if budget == nil || budget.Written.Ladder == nil {
 		return nil, missingPage()
 	}

@@ -118,7 +118,7 @@ func (f *limitFields) periodField() *input {
 
 // editLimits edits the money limits of a budget.
 func (p *Pages) editLimits(q *request, isEntered bool) (*editor, error) {
-	budget := q.budget()
+	budget := q.budget
 	if budget == nil {
 		return nil, missingPage()
 	}

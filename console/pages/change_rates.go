@@ -92,7 +92,7 @@ func (q *request) rateEntered(n int) api.WrittenRate {
 
 // editRates edits the limits of a RateLimitPolicy.
 func (p *Pages) editRates(q *request, isEntered bool) (*editor, error) {
-	budget := q.budget()
+	budget := q.budget
 	if budget == nil {
 		return nil, missingPage()
 	}

@@ -81,9 +81,9 @@ func (p *Pages) costsOf(ctx context.Context, q *request) (*costsPage, error) {
 		return nil, forbiddenPage()
 	}
 	query := q.URL.Query()
-	below := q.below(q.tenant.Name)
+	below := q.below()
 	page := &costsPage{q: q, Span: spanOf(query, q.tenant.zone, q.now)}
-	page.IsWide = len(below) > 0 && q.tenant.isAdmin && query.Get("scope") != "alone" && len(q.selectedPeople()) == 0
+	page.IsWide = below > 0 && q.tenant.isAdmin && query.Get("scope") != "alone" && len(q.selectedPeople()) == 0
 	dimensions := q.dimensions(page.IsWide)
 	page.Of = query.Get("by")
 	if !slices.Contains(dimensions, page.Of) {
@@ -110,7 +110,7 @@ func (p *Pages) costsOf(ctx context.Context, q *request) (*costsPage, error) {
 		return nil, err
 	}
 	page.take(used, usedBefore, eachBefore)
-	page.lead(dimensions, len(below))
+	page.lead(dimensions, below)
 	return page, nil
 }
 
@@ -235,15 +235,10 @@ func (q *request) change(now, before int64) change {
 	return change{Text: sign + q.l.percent(ratio), Class: class}
 }
 
-// below are the tenants below one, of those that whoever asks may see.
-func (q *request) below(tenant string) (names []string) {
-	at := []string{tenant}
-	for i := 0; i < len(at); i++ {
-		for _, b := range q.budgets {
-			if b.Parent == at[i] && !slices.Contains(at, b.Tenant) {
-				at, names = append(at, b.Tenant), append(names, b.Tenant)
-			}
-		}
+// below is how many tenants below this one whoever asks sees.
+func (q *request) below() (n int) {
+	for range q.tenants.From(q.tenant.Name) {
+		n++
 	}
-	return names
+	return max(0, n-1)
 }

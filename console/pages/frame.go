@@ -2,6 +2,7 @@ package pages
 
 import (
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,9 +21,11 @@ type frame struct {
 	Content         template.HTML
 	Nav             []link
 	// User is who has signed in; empty for nobody.
-	User     string
-	Tenant   string
-	Tenants  []option
+	User    string
+	Tenant  string
+	Tenants []option
+	// IsMany is whether there are too many tenants to list.
+	IsMany   bool
 	Path     string
 	Kept     []option
 	Switch   link
@@ -65,8 +68,8 @@ func (q *request) choose(asked string) choice {
 	}
 	c := choice{Name: asked, zone: time.UTC}
 	zone := ""
-	if at := slices.IndexFunc(q.budgets, func(b api.Budget) bool { return b.Tenant == asked }); at >= 0 {
-		zone, c.isAbove, c.isAdmin = q.budgets[at].TimeZone, true, q.me.PlatformAdmin
+	if q.tenants.Has(asked) {
+		zone, c.isAbove, c.isAdmin = q.tenants.Zone(asked), true, q.me.PlatformAdmin
 	}
 	if at := slices.IndexFunc(q.me.Tenants, func(t api.MyTenant) bool { return t.Tenant == asked }); at >= 0 {
 		mine := q.me.Tenants[at]
@@ -85,11 +88,11 @@ func (q *request) defaultTenant() string {
 			return t.Tenant
 		}
 	}
-	switch {
-	case len(q.me.Tenants) > 0:
+	if len(q.me.Tenants) > 0 {
 		return q.me.Tenants[0].Tenant
-	case len(q.budgets) > 0:
-		return q.budgets[0].Tenant
+	}
+	for first := range q.tenants.All() {
+		return first
 	}
 	return ""
 }
@@ -102,18 +105,33 @@ func (p *Pages) frame(q *request, v view, content template.HTML) frame {
 	if f.SignedIn {
 		f.User = q.who.Name(q.tenant.Name)
 	}
-	names := map[string]bool{}
-	for _, t := range q.me.Tenants {
-		names[t.Tenant] = true
+	names := q.choices()
+	if f.IsMany = len(names) > mostChoices; f.IsMany {
+		return f
 	}
-	for _, b := range q.budgets {
-		names[b.Tenant] = true
-	}
-	for name := range names {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		f.Tenants = append(f.Tenants, option{name, name, name == q.tenant.Name})
 	}
-	slices.SortFunc(f.Tenants, func(a, b option) int { return strings.Compare(a.Name, b.Name) })
 	return f
+}
+
+// mostChoices is among how many tenants one is chosen from a list. Of more, its name is entered.
+const mostChoices = 100
+
+// choices are the tenants of which there are pages to see; no more than one beyond mostChoices.
+func (q *request) choices() map[string]bool {
+	names := map[string]bool{}
+	for _, t := range q.me.Tenants {
+		if names[t.Tenant] = true; len(names) > mostChoices {
+			return names
+		}
+	}
+	for name := range q.tenants.All() {
+		if names[name] = true; len(names) > mostChoices {
+			return names
+		}
+	}
+	return names
 }
 
 // nav are the pages that whoever asks may see.

@@ -102,7 +102,7 @@ func (p *Pages) newGrant(q *request) (view, error) {
 
 // gives is that page, with what was wrong with what was sent.
 func (p *Pages) gives(q *request, failed error) (v view, err error) {
-	budget := q.budget()
+	budget := q.budget
 	if budget == nil {
 		return view{}, missingPage()
 	}

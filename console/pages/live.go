@@ -137,16 +137,7 @@ func (l *live) stillSees(me *watcher) bool {
 func roomOf(q *request) string {
 	query := q.URL.Query()
 	query.Del("tenant")
-	return strings.Join([]string{q.tenant.Name, fmt.Sprint(q.tenant.isAdmin, q.tenant.isAbove), q.defaultTenant(), q.l.tag.String(), seen(q), query.Encode()}, "\n")
-}
-
-// seen are the tenants whose budgets somebody sees.
-func seen(q *request) string {
-	var names []string
-	for _, b := range q.budgets {
-		names = append(names, b.Tenant)
-	}
-	return strings.Join(names, ",")
+	return strings.Join([]string{q.tenant.Name, fmt.Sprint(q.tenant.isAdmin, q.tenant.isAbove), q.defaultTenant(), q.l.tag.String(), strings.Join(q.tenants.HiddenBelow(q.tenant.Name), ","), query.Encode()}, "\n")
 }
 
 // enter has a watcher told from now on.
@@ -262,12 +253,9 @@ func (l *live) state(ctx context.Context, q *request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	state := strings.Builder{}
-	state.WriteString(ledger)
-	for _, b := range q.budgets {
-		state.WriteString(b.Tenant + b.ResourceVersion)
-	}
-	return state.String(), nil
+	shown, next, _ := api.Page(q.tenants.From(q.tenant.Name), q.URL.Query().Get("after"), mostTenants)
+	budgets, err := l.pages.API.Versions(ctx, shown)
+	return fmt.Sprint(ledger, q.below(), next, budgets), err
 }
 
 // polledOf is what the ledger said last to who sees as much of a tenant.

@@ -28,12 +28,19 @@ type treeRow struct {
 	Meters   []Meter
 }
 
-// tree is a tenant and those below it.
-type tree []treeRow
+// mostTenants is how many tenants a tree shows on a page.
+const mostTenants = 50
+
+// tree is a tenant and those below it, or a page of them.
+type tree struct {
+	Rows []treeRow
+	// Next is where more are; empty for none.
+	Next string
+}
 
 // HasForecast is whether there is one for any of their limits.
 func (t tree) HasForecast() bool {
-	return slices.ContainsFunc(t, func(row treeRow) bool {
+	return slices.ContainsFunc(t.Rows, func(row treeRow) bool {
 		return slices.ContainsFunc(row.Meters, func(m Meter) bool { return m.Forecast != nil })
 	})
 }
@@ -89,22 +96,23 @@ func (f forecasts) at(tenant string, spent int64, end time.Time) *api.Money {
 // them is spent.
 func (p *Pages) standing(ctx context.Context, q *request) (rows tree, at *pace, err error) {
 	var forecast forecasts
-	asking, ctx := errgroup.WithContext(ctx)
-	asking.Go(func() (err error) { forecast, err = p.forecasts(ctx, q); return err })
-	budget, chosen := q.paced()
+	asking, both := errgroup.WithContext(ctx)
+	asking.Go(func() (err error) { forecast, err = p.forecasts(both, q); return err })
+	chosen := q.paced()
 	var used *api.Usage
 	var within period.Span
 	if chosen != nil {
 		within = period.Containing(period.Kind(chosen.Period), q.tenant.zone, q.now)
-		asking.Go(func() (err error) { used, err = p.spentSince(ctx, q, within); return err })
+		asking.Go(func() (err error) { used, err = p.spentSince(both, q, within); return err })
 	}
 	if err := asking.Wait(); err != nil {
-		return nil, nil, err
+		return rows, nil, err
 	}
 	if chosen != nil {
-		at = q.paceOf(budget, chosen, within, used, forecast)
+		at = q.paceOf(q.budget, chosen, within, used, forecast)
 	}
-	return q.tree(forecast), at, nil
+	rows, err = p.tree(ctx, q, forecast)
+	return rows, at, err
 }
 
 // forecasts asks what was spent of late.
@@ -118,48 +126,43 @@ func (p *Pages) forecasts(ctx context.Context, q *request) (forecasts, error) {
 	if err != nil {
 		return f, err
 	}
-	parents := map[string]string{}
-	for _, b := range q.budgets {
-		parents[b.Tenant] = b.Parent
-	}
 	for _, row := range used.Rows {
 		if row.Cost.Nanos == 0 || row.Start == nil {
 			continue
 		}
 		tenant := row.Values["tenant"]
-		for n := 0; tenant != "" && n < 16; n++ {
-			f.spent[tenant] += row.Cost.Nanos
-			if since, ok := f.since[tenant]; !ok || row.Start.Before(since) {
-				f.since[tenant] = *row.Start
+		for _, one := range append(q.tenants.Above(tenant), tenant) {
+			f.spent[one] += row.Cost.Nanos
+			if since, ok := f.since[one]; !ok || row.Start.Before(since) {
+				f.since[one] = *row.Start
 			}
-			tenant = parents[tenant]
 		}
+	}
+	if used.OtherRows > 0 { // of each tenant, rows may be missing
+		f.spent = map[string]int64{q.tenant.Name: used.Total.Cost.Nanos}
 	}
 	return f, nil
 }
 
 // paced is the limit whose pace is shown: the one that the URL names, or that of the longest
 // period.
-func (q *request) paced() (*api.Budget, *api.Limit) {
-	at := slices.IndexFunc(q.budgets, func(b api.Budget) bool { return b.Tenant == q.tenant.Name })
-	if at < 0 {
-		return nil, nil
+func (q *request) paced() (chosen *api.Limit) {
+	if q.budget == nil {
+		return nil
 	}
-	budget := &q.budgets[at]
-	var chosen *api.Limit
-	for i := range budget.Limits {
-		limit := &budget.Limits[i]
+	for i := range q.budget.Limits {
+		limit := &q.budget.Limits[i]
 		if !isPlain(limit) {
 			continue
 		}
 		if limit.Name == q.URL.Query().Get("limit") {
-			return budget, limit
+			return limit
 		}
 		if chosen == nil || limit.ResetsAt.After(chosen.ResetsAt) {
 			chosen = limit
 		}
 	}
-	return budget, chosen
+	return chosen
 }
 
 // calendar are the periods that are long enough for a forecast.
@@ -249,23 +252,22 @@ func (page *pace) draw(q *request, starts []time.Time, grain string, used *api.U
 	page.Ticks, page.Lines = scale.ticks(q.l), scale.lines()
 }
 
-// tree is the tenant and those below it, each after the one above it.
-func (q *request) tree(f forecasts) (rows tree) {
-	var add func(tenant string, depth int)
-	add = func(tenant string, depth int) {
-		for i := range q.budgets {
-			if b := &q.budgets[i]; b.Tenant == tenant && depth < 16 {
-				rows = append(rows, q.treeRow(b, depth, f))
-			}
-		}
-		for _, b := range q.budgets {
-			if b.Parent == tenant && depth < 16 {
-				add(b.Tenant, depth+1)
-			}
-		}
+// tree is the tenant and those below it, each after the one above it: those of the page that the URL names.
+func (p *Pages) tree(ctx context.Context, q *request, f forecasts) (t tree, err error) {
+	found, err := p.ask.budgets(ctx, q.who, &api.BudgetsInput{
+		Tenant: q.tenant.Name, PageParameters: api.PageParameters{Limit: mostTenants, After: q.URL.Query().Get("after")},
+	})
+	if err != nil {
+		return t, err
 	}
-	add(q.tenant.Name, 0)
-	return rows
+	for i := range found.Budgets {
+		b := &found.Budgets[i]
+		t.Rows = append(t.Rows, q.treeRow(b, 1+slices.Index(q.tenants.Above(b.Tenant), q.tenant.Name), f))
+	}
+	if found.Next != "" {
+		t.Next = q.with("after", found.Next) + "#tree"
+	}
+	return t, nil
 }
 
 func (q *request) treeRow(b *api.Budget, depth int, f forecasts) treeRow {

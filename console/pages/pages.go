@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	"golang.org/x/text/language"
@@ -128,8 +127,10 @@ type request struct {
 	l      *locale
 	now    time.Time
 	tenant choice
-	// budgets are those that whoever asks may see.
-	budgets []api.Budget
+	// tenants are those of which whoever asks sees the budgets.
+	tenants api.Tenants
+	// budget is the tenant's; nil where it is not whoever asks' to see.
+	budget *api.Budget
 }
 
 // page routes a page.
@@ -178,16 +179,14 @@ func (p *Pages) learn(q *request) (err error) {
 	if q.me, err = p.ask.me(q.ctx, q.who, &struct{}{}); err != nil {
 		return err
 	}
-	administers := slices.ContainsFunc(q.me.Tenants, func(t api.MyTenant) bool { return t.Admin })
-	if administers || q.me.PlatformAdmin { // others see no budget, and need not wait for that
-		budgets, err := p.ask.budgets(q.ctx, q.who, &struct{}{})
-		if err != nil {
-			return err
-		}
-		q.budgets = budgets.Budgets
+	if q.tenants, err = p.API.Tenants(q.ctx, q.who); err != nil {
+		return err
 	}
-	q.tenant = q.choose(q.URL.Query().Get("tenant"))
-	return nil
+	q.tenant, q.budget = q.choose(q.URL.Query().Get("tenant")), nil
+	if q.tenants.Has(q.tenant.Name) {
+		q.budget, err = p.ask.budget(q.ctx, q.who, &api.BudgetInput{Tenant: q.tenant.Name})
+	}
+	return err
 }
 
 // write writes a page.
@@ -246,7 +245,7 @@ type questions struct {
 	refused api.Question[api.CallsInput, api.Calls]
 	call    api.Question[api.CallInput, api.Call]
 	limits  api.Question[api.LimitsInput, api.Limits]
-	budgets api.Question[struct{}, api.Budgets]
+	budgets api.Question[api.BudgetsInput, api.Budgets]
 	changes api.Question[api.ChangesInput, api.Changes]
 	alerts  api.Question[api.AlertsInput, api.Alerts]
 	grants  api.Question[api.GrantsInput, api.Grants]

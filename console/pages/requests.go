@@ -243,24 +243,14 @@ func (r *requestRow) tellGranted(q *request, made api.Request, currency string) 
 
 // limitNamed is a limit of the tenant's budget, as it is written.
 func (q *request) limitNamed(name string) (api.WrittenLimit, bool) {
-	budget := q.budget()
-	if budget == nil {
+	if q.budget == nil {
 		return api.WrittenLimit{}, false
 	}
-	found := slices.IndexFunc(budget.Written.Limits, func(l api.WrittenLimit) bool { return l.Name == name })
+	found := slices.IndexFunc(q.budget.Written.Limits, func(l api.WrittenLimit) bool { return l.Name == name })
 	if found < 0 {
 		return api.WrittenLimit{}, false
 	}
-	return budget.Written.Limits[found], true
-}
-
-// budget is the tenant's; nil where it is not whoever asks' to see.
-func (q *request) budget() *api.Budget {
-	found := slices.IndexFunc(q.budgets, func(b api.Budget) bool { return b.Tenant == q.tenant.Name })
-	if found < 0 {
-		return nil
-	}
-	return &q.budgets[found]
+	return q.budget.Written.Limits[found], true
 }
 
 // requestID is what ids of requests look like.

@@ -84,6 +84,7 @@ var spanish = map[string]string{
 	"Fallback model":                   "Modelo de reserva",
 	"Figures as of %s":                 "Cifras del %s",
 	"Figures cannot be read just now":  "Las cifras no se pueden leer ahora",
+	"More tenants":                     "Más organizaciones",
 	"Find":                             "Buscar",
 	"Find a call by its id":            "Buscar una llamada por su id",
 	"Forecast":                         "Previsión",
