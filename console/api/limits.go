@@ -22,7 +22,7 @@ type Limits struct {
 	Tier     string      `json:"tier,omitempty"`
 	Currency string      `json:"currency" doc:"The currency that the budget's limits are written in, and in which more is asked for. Figures here are in US dollars."`
 	AsOf     time.Time   `json:"asOf" doc:"When this was read. The tenant's own figures are those of the status of its TenantBudget, a user's are of the ledger."`
-	Money    []Limit     `json:"money" nullable:"false" doc:"The money limits that your calls count against."`
+	Money    []Limit     `json:"money" nullable:"false" doc:"The money limits that your calls count against. Of who is in more than 64 groups, whose calls are refused, none that is of groups."`
 	Rates    []RateLimit `json:"rates" nullable:"false" doc:"The rate limits that your calls count against. How much of them is left, each answer of a call says exactly, in x-ratelimit-*."`
 }
 
@@ -165,9 +165,12 @@ func selectionOf(tiers []v1alpha1.Tier, models []v1alpha1.ModelName, groups []v1
 	return Selection{names(tiers), names(models), names(groups), callers.Labels(labels)}
 }
 
-// callerOf is who asks as limits know them.
+// callerOf is who asks as limits know them. Who is in more groups than a caller may be makes no calls, and has none.
 func callerOf(who auth.Who, in identity.Tenancy) *limiterv1.Caller {
 	by := &limiterv1.Caller{User: in.User, Tier: in.Tier, Groups: in.Groups, Labels: in.Labels}
+	if len(by.Groups) > identity.MaxCallerGroups {
+		by.Groups = nil
+	}
 	if who.Key != nil {
 		by.Key = who.Key.Name
 	}

@@ -112,3 +112,23 @@ func linesOf(limits api.Limits) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// TestManyGroups: who is in more groups than a caller may be sees what they used, with or without the tenant's name,
+// and no limits of groups, which count no calls of theirs.
+func TestManyGroups(t *testing.T) {
+	for many, counts := range map[int]bool{64: true, 65: false, 200: false} {
+		groups := []string{"platform"} // which the Membership gives, too
+		for n := range many - 1 {
+			groups = append(groups, fmt.Sprintf("team-%03d", n))
+		}
+		for _, path := range []string{"/api/ai/usage", "/api/ai/usage?tenant=acme", "/api/ai/limits", "/api/ai/limits?tenant=acme"} {
+			got := do(t, http.MethodGet, path, token("ana.acme", groups...), nil)
+			if got.status != http.StatusOK {
+				t.Errorf("%s of who is in %d groups: %d %s", path, many, got.status, got.body)
+			}
+			if strings.Contains(path, "limits") && (strings.Contains(got.body, `"group":"team-000"`) != counts || !strings.Contains(got.body, `"each-user"`)) {
+				t.Errorf("%s of who is in %d groups, limits of which count: %v: %s", path, many, counts, got.body)
+			}
+		}
+	}
+}

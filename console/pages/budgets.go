@@ -9,14 +9,17 @@ import (
 
 // budgetPage is a tenant's budget.
 type budgetPage struct {
-	Budget     *api.Budget
-	Tree       tree
-	Meters     []Meter
-	Users      []userLimitRow
-	Rungs      []api.Rung
-	Problem    string
-	Changes    []changeRow
-	Grants     []grantRow
+	Budget  *api.Budget
+	Tree    tree
+	Meters  []Meter
+	Users   []userLimitRow
+	Rungs   []api.Rung
+	Problem string
+	Changes []changeRow
+	Grants  []grantRow
+	// MoreChanges and MoreGrants are how many more there are.
+	MoreChanges, MoreGrants int64
+
 	HasHistory bool
 	Facts      facts
 	Success    success
@@ -115,6 +118,15 @@ func (page *budgetPage) tellRates(q *request) {
 	}
 }
 
+// mostListed is how much of a list a page shows that has no pages.
+const mostListed = 50
+
+// listed is as much of a list as a page shows, and how many more there are.
+func listed[T any](all []T) (shown []T, more int64) {
+	n := min(len(all), mostListed)
+	return all[:n], int64(len(all) - n)
+}
+
 // tellPast tells how the budget was changed, and what was granted.
 func (p *Pages) tellPast(q *request, page *budgetPage) error {
 	page.HasHistory = true
@@ -122,7 +134,10 @@ func (p *Pages) tellPast(q *request, page *budgetPage) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range slices.Backward(changes.Changes) {
+	slices.Reverse(changes.Changes)
+	latest, more := listed(changes.Changes)
+	page.MoreChanges = more
+	for _, c := range latest {
 		row := changeRow{When: q.l.moment(c.At.In(q.tenant.zone)), What: c.Limit, From: c.From, To: c.To, By: strings.Join(c.By, ", "), Through: c.FieldManager}
 		if row.What == "" {
 			row.What = q.l.say("The whole budget")

@@ -15,7 +15,9 @@ func (p *Pages) tellGrants(q *request, page *budgetPage) error {
 	if err != nil {
 		return err
 	}
-	for _, g := range grants.Grants {
+	shown, more := listed(grants.Grants)
+	page.MoreGrants = more
+	for _, g := range shown {
 		page.Grants = append(page.Grants, q.grantRow(g))
 	}
 	page.Kinds = []link{

@@ -31,7 +31,12 @@ type keysPage struct {
 	// may make none.
 	Make *newKeyForm
 	New  string
+	// Next is where more keys are; empty for none.
+	Next string
 }
+
+// mostKeys is how many keys a page shows.
+const mostKeys = 100
 
 // keys is the page of API keys.
 func (p *Pages) keys(q *request) (view, error) {
@@ -52,16 +57,21 @@ func (p *Pages) keysOf(q *request) (*keysPage, *api.Keys, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	of := map[string]int{}
-	for _, key := range found.Keys {
+	of, after := map[string]int{}, q.URL.Query().Get("after")
+	for _, key := range found.Keys { // by name
 		kinds := map[string]bool{"": true, "mine": key.User == q.tenant.user, "unused": q.isUnused(key)}
 		for kind, is := range kinds {
 			if is {
 				of[kind]++
 			}
 		}
-		if is, known := kinds[page.Kind]; is || !known {
+		if is, known := kinds[page.Kind]; known && !is || key.Name <= after {
+			continue
+		}
+		if len(page.Rows) < mostKeys {
 			page.Rows = append(page.Rows, q.keyRow(key, kinds["unused"]))
+		} else if page.Next == "" {
+			page.Next = q.with("after", page.Rows[mostKeys-1].Name, makeParameter, doneParameter)
 		}
 	}
 	for _, kind := range []struct {

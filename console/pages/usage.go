@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/url"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,10 +17,12 @@ type usagePage struct {
 	q *request
 
 	Mine, Shared []Meter
-	Rates        []Rate
-	Span         span
-	Ranges       []link
-	Chart        Stack
+	// MoreLimits is how many more limits of money there are.
+	MoreLimits int64
+	Rates      []Rate
+	Span       span
+	Ranges     []link
+	Chart      Stack
 	// Totals are of the stretch of time, Before of the one before it.
 	Totals  api.Sums
 	Before  api.Money
@@ -103,7 +106,10 @@ func (p *Pages) usage(q *request) (view, error) {
 const mostRows = 10_000
 
 func (page *usagePage) takeLimits(limits *api.Limits) {
-	for _, limit := range limits.Money {
+	slices.SortStableFunc(limits.Money, func(a, b api.Limit) int { return min(1, len(a.Group)) - min(1, len(b.Group)) }) // groups may be many
+	shown, more := listed(limits.Money)
+	page.MoreLimits = more
+	for _, limit := range shown {
 		meter := page.q.meter(limit)
 		if meter.Class != "good" && isAskable(limit, limits) {
 			meter.Ask = page.q.path("/requests/new", url.Values{"limit": {limit.Name}})

@@ -153,28 +153,85 @@ func accept(status *v1alpha1.ProgrammedStatus, generation int64) {
 func TestManyTenants(t *testing.T) {
 	const many = 120
 	makeGroup(t, many)
-	row, more := regexp.MustCompile(`class="depth-1"><a href="[^"]*">(tenant-[0-9]+)</a>`), regexp.MustCompile(`href="([^"]*)#tree" rel="next"`)
+	row := regexp.MustCompile(`class="depth-1"><a href="[^"]*">(tenant-[0-9]+)</a>`)
 	for _, path := range []string{"/budgets", "/costs"} {
-		var seen []string
-		pages := 0
-		for next := path; next != ""; pages++ {
-			status, body, _ := get(t, next, greta.token(), "en")
-			if status != http.StatusOK || !strings.Contains(body, `<input id="tenant" name="tenant" value="holding"`) || strings.Contains(body, `<option value="tenant-`) {
-				t.Fatalf("%s: %d %.3000s", next, status, body)
-			}
-			for _, found := range row.FindAllStringSubmatch(body, -1) {
-				seen = append(seen, found[1])
-			}
-			next = ""
-			if found := more.FindStringSubmatch(body); found != nil {
-				next = html.UnescapeString(found[1])
-			}
-		}
-		if distinct := slices.Compact(slices.Sorted(slices.Values(seen))); len(seen) != many || len(distinct) != many || pages != 3 {
-			t.Errorf("%s: %d tenants, %d of them different, are on %d pages, want %d on 3", path, len(seen), len(distinct), pages, many)
+		checkPages(t, path, greta, row, many, 3)
+		if _, body, _ := get(t, path, greta.token(), "en"); !strings.Contains(body, `<input id="tenant" name="tenant" value="holding"`) || strings.Contains(body, `<option value="tenant-`) {
+			t.Errorf("%s lets choose among all tenants: %.3000s", path, body)
 		}
 		if status, body, _ := get(t, path+"?tenant=tenant-00119", greta.token(), "en"); status != http.StatusOK || !strings.Contains(body, ">tenant-00119<") {
 			t.Errorf("%s of a tenant whose name was entered: %d %.3000s", path, status, body)
+		}
+	}
+}
+
+// checkPages follows the links from a page to the next ones, and finds each of many rows once.
+func checkPages(t *testing.T, path string, who person, row *regexp.Regexp, many, pages int) {
+	t.Helper()
+	more := regexp.MustCompile(`href="([^"]*)" rel="next"`)
+	var seen []string
+	n := 0
+	for next := path; next != ""; n++ {
+		status, body, _ := get(t, next, who.token(), "en")
+		if status != http.StatusOK || n > many {
+			t.Fatalf("%s: %d %.3000s", next, status, body)
+		}
+		for _, found := range row.FindAllStringSubmatch(body, -1) {
+			seen = append(seen, found[1])
+		}
+		next = ""
+		if found := more.FindStringSubmatch(body); found != nil {
+			next = html.UnescapeString(found[1])
+		}
+	}
+	if distinct := slices.Compact(slices.Sorted(slices.Values(seen))); len(seen) != many || len(distinct) != many || n != pages {
+		t.Errorf("%s: %d rows, %d of them different, are on %d pages, want %d on %d", path, len(seen), len(distinct), n, many, pages)
+	}
+}
+
+// TestManyKeys: keys are shown by pages, each once.
+func TestManyKeys(t *testing.T) {
+	const many = 120
+	made := map[string]string{"many": "keys"}
+	for n := range many {
+		testkit.Must(t, shared.Cluster.Create(t.Context(), &v1alpha1.APIKey{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "support", Name: fmt.Sprintf("many-%03d", n), Labels: made},
+			Spec:       v1alpha1.APIKeySpec{SHA256: fmt.Sprintf("%064x", 1000+n), BudgetRef: v1alpha1.BudgetRef{Name: "support"}, User: "sofia", Tier: "empleado"},
+		}))
+	}
+	keys := func() (n int) {
+		_, body, _ := get(t, "/api/ai/keys?tenant=support", platform.token(), "en")
+		return strings.Count(body, "support/many-")
+	}
+	t.Cleanup(func() {
+		testkit.Must(t, shared.Cluster.DeleteAllOf(context.Background(), &v1alpha1.APIKey{}, client.InNamespace("support"), client.MatchingLabels(made)))
+		testkit.Eventually(t, "the console knows none of them", func() bool { return keys() == 0 })
+	})
+	testkit.Eventually(t, "the console knows all keys", func() bool { return keys() == many })
+	checkPages(t, "/keys?kind=mine", person{user: "sofia"}, regexp.MustCompile(`>(support/many-[0-9]+)</a>`), many, 2)
+}
+
+// TestManyLimits: of many limits of groups, My usage shows some, and says how many more there are.
+func TestManyLimits(t *testing.T) {
+	_, err := shared.Ledger.Exec(t.Context(), `
+INSERT INTO budget_limits (tenant_id, limit_name, per, period, time_zone, amount_nanos, budget_uid, generation, valid_from)
+SELECT 'research', 'each-group', 'Group', 'Day', 'UTC', 5000000000, budget_uid, 1, '2026-01-01Z' FROM tenants WHERE tenant_id = 'research'`)
+	testkit.Must(t, err)
+	t.Cleanup(func() {
+		_, err := shared.Ledger.Exec(context.Background(), `DELETE FROM budget_limits WHERE limit_name = 'each-group'`)
+		testkit.Must(t, err)
+	})
+	many := person{user: "ana"}
+	for n := range 60 {
+		many.groups = append(many.groups, fmt.Sprintf("team-%02d", n))
+	}
+	_, body, _ := get(t, "/usage", many.token(), "en")
+	if n := strings.Count(body, "group team-"); n == 0 || n > 50 {
+		t.Errorf("My usage shows %d limits of groups, want at most 50", n)
+	}
+	for _, text := range []string{"each-user", "tenant northwind", " more are not shown here; the API has them."} {
+		if !strings.Contains(body, text) {
+			t.Errorf("%q is not on My usage", text)
 		}
 	}
 }
