@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -83,6 +84,14 @@ func TestLimitsOfPoliciesThatSelect(t *testing.T) {
 	do(t, http.MethodGet, "/api/ai/limits", token("roy.yutani"), nil).read(t, &limits)
 	if own := limits.Rates[3]; own.Policy != "quotas/free" || own.Left == nil || *own.Left != 7 {
 		t.Errorf("of a limit of requests per user that a policy imposes: %+v", own)
+	}
+	// Users are told of limits by the names that refusals have: those of the document that enforcers run.
+	var preview api.Preview
+	doWith(t, http.MethodPost, "/api/ai/budgets/yutani/preview", token("pat", "platform"), nil, "{}").read(t, &preview)
+	for _, rate := range limits.Rates {
+		if !slices.ContainsFunc(preview.Replay.Limits, func(l api.ReplayedLimit) bool { return l.Tenant == rate.Tenant && l.Limit == rate.Policy+"/"+rate.Name }) {
+			t.Errorf("no limit of tenant %s is called %s/%s in %+v", rate.Tenant, rate.Policy, rate.Name, preview.Replay.Limits)
+		}
 	}
 	label(budgetOf("yutani"), nil)
 	label(its, nil)
