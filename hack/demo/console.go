@@ -38,10 +38,10 @@ func (d *demo) corporativoLooks(ctx context.Context) error {
 
 // stay keeps the console up for who reads this at a terminal, until they have seen enough.
 func (d *demo) stay(ctx context.Context) {
-	fmt.Printf("\nThe console: %s\n  Sign in as %s, who sees all of acme, or as eva, who sees her own, with the password %sNAME.\n",
+	fmt.Printf("\nThe console: %s\n  Sign in as %s, who sees all of acme, or as eva, who sees her own calls, with the password %sNAME.\n",
 		d.stack.ConsoleURL, looks, openid.PasswordPrefix)
 	if !term.IsTerminal(int(os.Stdout.Fd())) {
-		fmt.Println("  This is no terminal, so it ends now; make run keeps one up.")
+		fmt.Println("  Standard output is not a terminal, so the demo ends now; make run keeps the console up.")
 		return
 	}
 	fmt.Println("  Ctrl-C ends it.")

@@ -74,16 +74,16 @@ Bursar is up, with config/samples applied. Ctrl-C ends it.
     -d '{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}'
 
   . %[2]s
-  TOKEN=$(bursar-sign-in %[10]s)      (a token, to be sent in the place of the key)
+  TOKEN=$(bursar-sign-in %[10]s)      (a token to send instead of the key)
   kubectl -n %[5]s get tenantbudgets
   kubectl budget top -n %[5]s
 
-  The console: %[12]s      (sign in as eva, who sees her own; as carla, who sees all of acme; as %[11]s, who sees every tenant)
+  The console: %[12]s      (sign in as eva, who sees her own calls; as carla, who sees all of acme; or as %[11]s, who sees every tenant)
 
   Its API:
   curl '%[12]s/api/ai/usage?by=day,model' -H "Authorization: Bearer $TOKEN"
 
-  Alerts to any e-mail address, and to webhooks below %[13]s, arrive here: curl -k %[13]s
+  Alerts by e-mail, and to webhooks below %[13]s, are collected here: curl -k %[13]s
 `, s.Kubeconfig, env, stack.SampleKey("corporativo-1"), s.EnforcerURLs[0], stack.SampleNamespace,
 		strings.Join(names, ", "), s.SignIn.OpenID.URL, openid.PasswordPrefix, s.SignIn.StackAuthURL, names[0],
 		stack.PlatformAdmin, s.ConsoleURL, s.Receivers.Webhook.URL)
