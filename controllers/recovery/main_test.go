@@ -52,6 +52,7 @@ type world struct {
 	ledger      *budgetstore.LedgerReader
 	enforcer    *pgxpool.Pool
 	manager     *pgxpool.Pool
+	adminDSN    string
 }
 
 // limiter is what a Redis has.
@@ -123,7 +124,7 @@ func newWorld(t *testing.T) *world {
 	enforcer, err := pgxpool.New(t.Context(), database.Enforcer)
 	testkit.Must(t, err)
 	t.Cleanup(enforcer.Close)
-	return &world{redis: client, limiter: limiterOn(client), numbers: budgetstore.NewEpochs(manager), ledger: budgetstore.NewLedgerReader(manager), enforcer: enforcer, manager: manager}
+	return &world{redis: client, limiter: limiterOn(client), numbers: budgetstore.NewEpochs(manager), ledger: budgetstore.NewLedgerReader(manager), enforcer: enforcer, manager: manager, adminDSN: database.Admin}
 }
 
 // recorded is a call as the ledger and Redis know it.

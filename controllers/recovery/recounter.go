@@ -2,6 +2,9 @@ package recovery
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -60,13 +63,22 @@ type Recounter struct {
 	counters  Counters
 	calls     OpenCalls
 	ledger    ReachableLedger
-	// locks has a mutex for each tenant: its counters are set by one goroutine at a time.
+	// locks has a lock for each tenant: its counters are set by one goroutine at a time.
 	locks sync.Map
+	// goingOn has a place for each of those who may go on counting when who has asked them waits no longer.
+	goingOn chan struct{}
 }
+
+const (
+	// mostGoingOn is how many may go on: each has a connection to Postgres, of which others need some.
+	mostGoingOn = 2
+	// pingTimeout is how long Postgres may take to say that it is there, and busy counting.
+	pingTimeout = time.Second
+)
 
 // NewRecounter makes a Recounter.
 func NewRecounter(documents Documents, epoch CurrentEpoch, counters Counters, calls OpenCalls, ledger ReachableLedger) *Recounter {
-	return &Recounter{documents: documents, epoch: epoch, counters: counters, calls: calls, ledger: ledger}
+	return &Recounter{documents: documents, epoch: epoch, counters: counters, calls: calls, ledger: ledger, goingOn: make(chan struct{}, mostGoingOn)}
 }
 
 // Prepare fails if applying the document would make calls be refused because the ledger does
@@ -169,15 +181,64 @@ func formers(root, left string, before []string) (all []string) {
 // Recount makes the counters of the tenant and of its ancestors valid under the epoch,
 // where they are not. Its error is a *limiterstore.SuspendedError when no epoch is
 // valid, and budgetstore.ErrUnavailable when the ledger is unavailable.
+//
+// It is limiterstore.ErrNotValid when there is more to count than can be until ctx ends. That goes on,
+// for up to longestRecount, and the counters are valid soon; of a few tenants at a time.
 func (o *Recounter) Recount(ctx context.Context, document limiterv1.Tenant) error {
-	return o.RecountAll(ctx, document)[0]
+	select {
+	case o.goingOn <- struct{}{}:
+	default:
+		return o.recountAll(ctx, ctx, document)[0]
+	}
+	counting, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestRecount)
+	done := make(chan error, 1)
+	go func() {
+		defer func() { <-o.goingOn }()
+		defer cancel()
+		done <- o.recountRecovering(ctx, counting, document)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	if err := o.mayGoOn(ctx); err != nil {
+		cancel()
+		return err
+	}
+	return fmt.Errorf("tenant %s: %w: there is much to count in the ledger", document.Tenant, limiterstore.ErrNotValid)
+}
+
+// mayGoOn is nil if only the time of ctx is over, and the ledger answers, so that there is but much to count.
+func (o *Recounter) mayGoOn(ctx context.Context) error {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return ctx.Err()
+	}
+	pinging, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
+	defer cancel()
+	return o.ledger.Ping(pinging)
+}
+
+// recountRecovering is recountAll of one tenant. A panic is an error, as it is for who reconciles.
+func (o *Recounter) recountRecovering(waiting, counting context.Context, document limiterv1.Tenant) (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
+		}
+	}()
+	return o.recountAll(waiting, counting, document)[0]
 }
 
 // RecountAll does what Recount does for many tenants, in few round trips for all of them. The errors
 // are in the order of the documents. Where Redis or the ledger does not answer to what is asked for
 // all, all fail that were still to be counted, and each may yet be recounted alone.
 func (o *Recounter) RecountAll(ctx context.Context, documents ...limiterv1.Tenant) []error {
-	epoch, err := o.epoch.Current(ctx)
+	return o.recountAll(ctx, ctx, documents...)
+}
+
+// recountAll recounts tenants. Until waiting ends, it waits for others who count one of them.
+func (o *Recounter) recountAll(waiting, counting context.Context, documents ...limiterv1.Tenant) []error {
+	epoch, err := o.epoch.Current(waiting)
 	if err == nil && epoch.State != limiterv1.EpochValid {
 		err = suspended(epoch)
 	}
@@ -188,11 +249,19 @@ func (o *Recounter) RecountAll(ctx context.Context, documents ...limiterv1.Tenan
 		}
 	}
 	for {
-		turn := o.takeTurn(left)
+		turn, err := o.takeTurn(waiting, left)
+		if err != nil {
+			for i := range left {
+				if len(left[i]) > 0 {
+					errs[i] = err
+				}
+			}
+			return errs
+		}
 		if len(turn.levels) == 0 {
 			return errs
 		}
-		failed := o.makeTurnValid(ctx, turn)
+		failed := o.makeTurnValid(counting, turn)
 		for i, of := range turn.documents {
 			for _, document := range of {
 				left[document] = left[document][1:]

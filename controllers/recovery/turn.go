@@ -2,8 +2,10 @@ package recovery
 
 import (
 	"context"
+	"fmt"
 	"reflect"
-	"sync"
+
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 // turn is levels that are made valid together, each of another tenant, while nobody else in this
@@ -12,14 +14,38 @@ type turn struct {
 	levels []levelCounters
 	// documents are the numbers of the documents that have each of the levels.
 	documents [][]int
-	locks     []*sync.Mutex
+	locks     []lock
 }
+
+// lock is held by one at a time.
+type lock chan struct{}
+
+func (l lock) tryLock() bool {
+	select {
+	case l <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// lock waits for the lock until ctx ends.
+func (l lock) lock(ctx context.Context) error {
+	select {
+	case l <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l lock) unlock() { <-l }
 
 // takeTurn takes the next level of each document, of what is left of each from the root down. A level
 // has to wait for another turn where another document has the same tenant as another level, or
-// somebody else is setting its counters, unless there is nothing else to do. There is no level in the
-// turn once nothing is left.
-func (o *Recounter) takeTurn(left [][]levelCounters) *turn {
+// somebody else is setting its counters, unless there is nothing else to do: then that is waited for until
+// ctx ends. There is no level in the turn once nothing is left.
+func (o *Recounter) takeTurn(ctx context.Context, left [][]levelCounters) (*turn, error) {
 	const busy = -1
 	next, places := &turn{}, map[string]int{} // where in the turn the level of a tenant is, or busy
 	var waiting []int                         // the documents whose next level others are setting
@@ -30,7 +56,7 @@ func (o *Recounter) takeTurn(left [][]levelCounters) *turn {
 		level := levels[0]
 		place, seen := places[level.name()]
 		switch {
-		case !seen && o.lockOf(level).TryLock():
+		case !seen && o.lockOf(level).tryLock():
 			places[level.name()] = len(next.levels)
 			next.add(level, document, o.lockOf(level))
 		case !seen:
@@ -42,13 +68,15 @@ func (o *Recounter) takeTurn(left [][]levelCounters) *turn {
 	}
 	if len(next.levels) == 0 && len(waiting) > 0 {
 		level := left[waiting[0]][0]
-		o.lockOf(level).Lock() // holding no other: nobody waits for this one meanwhile
+		if err := o.lockOf(level).lock(ctx); err != nil { // holding no other: nobody waits for this one meanwhile
+			return nil, fmt.Errorf("tenant %s: %w: somebody else is setting them: %w", level.TenantCounters.Tenant, limiterstore.ErrNotValid, err)
+		}
 		next.add(level, waiting[0], o.lockOf(level))
 	}
-	return next
+	return next, nil
 }
 
-func (t *turn) add(level levelCounters, document int, lock *sync.Mutex) {
+func (t *turn) add(level levelCounters, document int, lock lock) {
 	t.levels, t.documents, t.locks = append(t.levels, level), append(t.documents, []int{document}), append(t.locks, lock)
 }
 
@@ -61,14 +89,14 @@ func (o *Recounter) makeTurnValid(ctx context.Context, t *turn) []error {
 // end lets others set the counters.
 func (t *turn) end() {
 	for _, lock := range t.locks {
-		lock.Unlock()
+		lock.unlock()
 	}
 }
 
 // name names the tenant of the level in its budget tree.
 func (l levelCounters) name() string { return l.Root + "/" + l.TenantCounters.Tenant }
 
-func (o *Recounter) lockOf(level levelCounters) *sync.Mutex {
-	lock, _ := o.locks.LoadOrStore(level.name(), &sync.Mutex{})
-	return lock.(*sync.Mutex)
+func (o *Recounter) lockOf(level levelCounters) lock {
+	found, _ := o.locks.LoadOrStore(level.name(), make(lock, 1))
+	return found.(lock)
 }
