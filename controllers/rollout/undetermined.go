@@ -21,12 +21,25 @@ const determinedAgain = time.Second
 
 // enqueueUndetermined enqueues objects whose status has come to say that something could not
 // be determined. A manager that was paused for longer than its Lease lasts can write that
-// when it resumes, after the next leader has looked at the object.
+// when it resumes, after the next leader has looked at the object. So it does objects whose status
+// has come to say less than it did, or of another generation, which no manager writes: whoever wrote it is
+// not to keep others waiting for what is so until the object's next routine.
 var enqueueUndetermined = handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-	if isUndetermined(e.ObjectNew) && !isUndetermined(e.ObjectOld) {
+	if isUndetermined(e.ObjectNew) && !isUndetermined(e.ObjectOld) || isOverwritten(e.ObjectOld, e.ObjectNew) {
 		q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e.ObjectNew)}, determinedAgain)
 	}
 }}
+
+// isOverwritten is whether an object's status has lost conditions, or speaks of a generation before that of
+// which it spoke, or of one that there is not.
+func isOverwritten(was, is client.Object) bool {
+	before, ok := was.(conditions.Object)
+	if !ok {
+		return false
+	}
+	old, status := before.GetProgrammedStatus(), is.(conditions.Object).GetProgrammedStatus()
+	return len(status.Conditions) < len(old.Conditions) || status.ObservedGeneration < old.ObservedGeneration || status.ObservedGeneration > is.GetGeneration()
+}
 
 func isUndetermined(object client.Object) bool {
 	of, ok := object.(conditions.Object)

@@ -46,6 +46,32 @@ var _ = Describe("An APIKey", func() {
 		expectProgrammed(ctx, key)
 	})
 
+	It("has its status again when somebody has written over it", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		create(ctx, objects.TenantBudget(tenant))
+		key := objects.APIKey(tenant, "key")
+		create(ctx, key)
+		expectProgrammed(ctx, key)
+		for name, overwrite := range map[string]func(*v1alpha1.APIKeyStatus){
+			"nothing": func(status *v1alpha1.APIKeyStatus) { *status = v1alpha1.APIKeyStatus{} },
+			"less": func(status *v1alpha1.APIKeyStatus) {
+				meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionProgrammed)
+			},
+			"another generation": func(status *v1alpha1.APIKeyStatus) { status.ObservedGeneration = 99 },
+		} {
+			By(name)
+			Expect(get(ctx, key)).To(Succeed())
+			overwrite(&key.Status)
+			Expect(api.Status().Update(ctx, key)).To(Succeed())
+			Eventually(ctx, func() (int64, error) {
+				err := get(ctx, key)
+				return key.Status.ObservedGeneration, err
+			}).Should(Equal(key.Generation))
+			expectProgrammed(ctx, key)
+		}
+	})
+
 	It("is programmed while its budget stands", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
