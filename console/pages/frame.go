@@ -2,7 +2,6 @@ package pages
 
 import (
 	"html/template"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -105,33 +104,18 @@ func (p *Pages) frame(q *request, v view, content template.HTML) frame {
 	if f.SignedIn {
 		f.User = q.who.Name(q.tenant.Name)
 	}
-	names := q.choices()
-	if f.IsMany = len(names) > mostChoices; f.IsMany {
-		return f
+	if f.Path == tenantsPath {
+		f.Path = "/" // that page is about no tenant
 	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	for name := range q.eachTenant() {
+		if len(f.Tenants) == mostChoices {
+			f.Tenants, f.IsMany = nil, true
+			return f
+		}
 		f.Tenants = append(f.Tenants, option{name, name, name == q.tenant.Name})
 	}
+	slices.SortFunc(f.Tenants, func(a, b option) int { return strings.Compare(a.Name, b.Name) })
 	return f
-}
-
-// mostChoices is among how many tenants one is chosen from a list. Of more, its name is entered.
-const mostChoices = 100
-
-// choices are the tenants of which there are pages to see; no more than one beyond mostChoices.
-func (q *request) choices() map[string]bool {
-	names := map[string]bool{}
-	for _, t := range q.me.Tenants {
-		if names[t.Tenant] = true; len(names) > mostChoices {
-			return names
-		}
-	}
-	for name := range q.tenants.All() {
-		if names[name] = true; len(names) > mostChoices {
-			return names
-		}
-	}
-	return names
 }
 
 // nav are the pages that whoever asks may see.

@@ -163,6 +163,12 @@ func TestManyTenants(t *testing.T) {
 			t.Errorf("%s of a tenant whose name was entered: %d %.3000s", path, status, body)
 		}
 	}
+	found := regexp.MustCompile(`<a href="/\?tenant=(tenant-[0-9]+)">tenant-[0-9]+</a></th><td>holding</td>`)
+	checkPages(t, "/tenants", greta, found, many, 2)
+	checkPages(t, "/tenants?find=T-0010", greta, found, 10, 1)
+	if _, body, _ := get(t, "/tenants", admin.token(), "en"); strings.Contains(body, "holding") || !strings.Contains(body, `>research</a>`) {
+		t.Errorf("the admin of another tenant sees %.3000s", body)
+	}
 }
 
 // checkPages follows the links from a page to the next ones, and finds each of many rows once.

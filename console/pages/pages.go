@@ -95,6 +95,7 @@ func (p *Pages) route() {
 	p.page("POST /grants/new", p.makeGrant)
 	p.page("POST /grants/{name}/end", p.endGrant)
 	p.page("GET /health", p.health)
+	p.page("GET "+tenantsPath, p.findTenant)
 	p.mux.HandleFunc("GET /costs/live", p.live.serve)
 	p.page("GET /", func(*request) (view, error) {
 		return view{}, missingPage()
