@@ -50,7 +50,7 @@ func TestConditionSaysWhatTheWarningSays(t *testing.T) {
 
 	testkit.Must(t, update(t, provider, func(p *v1alpha1.ModelProvider) { p.Spec.Models[0].Prices.Output = "3" }))
 	expectAnswer(t, update(t, provider, func(p *v1alpha1.ModelProvider) { p.Spec.Endpoint = "https://another.example/v1" }), "",
-		"spec: there is a ModelProvider "+provider.Name+" already, OpenAI at https://api.example.com/v1 without a credential; this one, OpenAI at https://another.example/v1 ")
+		"spec: replaces the existing ModelProvider "+provider.Name+", OpenAI at https://api.example.com/v1 without a credential, by OpenAI at https://another.example/v1 ")
 
 	misspelt := fmt.Sprintf(`spec.limits[0].models[0]: no ModelProvider lists model "%sx"; did you mean %q?`, model, model)
 	budget := budgetOf(namespace, func(b *v1alpha1.TenantBudget) {

@@ -356,7 +356,7 @@ func TestUpdate(t *testing.T) {
 		changed.Spec.Limits[1].Amount = "1.00"
 		expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(budget), client.DryRunAll), "",
 			"spec.limits[0].amount: 5.00 USD per Day is never reached: limit monthly allows at most 1.00 USD in that time",
-			"under these limits 6 of the 8 calls of the last 7 days would have been refused, 6 of them by limit monthly;")
+			"under these limits, 6 of the 8 calls of the last 7 days would have been refused, 6 of them by limit monthly;")
 		changed.Spec.Limits[1].Amount = "200.00"
 		expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(budget), client.DryRunAll), "")
 	})
@@ -365,7 +365,7 @@ func TestUpdate(t *testing.T) {
 		warned.take()
 		err := update(t, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "1.00" })
 		// Nothing of what is spent, then.
-		expectAnswer(t, err, "", "under these limits 6 of the 8 calls of the last 7 days would have been refused, 6 of them by limit daily;")
+		expectAnswer(t, err, "", "under these limits, 6 of the 8 calls of the last 7 days would have been refused, 6 of them by limit daily;")
 	})
 }
 
@@ -465,9 +465,9 @@ func TestLooser(t *testing.T) {
 		amount v1alpha1.Amount
 		want   []string
 	}{
-		{"5.50", []string{"under these limits 1 of the 4 calls that were refused for money in the last 7 days would have been admitted, " +
+		{"5.50", []string{"under these limits, 1 of the 4 calls refused for money in the last 7 days would have been admitted, " +
 			`for about 0.50 USD; run "kubectl budget replay" for details`}},
-		{"10.00", []string{"under these limits 4 of the 4 calls that were refused for money in the last 7 days would have been admitted, " +
+		{"10.00", []string{"under these limits, 4 of the 4 calls refused for money in the last 7 days would have been admitted, " +
 			`for about 2.00 USD; run "kubectl budget replay" for details`}},
 	} {
 		testkit.EventuallySucceeds(t, "the warning of "+string(tc.amount), func() error {

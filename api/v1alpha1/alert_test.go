@@ -83,7 +83,7 @@ var _ = DescribeTable("of alerts, refuses", refused,
 	Entry("a filter for a channel that is not set", alerts(func(a *v1alpha1.Alerts) {
 		a.PagerDuty = nil
 		a.Filters = []v1alpha1.AlertFilter{{Recipients: []v1alpha1.AlertRecipient{"PagerDuty"}, MinSeverity: v1alpha1.SeverityCritical}}
-	}), "spec.alerts.filters", "must name recipients that are set beside it"),
+	}), "spec.alerts.filters", "must name recipients that alerts sets"),
 	Entry("anomalies of no kind", alerts(func(a *v1alpha1.Alerts) { a.Anomalies = &v1alpha1.AlertAnomalies{} }), "spec.alerts.anomalies", "must set spending, refusals or unusedKeys"),
 	Entry("a percentage of calls beyond all", alerts(func(a *v1alpha1.Alerts) {
 		a.Anomalies = &v1alpha1.AlertAnomalies{Refusals: &v1alpha1.ManyRefusals{AtPercent: ptr.To(int32(101))}}

@@ -3,7 +3,7 @@ package v1alpha1
 // Alerts says who is told when a rung of the ladder is reached or a limit is spent in full: once for each limit, user, period and amount. Everyone named is told.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.email) || has(self.webhook) || has(self.slack) || has(self.teams) || has(self.pagerDuty)",message="must set email, webhook, slack, teams or pagerDuty; to alert nobody, leave out alerts"
-// +kubebuilder:validation:XValidation:rule="!has(self.filters) || self.filters.all(f, f.recipients.all(r, r == 'Webhook' ? has(self.webhook) : r == 'Slack' ? has(self.slack) : r == 'Teams' ? has(self.teams) : r == 'PagerDuty' ? has(self.pagerDuty) : has(self.email) && self.email.exists(e, e == r)))",message="must name recipients that are set beside it: an address in email, Webhook, Slack, Teams or PagerDuty",fieldPath=".filters"
+// +kubebuilder:validation:XValidation:rule="!has(self.filters) || self.filters.all(f, f.recipients.all(r, r == 'Webhook' ? has(self.webhook) : r == 'Slack' ? has(self.slack) : r == 'Teams' ? has(self.teams) : r == 'PagerDuty' ? has(self.pagerDuty) : has(self.email) && self.email.exists(e, e == r)))",message="must name recipients that alerts sets: an address in email, Webhook, Slack, Teams or PagerDuty",fieldPath=".filters"
 type Alerts struct {
 	// email lists the addresses that are told, each in a message of its own. Needs the manager's BURSAR_SMTP_URL and --smtp-from. Unset: no e-mail is sent.
 	// +kubebuilder:validation:MinItems=1

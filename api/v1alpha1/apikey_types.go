@@ -76,7 +76,7 @@ type APIKeyList struct {
 // APIKeySpec is the owner of a key, and when it expires.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.previousKeys) || self.previousKeys.all(previous, previous.sha256 != self.sha256)",message="must not have the hash in sha256: that key works already",fieldPath=".previousKeys"
-// +kubebuilder:validation:XValidation:rule="self.sha256 == oldSelf.sha256 || has(self.previousKeys) && self.previousKeys.exists(previous, previous.sha256 == oldSelf.sha256)",message="is another key: add the one before to previousKeys, with the time until which it works, or a time in the past to end it at once",fieldPath=".sha256"
+// +kubebuilder:validation:XValidation:rule="self.sha256 == oldSelf.sha256 || has(self.previousKeys) && self.previousKeys.exists(previous, previous.sha256 == oldSelf.sha256)",message="replaces the key: add the previous hash to previousKeys, with the time until which it works, or a time in the past to end it at once",fieldPath=".sha256"
 type APIKeySpec struct {
 	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. To replace the key, write the hash of the new one here and the one before into previousKeys, as `kubectl budget key rotate` does.
 	//

@@ -182,7 +182,7 @@ const (
 
 // Reasons of ConditionLedgerUnreachable, beside ReasonUnknown.
 const (
-	// ReasonLedgerReached is that no live enforcer fails to reach the ledger.
+	// ReasonLedgerReached is that no live enforcer reports trouble with the ledger.
 	ReasonLedgerReached = "LedgerReached"
 	// ReasonLedgerLoginFailed is that Postgres rejects an enforcer's user, password or database.
 	ReasonLedgerLoginFailed = "LoginFailed"

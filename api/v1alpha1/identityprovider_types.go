@@ -41,8 +41,8 @@ type IdentityProviderList struct {
 
 // IdentityProviderSpec is an issuer of tokens, and what its tokens say.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.claimMappings.tenant) == has(self.tenants)",message="must stand together with claimMappings.tenant: tokens may name no other tenants than these",fieldPath=".tenants"
-// +kubebuilder:validation:XValidation:rule="!has(self.client) || !has(self.issuer.cluster) || !self.issuer.cluster",message="is for an issuer with a url: nobody signs in at the cluster",fieldPath=".client"
+// +kubebuilder:validation:XValidation:rule="has(self.claimMappings.tenant) == has(self.tenants)",message="must be set together with claimMappings.tenant: it lists the tenants that tokens may name",fieldPath=".tenants"
+// +kubebuilder:validation:XValidation:rule="!has(self.client) || !has(self.issuer.cluster) || !self.issuer.cluster",message="requires issuer.url: nobody signs in at the cluster",fieldPath=".client"
 type IdentityProviderSpec struct {
 	// issuer is who issues the tokens, and where its signing keys are.
 	// +required
@@ -202,8 +202,8 @@ type Issuer struct {
 // ClaimValidationRule is a condition that the claims of a token must meet: that a claim has a value, or that a CEL expression is true.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.claim) != has(self.expression)",message="must set one of claim and expression"
-// +kubebuilder:validation:XValidation:rule="has(self.claim) == has(self.requiredValue)",message="must stand together with claim",fieldPath=".requiredValue"
-// +kubebuilder:validation:XValidation:rule="!has(self.message) || has(self.expression)",message="is for an expression: remove it",fieldPath=".message"
+// +kubebuilder:validation:XValidation:rule="has(self.claim) == has(self.requiredValue)",message="must be set together with claim",fieldPath=".requiredValue"
+// +kubebuilder:validation:XValidation:rule="!has(self.message) || has(self.expression)",message="requires expression: remove it",fieldPath=".message"
 type ClaimValidationRule struct {
 	// claim is the name of a claim, such as "hd". Its value must be a string. Exactly one of claim and expression must be set.
 	// +kubebuilder:validation:MinLength=1

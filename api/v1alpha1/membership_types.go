@@ -72,7 +72,7 @@ type IdentityProviderRef struct {
 // Member is one member of a tenant, or all of a group.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.subject), has(self.email), has(self.group)].filter(set, set).size() == 1",message="must set one of subject, email and group"
-// +kubebuilder:validation:XValidation:rule="!has(self.user) || !has(self.group)",message="is for a single member: all of the group would be one user",fieldPath=".user"
+// +kubebuilder:validation:XValidation:rule="!has(self.user) || !has(self.group)",message="must not be set with group: all members of the group would be one user",fieldPath=".user"
 type Member struct {
 	// subject is the claim sub of the member's tokens. It is the safest name: an issuer never gives it to another. Exactly one of subject, email and group must be set.
 	// +kubebuilder:validation:MinLength=1

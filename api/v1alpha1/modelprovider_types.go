@@ -138,7 +138,7 @@ type UnlistedModels struct {
 
 // Model is one model of a provider.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.maxOutputTokens) == has(self.prices.output)",message="must stand together with prices.output: a model without output, for embeddings alone, has neither",fieldPath=".maxOutputTokens"
+// +kubebuilder:validation:XValidation:rule="has(self.maxOutputTokens) == has(self.prices.output)",message="must be set together with prices.output: a model without output, such as one for embeddings, has neither",fieldPath=".maxOutputTokens"
 // +kubebuilder:validation:XValidation:rule="!has(self.priceChanges) || self.priceChanges.all(change, has(change.prices.output) == has(self.prices.output))",message="must set prices.output if the model's own prices set it, and only then",fieldPath=".priceChanges"
 type Model struct {
 	// name is the name that callers ask for. Only one ModelProvider in the cluster may list it.
@@ -202,10 +202,10 @@ type Price string
 
 // PriceList has the price of each kind of token. Calls that could use a kind without a price are refused.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.cachedInput) || double(self.cachedInput) <= double(self.input)",message="cachedInput must not be dearer than input"
-// +kubebuilder:validation:XValidation:rule="!has(self.cachedAudioInput) || has(self.audioInput) && double(self.cachedAudioInput) <= double(self.audioInput)",message="cachedAudioInput must not be dearer than audioInput, nor stand without it"
-// +kubebuilder:validation:XValidation:rule="!has(self.cacheWrite1h) || !has(self.cacheWrite5m) || double(self.cacheWrite5m) <= double(self.cacheWrite1h)",message="cacheWrite5m must not be dearer than cacheWrite1h"
-// +kubebuilder:validation:XValidation:rule="has(self.output) || !has(self.audioOutput) && !has(self.imageOutput)",message="audioOutput and imageOutput must not stand without output"
+// +kubebuilder:validation:XValidation:rule="!has(self.cachedInput) || double(self.cachedInput) <= double(self.input)",message="cachedInput must not be more expensive than input"
+// +kubebuilder:validation:XValidation:rule="!has(self.cachedAudioInput) || has(self.audioInput) && double(self.cachedAudioInput) <= double(self.audioInput)",message="cachedAudioInput requires audioInput and must not be more expensive"
+// +kubebuilder:validation:XValidation:rule="!has(self.cacheWrite1h) || !has(self.cacheWrite5m) || double(self.cacheWrite5m) <= double(self.cacheWrite1h)",message="cacheWrite5m must not be more expensive than cacheWrite1h"
+// +kubebuilder:validation:XValidation:rule="has(self.output) || !has(self.audioOutput) && !has(self.imageOutput)",message="audioOutput and imageOutput require output"
 type PriceList struct {
 	// input is the price in US dollars per million input tokens that no more specific price covers, such as "2.50".
 	// +required

@@ -177,7 +177,7 @@ var _ = Describe("does not let change", func() {
 		create(ctx, k)
 		changed := k.DeepCopy()
 		changed.Spec.SHA256 = otherHash
-		expectRefusal(api.Update(ctx, changed.DeepCopy()), "spec.sha256", "add the one before to previousKeys")
+		expectRefusal(api.Update(ctx, changed.DeepCopy()), "spec.sha256", "add the previous hash to previousKeys")
 		changed.Spec.PreviousKeys = []v1alpha1.PreviousKey{{SHA256: k.Spec.SHA256, ExpiresAt: metav1.Now()}}
 		Expect(api.Update(ctx, changed)).To(Succeed())
 		changed.Spec.PreviousKeys = nil

@@ -109,6 +109,6 @@ func howToAllow(unpriced protocol.Unpriced, model, provider string) string {
 	case unpriced.PricedBy != "":
 		return fmt.Sprintf(" To allow it, set prices.%s of model %s in ModelProvider %s.", unpriced.PricedBy, model, provider)
 	}
-	return fmt.Sprintf(" To allow it, add %q to spec.passFields of ModelProvider %s; what it costs beyond tokens is then not counted.",
+	return fmt.Sprintf(" To allow it, add %q to spec.passFields of ModelProvider %s. Bursar then does not count what it costs beyond tokens.",
 		unpriced.Field, provider)
 }

@@ -107,8 +107,8 @@ func TestRefusals(t *testing.T) {
 		},
 		"an unsupported parameter": {
 			body: `{"model":"mini","messages":[],"plugins":[{}]}`, wantStatus: 400, wantHeader: http.Header{},
-			wantBody: `{"error":{"message":"plugins is not supported: it is billed separately. To allow it, add \"plugins\" to spec.passFields of ModelProvider fake; what it costs beyond tokens is then not counted.","type":"invalid_request_error","param":"plugins","code":"unsupported_parameter"},` +
-				`"type":"urn:bursar:problem:unsupported-parameter","title":"Unsupported parameter","status":400,"detail":"plugins is not supported: it is billed separately. To allow it, add \"plugins\" to spec.passFields of ModelProvider fake; what it costs beyond tokens is then not counted."}`,
+			wantBody: `{"error":{"message":"plugins is not supported: it is billed separately. To allow it, add \"plugins\" to spec.passFields of ModelProvider fake. Bursar then does not count what it costs beyond tokens.","type":"invalid_request_error","param":"plugins","code":"unsupported_parameter"},` +
+				`"type":"urn:bursar:problem:unsupported-parameter","title":"Unsupported parameter","status":400,"detail":"plugins is not supported: it is billed separately. To allow it, add \"plugins\" to spec.passFields of ModelProvider fake. Bursar then does not count what it costs beyond tokens."}`,
 		},
 		"a bound above the model's": {
 			body: `{"model":"mini","messages":[],"max_tokens":101}`, wantStatus: 400, wantHeader: http.Header{},

@@ -11,11 +11,11 @@ import (
 func (r Result) Warnings(tenant string, days int, looser bool) (warnings []string) {
 	const details = `; run "kubectl budget replay" for details`
 	if r.Refused.Calls > 0 {
-		warnings = append(warnings, fmt.Sprintf("under these limits %d of the %d calls of the last %d days would have been refused",
+		warnings = append(warnings, fmt.Sprintf("under these limits, %d of the %d calls of the last %d days would have been refused",
 			r.Refused.Calls, r.Admitted.Calls, days)+r.byMost(tenant)+details)
 	}
 	if looser && r.Fitting.Calls > 0 {
-		warnings = append(warnings, fmt.Sprintf("under these limits %d of the %d calls that were refused for money in the last %d days "+
+		warnings = append(warnings, fmt.Sprintf("under these limits, %d of the %d calls refused for money in the last %d days "+
 			"would have been admitted, for about %s USD", r.Fitting.Calls, r.WereRefused.Calls, days, r.Fitting.Cost)+details)
 	}
 	return warnings

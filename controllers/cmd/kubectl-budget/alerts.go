@@ -168,7 +168,7 @@ func newListedDelivery(d history.AlertDelivery) listedDelivery {
 
 func (l alertList) write(w io.Writer) {
 	if len(l.Alerts) == 0 {
-		fmt.Fprintf(w, "Tenant %s has no%s alerts. Those of a limit per User, Group or Key come within a minute of the call.\n", l.Tenant, l.which)
+		fmt.Fprintf(w, "Tenant %s has no%s alerts. Alerts for limits per User, Group or Key are raised within a minute after the call.\n", l.Tenant, l.which)
 		return
 	}
 	all := table{cells("RAISED", "ALERT", "LIMIT", "WHOSE", "ACTION", "AT", "SPENT (USD)", "AMOUNT (USD)", "STATE")}

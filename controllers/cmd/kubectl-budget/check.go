@@ -21,7 +21,7 @@ import (
 )
 
 // errFlawed is that something in the file is wrong, or can have no effect.
-var errFlawed = errors.New("something is wrong, or can have no effect: see above")
+var errFlawed = errors.New("found errors, or something that has no effect: see above")
 
 type checkOptions struct {
 	files         []string
@@ -34,17 +34,19 @@ func newCheck(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check -f FILE...",
 		Short: "Find mistakes in YAML before it is applied",
-		Long: `Find what is wrong, and what is valid but surely not meant, in the resources of files:
-the errors that the webhook would refuse them with, and what their condition Warning
-would say. Of a directory, all .yaml, .yml and .json files are read, together. What is
-in no file is read from the cluster, which is not changed; budgets and ModelProviders are
-compared with those of the cluster, to warn of what changes, such as a limit that is raised,
-removed, or spent already, or a ModelProvider that takes another's place. With ` + databaseVariable + `, limits that change are held
-against the calls of the last seven days, too. Bounds of single fields are the API
-server's to check: kubectl apply --dry-run=server.
+		Long: `Find errors and likely mistakes in the resources of files, before they are applied: what
+the webhook would refuse, and what the condition Warning would say. In a directory, all
+.yaml, .yml and .json files are read together. Objects that are in no file are read from
+the cluster, which is never changed.
 
-The exit code is 1 if something is wrong or can have no effect at all, such as a limit on
-a model that no ModelProvider lists; with --strict, if there is any warning.`,
+Budgets and ModelProviders are compared with those of the cluster, to warn of changes such
+as a limit that is raised, removed or already spent, or a ModelProvider that replaces
+another. With ` + databaseVariable + `, changed limits are also replayed against the calls of
+the last seven days. Bounds of single fields are checked by the API server alone: kubectl
+apply --dry-run=server.
+
+The exit code is 1 if something is wrong or has no effect at all, such as a limit on a
+model that no ModelProvider lists; with --strict, if there is any warning.`,
 		Example: `  kubectl budget check -f acme.yaml
   kubectl budget check -f budgets/ -f keys/
   kustomize build . | kubectl budget check -f - --local --strict`,

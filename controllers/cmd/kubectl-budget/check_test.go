@@ -170,7 +170,7 @@ func TestCheckChanges(t *testing.T) {
 		"as it is":       {amount: "5.00"},
 		"raised steeply": {amount: "20.00", want: []string{"TenantBudget changed/changed: warning: spec.limits[0].amount: limit daily is raised from 5.00 to 20.00 USD, 4 times as much"}},
 		"lowered": {amount: "0.20", want: []string{spent,
-			`TenantBudget changed/changed: warning: under these limits 2 of the 4 calls of the last 7 days would have been refused, 2 of them by limit daily; run "kubectl budget replay" for details`}},
+			`TenantBudget changed/changed: warning: under these limits, 2 of the 4 calls of the last 7 days would have been refused, 2 of them by limit daily; run "kubectl budget replay" for details`}},
 		"lowered, without a ledger": {amount: "0.20", noDB: true, want: []string{spent},
 			left: "not checked: how many calls of the last 7 days the changed limits would have refused or admitted: set BURSAR_DATABASE_URL"},
 		"lowered, locally": {amount: "0.20", args: []string{"--local"}, left: "not checked: what changes, such as a limit that is raised or removed"},

@@ -27,12 +27,12 @@ func newHistory(c *cluster) *cobra.Command {
 That includes the rate limits of its RateLimitPolicies, grants, enforcement: Shadow and
 forced breakers.
 
-BY is who asked the API server for the change, as it authenticated them; a GitOps
-controller is a service account. It is "-" where no webhook was asked, as while no manager
-ran: then the audit log of the API server has it. CLIENT is the field manager, a name that
-clients choose. The API server notes it with the second of the change: of two changes in
-one second, and of a change that only removes fields, it may be that of the other, or of an
-earlier one. It is "-" for grants, of which it is not recorded.`,
+BY is who asked the API server for the change, as authenticated there; a GitOps controller
+is a service account. It is "-" if no webhook was asked, for example while no manager ran:
+then look into the audit log of the API server. CLIENT is the field manager, a name that
+clients choose. The API server records it to the second, so for two changes within a second,
+or a change that only removes fields, it may be the name of another change. It is "-" for
+grants, for which it is not recorded.`,
 		Example: `  kubectl budget history acme -n acme
   kubectl budget history --tenant acme --since 90d -o json`,
 		Args:              between(0, 1, "at most one budget"),

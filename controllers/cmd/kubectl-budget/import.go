@@ -19,13 +19,13 @@ func newImport() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "import -f FILE --provider NAME",
-		Short: "Make a ModelProvider from a table of prices",
+		Short: "Make a ModelProvider from a price table",
 		Long: `Make a ModelProvider from a JSON table of prices, and print it as YAML.
 
 The table has the format of models.dev's api.json or of LiteLLM's
 model_prices_and_context_window.json. Implausible rows, such as one whose cached input
 is more expensive than its input, are rejected. Each rejected row, and each part of its
-prices that is left out, such as a fee of a search, is reported on stderr with the reason.
+prices that is left out, such as a search fee, is reported on stderr with the reason.
 The cluster is not changed.`,
 		Example: `  kubectl budget prices import -f api.json --provider anthropic > anthropic.yaml
   kubectl budget prices import -f - --provider mistral --endpoint https://api.mistral.ai/v1 < api.json`,

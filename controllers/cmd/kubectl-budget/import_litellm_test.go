@@ -125,8 +125,8 @@ model_list:
 	}
 	checked, stderr, err := budgetedWith(t, stdout, "check", "-f", "-")
 	for _, want := range []string{
-		"ModelProvider deepseek: warning: spec: there is a ModelProvider deepseek already, OpenAI at https://api.example.com/v1 with the credential by-hand; this one, OpenAI at https://models.example/v1 ",
-		"ModelProvider deepseek: warning: spec.models: the ModelProvider deepseek that is there lists by-hand, and this one does not",
+		"ModelProvider deepseek: warning: spec: replaces the existing ModelProvider deepseek, OpenAI at https://api.example.com/v1 with the credential by-hand, by OpenAI at https://models.example/v1 ",
+		"ModelProvider deepseek: warning: spec.models: the existing ModelProvider deepseek lists by-hand, and this one does not",
 	} {
 		if !strings.Contains(checked, want) {
 			t.Errorf("%v %s: got\n%s\nwant %s", err, stderr, checked, want)

@@ -122,10 +122,10 @@ func newKeyRotate(c *cluster) *cobra.Command {
 		Use:   "rotate NAME [--overlap LENGTH]",
 		Short: "Replace an API key with a new one, while both work",
 		Long: `Replace the key of an APIKey with a new one of 256 random bits. The previous key keeps
-working until the overlap ends. Both are the same user, and count against the same limits.
-status.keys of the APIKey says when each was last used.
+working until the overlap ends. Both belong to the same user, and count against the same
+limits. status.keys of the APIKey says when each was last used.
 
-The cluster is changed, and the new key is shown once, on standard output, or written to a
+This changes the cluster. The new key is shown once, on standard output, or written to a
 new file that only its owner can read (--key-file); only its hash leaves this machine. With
 --dry-run=client, or -f, the changed APIKey is written to standard output, for Git, and
 the key is shown on standard error.`,
@@ -174,7 +174,11 @@ func runKeyRotate(cmd *cobra.Command, c *cluster, o rotateOptions, name string) 
 	if err := o.write(cmd.Context(), cmd, c, object); err != nil {
 		return errors.Join(err, loseKey(o.keyFile, err))
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "The previous key works until %s.\n", moment(until.Time))
+	if overlap == 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "The previous key no longer works.")
+	} else {
+		fmt.Fprintf(cmd.ErrOrStderr(), "The previous key works until %s.\n", moment(until.Time))
+	}
 	switch {
 	case o.keyFile != "":
 	case o.prints():
@@ -202,14 +206,14 @@ func newKeyRevoke(c *cluster) *cobra.Command {
 	var previous bool
 	cmd := &cobra.Command{
 		Use:   "revoke NAME",
-		Short: "End an API key at once, or those that it has replaced",
-		Long: `End the key of an APIKey at once, and those that it has replaced: expiresAt becomes now,
-and callers are told so. The APIKey stays, with its name in the ledger; delete it when
-nobody asks for it any more. With --previous, end only the keys that it has replaced.
+		Short: "End an API key at once, or the keys that it has replaced",
+		Long: `End the key of an APIKey at once, and the keys that it has replaced: expiresAt becomes now,
+and callers are told that the key has expired. The APIKey stays, because the ledger refers
+to it; delete it when nobody needs it any more. With --previous, end only the replaced keys.
 
-The cluster is changed. With --dry-run=client, or -f, the changed APIKey is written to
-standard output, for Git: where Git has the APIKey, change it there, too, or its
-controller brings the key back.`,
+This changes the cluster. With --dry-run=client, or -f, the changed APIKey is written to
+standard output instead, for Git. If the APIKey comes from Git, change it there, too, or
+the GitOps controller brings the key back.`,
 		Example: `  kubectl budget key revoke ci
   kubectl budget key revoke ci --previous -f ci.yaml > new.yaml`,
 		Args:              exactly(1, "the name of one APIKey"),

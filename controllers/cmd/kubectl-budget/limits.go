@@ -14,11 +14,12 @@ func newLimits(c *cluster) *cobra.Command {
 	var user string
 	cmd := &cobra.Command{
 		Use:   "limits [BUDGET]",
-		Short: "Show how the limits stand that your calls count against",
-		Long: `Show how the limits of money stand that your calls count against, and which limits of requests,
-tokens and calls at once there are: of your tenant, you, your groups and your API key, of the
-tenants above, and of policies of other namespaces that select the tenant by its labels.
-A console is asked; without a budget or --tenant, about the tenant that you belong to.`,
+		Short: "Show the limits that your calls count against, and what is left of them",
+		Long: `Show the limits that your calls count against: money limits with what is spent and left,
+and limits of requests, tokens and calls in flight. They are the limits of your tenant, of
+you, your groups and your API key, of the tenants above, and of policies that select the
+tenant by its labels. The figures come from a console. Without a budget or --tenant, they
+are about the tenant that you belong to.`,
 		Example: `  kubectl budget limits
   kubectl budget limits --tenant acme --user ana@example.com`,
 		Args:              between(0, 1, "at most one budget"),

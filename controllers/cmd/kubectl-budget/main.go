@@ -70,9 +70,10 @@ func newCommand() *cobra.Command {
 		Long: `Work with the budgets of Bursar: show and add up spending, explain why a call was
 refused, replay past calls under other limits, check YAML, and make keys, grants and prices.
 
-usage, explain and replay ask a Bursar console with your own rights where there is one, and limits and request always do:
---console or BURSAR_CONSOLE has its URL, and BURSAR_TOKEN your API key or token. Where the environment
-names a ledger, too, and no credential, they read the ledger.
+limits and request ask a Bursar console, with your own rights; usage, explain and replay do if
+you set one. Set --console or BURSAR_CONSOLE to its URL, and BURSAR_TOKEN to your API key or
+token. If BURSAR_DATABASE_URL is set and BURSAR_TOKEN is not, usage, explain and replay read
+the ledger.
 
 Exit codes: 0 success; 1 failure; 2 wrong usage; 3 replay --exit-code or shadow --exit-code
 found calls that would be refused.`,

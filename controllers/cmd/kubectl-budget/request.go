@@ -106,8 +106,9 @@ func newRequestMake(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "make --limit LIMIT --amount AMOUNT --expires WHEN --reason REASON",
 		Short: "Ask for more of a limit",
-		Long: `Ask the admins of your tenant for more of a limit, until a given time and for a reason. Everyone
-who is told of the tenant's alerts is told of the request. Without --tenant, you ask the tenant that you belong to.`,
+		Long: `Ask the admins of your tenant for more of a limit, until a given time and for a reason.
+Everyone who gets the tenant's alerts is told of the request. Without --tenant, the request
+goes to the tenant that you belong to.`,
 		Example: `  kubectl budget request make --limit each-user --amount 5.00 --expires 7d --reason "the launch"`,
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -131,7 +132,7 @@ who is told of the tenant's alerts is told of the request. Without --tenant, you
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&limit, "limit", "", "name of a limit per User, of which you get more, or per Tenant")
+	flags.StringVar(&limit, "limit", "", "name of a limit per User, which is raised for you alone, or of a limit per Tenant")
 	flags.StringVar(&amount, "amount", "", "how much more in each of the limit's periods, in the budget's currency")
 	flags.StringVar(&expires, "expires", "", "until when: a time such as 2027-01-31T00:00:00Z, or a duration from now, such as 24h or 7d")
 	flags.StringVar(&reason, "reason", "", "reason, in one line")
@@ -172,9 +173,9 @@ func newRequestList(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List requests for more: your own or, as an admin, those of the tenant",
-		Long: `List requests for more, newest first: your own or, as an admin, those of the tenant. MORE and UNTIL
-are what was asked for, GRANTED is what was granted, which may be something else. DECIDED says when and,
-to admins, by whom, and ANSWER what was said, such as why a request was declined.`,
+		Long: `List requests for more, newest first: your own or, as an admin, those of the tenant. MORE
+and UNTIL are what was asked for; GRANTED is what was granted, which may differ. DECIDED
+says when and, to admins, by whom. ANSWER is the reason that was given.`,
 		Example: `  kubectl budget request list --open
   kubectl budget request list --tenant acme -o json`,
 		Args: exactly(0, "no arguments"),
@@ -220,8 +221,8 @@ func newRequestApprove(c *cluster) *cobra.Command {
 	})
 	cmd.Example += `
   kubectl budget request approve 0b8e0f0e-6a0f-4c0c-9d1c-0f8c1d6b9f3a --amount 2.00 --expires 24h --reason "half of it, for today"`
-	cmd.Flags().StringVar(&amount, "amount", "", "how much more to grant in each of the limit's periods (default: what is asked for)")
-	cmd.Flags().StringVar(&expires, "expires", "", "until when to grant it: a time such as 2027-01-31T00:00:00Z, or a duration from now, such as 24h or 7d (default: until when it is asked for)")
+	cmd.Flags().StringVar(&amount, "amount", "", "how much more to grant in each of the limit's periods (default: as requested)")
+	cmd.Flags().StringVar(&expires, "expires", "", "end of the grant: a time such as 2027-01-31T00:00:00Z, or a duration from now, such as 24h or 7d (default: as requested)")
 	return cmd
 }
 
@@ -258,7 +259,7 @@ func newRequestDecide(c *cluster, what, short string, add func(decision map[stri
 			return writeFound(cmd.OutOrStdout(), o.format, decided.budgetRequest)
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "what to tell who asked, in one line")
+	cmd.Flags().StringVar(&reason, "reason", "", "what to tell the person who asked, in one line")
 	o.addFlags(cmd, c)
 	return cmd
 }

@@ -35,16 +35,18 @@ func newTop(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top [BUDGET...]",
 		Short: "Show the spending of each limit",
-		Long: `Show what is spent and held of each limit of a namespace's TenantBudgets, from their
-status, with the end of its period and the time at which it will be exhausted at the rate
-of the last minutes. Amounts are in US dollars, or in the currency that AMOUNT names if
-the budget has one. BREAKER is Open on the limit that has opened it, or on all limits if
-it is forced open or a parent's. Of a limit per User, Group or Key, the one that has used
-most of it is shown, from the ledger, if ` + databaseVariable + ` is set; BREAKER is Open
-there if calls of that one alone are refused.
+		Long: `Show what is spent and held of each limit of a namespace's TenantBudgets, when the limit
+resets, and when it will be exhausted at the rate of the last minutes. The figures come
+from the budgets' status. Amounts are in US dollars, or in the currency that AMOUNT names.
+BREAKER is Open on the limit that has opened the breaker, or on all limits if it is forced
+open or if a parent's breaker is open.
 
-On a terminal the view refreshes every two seconds, until Ctrl-C, and what there is no
-room for is left out: columns first.`,
+For a limit per User, Group or Key, the user, group or key that has used most is shown,
+from the ledger, if ` + databaseVariable + ` is set; BREAKER is Open if calls of only this
+one are refused.
+
+On a terminal the view refreshes every two seconds, until Ctrl-C. Columns and rows that
+do not fit are left out.`,
 		Example: `  kubectl budget top -A
   kubectl budget top acme -n acme --once
   kubectl budget top -n acme -o json`,

@@ -39,7 +39,7 @@ func (s *scope) ledgerUnreachable() verdict.Verdict {
 		}
 	}
 	if worst == "" {
-		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonLedgerReached, Message: "no live enforcer fails to reach the ledger"}
+		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonLedgerReached, Message: "no live enforcer reports trouble with the ledger"}
 	}
 	return verdict.Verdict{
 		Status: metav1.ConditionTrue, Reason: string(worst),

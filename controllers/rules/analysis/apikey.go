@@ -49,11 +49,11 @@ func (f *found) actsForNobody(path *field.Path, actFor *v1alpha1.ActFor, user st
 	}
 	for i, pattern := range actFor.Users {
 		if prefix, _, _ := strings.Cut(pattern, "*"); prefix != "" && !identity.IsUser(prefix) {
-			f.noEffect(path.Index(i), "%q can name nobody: the name of a user begins with a letter or a digit", pattern)
+			f.noEffect(path.Index(i), "%q matches no user: the name of a user begins with a letter or a digit", pattern)
 		}
 	}
 	if user != "" && !slices.ContainsFunc(actFor.Users, func(other string) bool { return other != user }) {
-		f.noEffect(path, "names only %q, for whom the credential calls anyway: name the users that it is to act for", user)
+		f.noEffect(path, "names only %q, the credential's own user: name the users that it may act for", user)
 	}
 }
 

@@ -185,12 +185,12 @@ func (f *found) fit(fit v1alpha1.Fit, caps []v1alpha1.OutputCap, most int64, pat
 		f.noEffect(path, "mode Refuse lowers no output: write mode LowerOutput, or leave it out")
 		return
 	case most > 0 && least >= most:
-		f.noEffect(path, "no model has more output tokens than %d, so that no call is lowered: write less", most)
+		f.noEffect(path, "no model has more output tokens than %d, so no call is ever lowered: write less", most)
 		return
 	}
 	for i, c := range caps {
 		if least >= c.MaxOutputTokens {
-			f.warn(path, "%d is not below the cap of %d in spec.outputCaps[%d], so that no call that it caps is lowered: write less",
+			f.warn(path, "%d is not below the cap of %d in spec.outputCaps[%d], so no capped call is ever lowered: write less",
 				least, c.MaxOutputTokens, i)
 			return
 		}

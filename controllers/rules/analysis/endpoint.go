@@ -87,7 +87,7 @@ func (f *found) endpoint(spec v1alpha1.ModelProviderSpec) {
 		f.warn(field.NewPath("spec", "credentialFile"), "%s refuses calls without a key: name the file that contains it", name)
 	}
 	if isKnown && known.silent && spec.CostReported {
-		f.warn(field.NewPath("spec", "costReported"), "answers of %s do not say what a call costs, so that each is charged its whole hold: leave it out", name)
+		f.warn(field.NewPath("spec", "costReported"), "answers of %s do not say what a call costs, so each call is charged its whole hold: leave it out", name)
 	}
 }
 

@@ -31,7 +31,7 @@ func OfBudgetGrant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget, u
 		starts = spec.StartsAt.Time
 	}
 	if length := spec.ExpiresAt.Sub(starts); length > long {
-		f.warn(path.Child("expiresAt"), "the grant lasts %d days: to add to a limit for good, raise its amount in the TenantBudget", int(length/(24*time.Hour)))
+		f.warn(path.Child("expiresAt"), "the grant lasts %d days: to raise a limit permanently, raise its amount in the TenantBudget", int(length/(24*time.Hour)))
 	}
 	// Members' users come with their tokens: only a name that is like another is surely not meant.
 	if spec.User != "" && !slices.Contains(users, spec.User) && nearest.Name(spec.User, users) != "" {

@@ -20,7 +20,7 @@ func (f *found) ladder(spec v1alpha1.TenantBudgetSpec, catalogue Catalogue) {
 	for i, rung := range spec.Ladder {
 		path := path.Index(i)
 		if trip >= 0 && rung.Action == v1alpha1.ActionWarn && rung.AtPercent > spec.Ladder[trip].AtPercent {
-			f.noEffect(path.Child("atPercent"), "Warn at %d %% comes after Trip at %d %%, from which on calls are refused: lower it",
+			f.noEffect(path.Child("atPercent"), "Warn at %d %% comes after Trip at %d %%, where calls are already refused: lower it",
 				rung.AtPercent, spec.Ladder[trip].AtPercent)
 		}
 		switch rung.Action {
@@ -63,7 +63,7 @@ func (f *found) downgrade(replacements []v1alpha1.Replacement, catalogue Catalog
 		case hasFrom && hasTo && isDearer(to, from):
 			f.warn(path, "a call of %s costs more than one of %s: write a cheaper model", r.To, r.From)
 		case next >= 0:
-			f.warn(path, "%s is itself replaced by %s, but a call is replaced once: write %s", r.To, replacements[next].To, replacements[next].To)
+			f.warn(path, "%s is itself replaced by %s, but a call is replaced only once: write %s", r.To, replacements[next].To, replacements[next].To)
 		}
 	}
 }

@@ -72,12 +72,12 @@ var mistakesOfBudgets = []mistaken{
 		},
 		{
 			change: `fit: {mode: LowerOutput, minOutputTokens: 200000}`,
-			says:   `spec.fit.minOutputTokens: no model has more output tokens than 64000, so that no call is lowered: write less`,
+			says:   `spec.fit.minOutputTokens: no model has more output tokens than 64000, so no call is ever lowered: write less`,
 			beside: claude,
 		},
 		{
 			change: "outputCaps: [{maxOutputTokens: 2000}]\nfit: {mode: LowerOutput, minOutputTokens: 4096}",
-			says:   `spec.fit.minOutputTokens: 4096 is not below the cap of 2000 in spec.outputCaps[0], so that no call that it caps is lowered: write less`,
+			says:   `spec.fit.minOutputTokens: 4096 is not below the cap of 2000 in spec.outputCaps[0], so no capped call is ever lowered: write less`,
 			beside: claude,
 		},
 		{
@@ -132,7 +132,7 @@ var mistakesOfBudgets = []mistaken{
 		},
 		{
 			change: `ladder: [{atPercent: 90, action: Trip}, {atPercent: 95, action: Warn}]`,
-			says:   `spec.ladder[1].atPercent: Warn at 95 % comes after Trip at 90 %, from which on calls are refused: lower it`,
+			says:   `spec.ladder[1].atPercent: Warn at 95 % comes after Trip at 90 %, where calls are already refused: lower it`,
 			beside: claude,
 		},
 		{
@@ -167,12 +167,12 @@ var mistakesOfBudgets = []mistaken{
 		},
 		{
 			change: `successorRef: {name: acme-prod}`,
-			says:   `spec.successorRef: there is no TenantBudget acme/acme-prod of this tenant yet: this one governs it until there is`,
+			says:   `spec.successorRef: there is no TenantBudget acme/acme-prod of this tenant yet: this one governs the tenant until there is`,
 		},
 		{
 			change: `successorRef: {name: acme-prd}`,
 			beside: prodOf("acme"),
-			says:   `spec.successorRef: there is no TenantBudget acme/acme-prd of this tenant yet: this one governs it until there is; did you mean "acme-prod"?`,
+			says:   `spec.successorRef: there is no TenantBudget acme/acme-prd of this tenant yet: this one governs the tenant until there is; did you mean "acme-prod"?`,
 		},
 		{
 			change: `successorRef: {name: acme-prod}`,
@@ -182,7 +182,7 @@ var mistakesOfBudgets = []mistaken{
 		{
 			change: `successorRef: {name: acme-prod, namespace: other}`,
 			beside: strings.Replace(prodOf("acme-prod"), "namespace: acme", "namespace: other", 1),
-			says:   `spec.successorRef: there is no TenantBudget other/acme-prod of this tenant yet: this one governs it until there is`,
+			says:   `spec.successorRef: there is no TenantBudget other/acme-prod of this tenant yet: this one governs the tenant until there is`,
 		},
 		{
 			change: `successorRef: {name: acme}`,
@@ -192,7 +192,7 @@ var mistakesOfBudgets = []mistaken{
 			change: `successorRef: {name: acme-prod}`,
 			beside: prodOf("acme-prod") + child,
 			says: `spec.successorRef: TenantBudget acme/acme-prod has spec.tenant "acme-prod": it takes over only with "acme"` + "\n" +
-				`spec.successorRef: its children follow to acme/acme-prod: name that in spec.parentRef of acme/team before this one is deleted`,
+				`spec.successorRef: its children move below acme/acme-prod: name it in spec.parentRef of acme/team before you delete this one`,
 		},
 		{
 			change: `alerts: {email: [ops@example.com], filters: [{recipients: [ops@example.com], limits: [dayly]}]}`,

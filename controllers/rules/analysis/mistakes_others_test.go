@@ -72,11 +72,11 @@ var mistakesOfOthers = []mistaken{
 		},
 		{
 			change: `actFor: {users: [".shop-*", "shop-*"]}`,
-			says:   `spec.actFor.users[0]: ".shop-*" can name nobody: the name of a user begins with a letter or a digit`,
+			says:   `spec.actFor.users[0]: ".shop-*" matches no user: the name of a user begins with a letter or a digit`,
 		},
 		{
 			change: `actFor: {users: [gerente-1]}`,
-			says:   `spec.actFor.users: names only "gerente-1", for whom the credential calls anyway: name the users that it is to act for`,
+			says:   `spec.actFor.users: names only "gerente-1", the credential's own user: name the users that it may act for`,
 		},
 		{
 			change: `actFor: {users: ["shop-*"], tiers: [empleado, gerant]}`,
@@ -109,7 +109,7 @@ var mistakesOfOthers = []mistaken{
 		},
 		{
 			change: `expiresAt: "2036-01-01T00:00:00Z"`,
-			says:   `spec.expiresAt: the grant lasts 3319 days: to add to a limit for good, raise its amount in the TenantBudget`,
+			says:   `spec.expiresAt: the grant lasts 3319 days: to raise a limit permanently, raise its amount in the TenantBudget`,
 		},
 		{
 			change: "limit: each-user\nuser: gerente1",

@@ -181,7 +181,7 @@ var mistakesOfProviders = []mistaken{
 		},
 		{
 			change: `costReported: true`,
-			says:   `spec.costReported: answers of api.openai.com do not say what a call costs, so that each is charged its whole hold: leave it out`,
+			says:   `spec.costReported: answers of api.openai.com do not say what a call costs, so each call is charged its whole hold: leave it out`,
 		},
 		{
 			change: `models[0].maxOutputTokens: 16`,

@@ -11,12 +11,13 @@ func newBuffered(data string) *bufio.Reader { return bufio.NewReader(strings.New
 // introduction begins the page.
 const introduction = `# Mistakes
 
-What is valid and surely not meant is told twice: as a warning to whoever applies it, and in the condition ` + "`Warning`" + ` of the object,
-which stays until the object, or what it depends on, is changed. Neither keeps the object from having effect, nor affects ` + "`Ready`" + `.
-` + "`kubectl budget check -f FILE`" + ` says the same of files, with what is in the cluster, and fails if something can have no effect at all.
+Some specs are valid but almost certainly not what was meant. Bursar warns about them twice: when the object is applied, and in the
+object's condition ` + "`Warning`" + `, which stays until the object, or what it depends on, is changed. The object takes effect all the same,
+and ` + "`Ready`" + ` is not affected. ` + "`kubectl budget check -f FILE`" + ` gives the same warnings for files, compared with what is in the cluster,
+and fails if something has no effect at all.
 
-The tables have objects of ` + "`config/samples`" + ` with one mistake each, and the answer. They are written by
-` + "`go test ./controllers/rules/analysis -update`" + `, and tested.
+Each row has a change of an object of ` + "`config/samples`" + `, and the answer. The tables are written by
+` + "`go test ./controllers/rules/analysis -update`" + `, and the same test checks them.
 `
 
 // mistake is a change of a sample, and what is said then.

@@ -98,7 +98,7 @@ func (f *found) passFields(fields []string) {
 		case slices.Contains(arrays, first) && rest != "":
 			f.noEffect(path, "%s is an array: write %q", first, first+"[]."+strings.TrimPrefix(name, first+"."))
 		case strings.Contains(whole, "-") && value == "" && strings.HasPrefix(strings.ToLower(whole), "x-"):
-			f.noEffect(path, "header fields that are not known are never passed on: leave it out")
+			f.noEffect(path, "unknown headers are never passed on: leave it out")
 		}
 	}
 }

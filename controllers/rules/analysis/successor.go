@@ -77,12 +77,12 @@ func (f *found) successor(budget *v1alpha1.TenantBudget, s *Succession) {
 	case s.Key == index.KeyOf(budget):
 		f.noEffect(path, "names this TenantBudget itself: name the one that takes over, or leave successorRef out")
 	case s.Tenant == "":
-		f.warn(path, "there is no TenantBudget %s of this tenant yet: this one governs it until there is%s",
+		f.warn(path, "there is no TenantBudget %s of this tenant yet: this one governs the tenant until there is%s",
 			s.Key, nearest.DidYouMean(budget.Spec.SuccessorRef.Name, s.Others))
 	case s.Tenant != budget.Spec.Tenant:
 		f.noEffect(path, "TenantBudget %s has spec.tenant %q: it takes over only with %q", s.Key, s.Tenant, budget.Spec.Tenant)
 	}
 	if len(s.Children) > 0 {
-		f.warn(path, "its children follow to %s: name that in spec.parentRef of %s before this one is deleted", s.Key, verdict.Some(s.Children, named))
+		f.warn(path, "its children move below %s: name it in spec.parentRef of %s before you delete this one", s.Key, verdict.Some(s.Children, named))
 	}
 }

@@ -21,7 +21,7 @@ func Provider(was, is *v1alpha1.ModelProvider) (warnings []string) {
 	}
 	if before, after := reached(was), reached(is); before != after {
 		warnings = append(warnings, fmt.Sprintf(
-			"spec: there is a ModelProvider %s already, %s; this one, %s, takes its place: if both are to be there, give this one another name", was.Name, before, after))
+			"spec: replaces the existing ModelProvider %s, %s, by %s: to keep both, give this one another name", was.Name, before, after))
 	}
 	var left []string
 	for _, model := range was.Spec.Models {
@@ -31,7 +31,7 @@ func Provider(was, is *v1alpha1.ModelProvider) (warnings []string) {
 	}
 	if len(left) > 0 {
 		warnings = append(warnings, fmt.Sprintf(
-			"spec.models: the ModelProvider %s that is there lists %s, and this one does not: calls of what no other ModelProvider lists are refused", was.Name, listed(left)))
+			"spec.models: the existing ModelProvider %s lists %s, and this one does not: calls of models that no other ModelProvider lists are refused", was.Name, listed(left)))
 	}
 	return warnings
 }

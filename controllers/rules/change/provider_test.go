@@ -23,9 +23,9 @@ func TestProvider(t *testing.T) {
 		}
 		return p
 	}
-	const is = "spec: there is a ModelProvider openai already, OpenAI at https://api.openai.com/v1 with the credential openai; this one, "
-	const another = ", takes its place: if both are to be there, give this one another name"
-	const left = ", and this one does not: calls of what no other ModelProvider lists are refused"
+	const is = "spec: replaces the existing ModelProvider openai, OpenAI at https://api.openai.com/v1 with the credential openai, by "
+	const another = ": to keep both, give this one another name"
+	const left = ", and this one does not: calls of models that no other ModelProvider lists are refused"
 	many := provider(func(s *v1alpha1.ModelProviderSpec) {
 		for i := range 7 {
 			s.Models = append(s.Models, v1alpha1.Model{Name: fmt.Sprint("m", i)})
@@ -42,8 +42,8 @@ func TestProvider(t *testing.T) {
 		"another place": {provider(nil), provider(func(s *v1alpha1.ModelProviderSpec) { s.Endpoint = "https://llm.example/v1" }), []string{is + "OpenAI at https://llm.example/v1 with the credential openai" + another}},
 		"another key":   {provider(nil), provider(func(s *v1alpha1.ModelProviderSpec) { s.CredentialFile = "" }), []string{is + "OpenAI at https://api.openai.com/v1 without a credential" + another}},
 		"another API":   {provider(nil), provider(func(s *v1alpha1.ModelProviderSpec) { s.Protocol = "AzureOpenAI" }), []string{is + "AzureOpenAI at https://api.openai.com/v1 with the credential openai" + another}},
-		"a model less":  {provider(nil), provider(func(s *v1alpha1.ModelProviderSpec) { s.Models = s.Models[:1] }), []string{"spec.models: the ModelProvider openai that is there lists gpt-4.1" + left}},
-		"many less":     {many, provider(nil), []string{"spec.models: the ModelProvider openai that is there lists m0, m1, m2, m3, m4 and 2 more" + left}},
+		"a model less":  {provider(nil), provider(func(s *v1alpha1.ModelProviderSpec) { s.Models = s.Models[:1] }), []string{"spec.models: the existing ModelProvider openai lists gpt-4.1" + left}},
+		"many less":     {many, provider(nil), []string{"spec.models: the existing ModelProvider openai lists m0, m1, m2, m3, m4 and 2 more" + left}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := change.Provider(tc.was, tc.is); !slices.Equal(got, tc.want) {
