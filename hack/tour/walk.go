@@ -15,18 +15,18 @@ import (
 
 const opening = `# A tour of kubectl budget
 
-This page is written by ` + "`make tour`" + `, which runs all of Bursar on one machine with the tenant of
-` + "`config/samples`" + `, makes calls, and runs the commands below; the output is what they printed. Ids, times and figures
-differ each time.
+` + "`make tour`" + ` writes this page: it runs all of Bursar on one machine with the tenant of ` + "`config/samples`" + `, makes calls, runs the
+commands below, and copies what they print. Ids, times and figures differ each time.
 
-` + "`make build`" + ` makes the plugin, ` + "`bin/kubectl-budget`" + `, one static binary: put it on your ` + "`PATH`" + `. A link to it by the name
-` + "`kubectl_complete-budget`" + ` beside it gives kubectl's own completion the plugin's commands, budgets and limits;
-` + "`kubectl-budget completion bash`" + ` (or zsh, fish) does so for the binary by itself.
+` + "`make build`" + ` makes the plugin, ` + "`bin/kubectl-budget`" + `, one static binary: put it on your ` + "`PATH`" + `. For completion with
+` + "`kubectl`" + `, link to it as ` + "`kubectl_complete-budget`" + ` in the same directory; kubectl then completes commands, budgets and limits. For
+the binary by itself, use ` + "`kubectl-budget completion bash`" + ` (or zsh, fish).
 
-` + "`usage`" + `, ` + "`calls`" + `, ` + "`alerts`" + `, ` + "`report`" + `, ` + "`explain`" + `, ` + "`history`" + `, ` + "`replay`" + ` and ` + "`shadow`" + ` read the ledger: ` + "`BURSAR_DATABASE_URL`" + ` is the URL of a
-login that is a member of ` + "`bursar_reader`" + `. That login can read every tenant's calls. With it, ` + "`top`" + ` shows limits per user, too.
-Everything else needs only the cluster, with the usual flags of kubectl, or nothing. Every command has ` + "`--help`" + ` with
-examples; those that print tables have ` + "`-o json`" + ` and ` + "`-o yaml`" + `. Colours are for terminals, unless ` + "`NO_COLOR`" + ` is set.
+` + "`usage`" + `, ` + "`calls`" + `, ` + "`alerts`" + `, ` + "`report`" + `, ` + "`explain`" + `, ` + "`history`" + `, ` + "`replay`" + ` and ` + "`shadow`" + ` read the ledger: set ` + "`BURSAR_DATABASE_URL`" + ` to
+the URL of a login that is a member of ` + "`bursar_reader`" + `. That login can read every tenant's calls. With it, ` + "`top`" + ` also shows limits
+per user. All other commands need only the cluster, with the usual flags of kubectl, or nothing at all. ` + "`--help`" + ` of every command
+has examples. Commands that print tables also have ` + "`-o json`" + ` and ` + "`-o yaml`" + `. Output on a terminal has colours, unless ` + "`NO_COLOR`" + `
+is set.
 `
 
 // walk walks through the commands.
@@ -56,15 +56,15 @@ spec:
 
 func (t *tour) findMistakes(ctx context.Context) error {
 	t.say("## Find mistakes before they count")
-	t.say("`check` says what the webhook would refuse, what can have no effect or is surely not meant, and what of the budgets in the\n" +
-		"cluster changes. It changes nothing.")
+	t.say("`check` reports what the webhook would refuse, what has no effect, what is probably a mistake, and how the budgets in the\n" +
+		"cluster would change. It changes nothing.")
 	if err := t.file("mistaken.yaml", mistaken); err != nil {
 		return err
 	}
 	if err := t.shell(ctx, "kubectl budget check -f mistaken.yaml", 1); err != nil {
 		return err
 	}
-	t.say("In a pipeline that cannot reach the cluster, it says what it cannot tell.")
+	t.say("In a pipeline that cannot reach the cluster, use `--local`. `check` then says what it could not check.")
 	return t.shell(ctx, "kubectl budget check -f mistaken.yaml --local 2>&1 | tail -n 2")
 }
 
@@ -82,14 +82,14 @@ func (t *tour) askWhatWasUsed(ctx context.Context) error {
 
 func (t *tour) askWhoWasTold(ctx context.Context) error {
 	t.say("## See who was told")
-	t.say("`alerts` lists the rungs that were reached; with the id of one it says who was told of it.")
+	t.say("`alerts` lists the alerts, such as rungs that were reached. With `--alert ID`, it shows one, and who was told of it.")
 	return t.recorded(ctx, "kubectl budget alerts -n acme", "daily")
 }
 
 func (t *tour) askWhoSpentWhat(ctx context.Context) error {
 	t.say("## Ask who spent what")
-	t.say("`report` adds up the ledger. With `-A`, a member of `bursar_finance` gets it of all tenants, and `--invoice` holds it against\n" +
-		"what a provider has billed.")
+	t.say("`report` adds up the cost of calls in the ledger. With `-A`, a member of `bursar_finance` gets a report over all tenants;\n" +
+		"`--invoice` compares it with a provider's invoice.")
 	if err := t.shell(ctx, "kubectl budget report --by user,model -n acme"); err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (t *tour) askWhoSpentWhat(ctx context.Context) error {
 
 func (t *tour) askWhoChangedWhat(ctx context.Context) error {
 	t.say("## Ask who changed what")
-	t.say("`history` has every change of a limit, with who asked the API server for it.")
+	t.say("`history` shows every change of a limit, and who asked the API server for it.")
 	raise := `kubectl patch tenantbudget acme -n acme --type json -p '[{"op": "replace", "path": "/spec/limits/0/amount", "value": "6.00"}]'`
 	if err := t.shell(ctx, raise); err != nil {
 		return err
@@ -120,7 +120,7 @@ func (t *tour) recorded(ctx context.Context, line, text string) error {
 
 func (t *tour) watchInShadow(ctx context.Context) error {
 	t.say("## Watch before enforcing")
-	t.say("A budget with `enforcement: Shadow` decides and records, and refuses nothing. `shadow` says what it would have refused, and\n" +
+	t.say("A budget with `enforcement: Shadow` decides and records, but refuses nothing. `shadow` shows what it would have refused, and\n" +
 		"whether it is ready to be enforced.")
 	toShadow := "kubectl patch tenantbudget acme -n acme --type merge -p '{\"spec\": {\"enforcement\": \"Shadow\"}}'"
 	if err := t.shell(ctx, toShadow); err != nil {
@@ -151,9 +151,9 @@ func (t *tour) anas() (string, error) {
 
 func (t *tour) makeAKey(ctx context.Context) error {
 	t.say("## Make a key")
-	t.say("The APIKey holds only the hash, so it can go into Git. The key is shown once, on standard error, or goes to a file that only its owner\n" +
-		"can read; it is `bursar_`, the namespace, `_` and 64 hexadecimal digits, which scanners for secrets can be told to find. It works only\n" +
-		"in an APIKey in that namespace, so nobody gains by registering its hash elsewhere.")
+	t.say("The APIKey contains only the hash, so it can go into Git. The key is shown once, on standard error, or written to a file that only\n" +
+		"its owner can read. A key is `bursar_`, the namespace, `_` and 64 hexadecimal digits, a pattern that secret scanners can find. It\n" +
+		"works only with an APIKey in that namespace, so registering its hash elsewhere has no effect.")
 	for _, line := range []string{
 		"kubectl budget key create ana -n acme --budget acme --user ana@example.com --tier corporativo --expires 30d --key-file ana.key > ana.yaml",
 		"cat ana.yaml",
@@ -169,8 +169,8 @@ func (t *tour) makeAKey(ctx context.Context) error {
 
 func (t *tour) replaceTheKey(ctx context.Context) error {
 	t.say("## Replace a key")
-	t.say("A key is replaced without an outage: the one before works on for a day, or for `--overlap`. `revoke` ends a key at once, and with\n" +
-		"`--previous` only those that were replaced.")
+	t.say("A key is replaced without an outage: the previous key keeps working for a day, or for `--overlap`. `revoke` ends all keys of an\n" +
+		"APIKey at once; with `--previous`, only the replaced ones.")
 	for _, line := range []string{
 		"kubectl budget key rotate ana -n acme --overlap 1h --key-file ana-2.key",
 		"kubectl wait -n acme --for=condition=Programmed apikey/ana",
@@ -195,7 +195,7 @@ func (t *tour) seeWhatIsSpent(ctx context.Context) error {
 			return err
 		}
 	}
-	t.say("Eight calls later; on a terminal, `kubectl budget top` shows bars and refreshes every two seconds, until Ctrl-C.")
+	t.say("This is the state after eight calls. On a terminal, `kubectl budget top` shows bars and refreshes every two seconds, until Ctrl-C.")
 	if err := t.settled(ctx, 8); err != nil {
 		return err
 	}
@@ -268,12 +268,12 @@ func (t *tour) askWhy(ctx context.Context) error {
 	if err := t.settled(ctx, admittedCalls); err != nil {
 		return err
 	}
-	t.say("Each answer names its call in `x-bursar-call-id`. Why was this one admitted, and how did the limits stand?")
+	t.say("The header `x-bursar-call-id` of each answer is the call's id. Why was this call admitted, and what was left of the limits?")
 	if err := t.explained(ctx, admitted); err != nil {
 		return err
 	}
-	t.say("And why was this one, some calls later, refused? The figures of the limit that refused are the limiter's own;\n" +
-		"those of the others are computed from the ledger, to the second.")
+	t.say("And why was this one refused, some calls later? The figures of the limit that refused are the limiter's own; those of the\n" +
+		"others are computed from the ledger, to the second.")
 	return t.explained(ctx, refused)
 }
 
@@ -318,8 +318,8 @@ spec:
 
 func (t *tour) replayThePast(ctx context.Context) error {
 	t.say("## Replay the past under other limits")
-	t.say("What would the last week have looked like with smaller limits? `replay` runs the calls of the ledger against\n" +
-		"the YAML, by the limiter's rules, before anyone applies it.")
+	t.say("What would smaller limits have done last week? `replay` runs the calls in the ledger through the limits in the YAML, by the\n" +
+		"limiter's rules, before anyone applies it.")
 	if err := t.file("smaller.yaml", smaller); err != nil {
 		return err
 	}
