@@ -16,7 +16,8 @@ const (
 	ConditionOvercommitted = "Overcommitted"
 	// ConditionExpired is True when the time of a BudgetGrant or an APIKey is over. The object is kept as a record and stays Ready, because it is enforced as written.
 	ConditionExpired = "Expired"
-	// ConditionRecorded is True when a BudgetGrant is on record in Postgres. A grant that is not does not count: no money is granted that nobody can look up.
+	// ConditionRecorded is True when a BudgetGrant is on record in Postgres. A grant that is not
+	// recorded yet does not count, so every grant that counts can be looked up.
 	ConditionRecorded = "Recorded"
 	// ConditionAlertsFailing is True while alerts cannot be delivered to someone in spec.alerts; the message says why. It is present only if spec.alerts is set, and does not affect Ready, because enforcement does not depend on alerts.
 	ConditionAlertsFailing = "AlertsFailing"
@@ -28,7 +29,7 @@ const (
 	ConditionCredentialValid = "CredentialValid"
 	// ConditionWarning is True while something in the spec is valid and looks like a mistake: the message says what, where, and what to write instead. It does not affect Ready, because the object is enforced as written.
 	ConditionWarning = "Warning"
-	// ConditionKeysFetched is True when the signing keys of an IdentityProvider's issuer were fetched, or stand in spec.issuer.jwks. While it is False, the keys that were fetched last stay in force; without any, every token of the issuer is refused, and the IdentityProvider is not Ready.
+	// ConditionKeysFetched is True when the signing keys of an IdentityProvider's issuer were fetched, or are in spec.issuer.jwks. While it is False, the keys that were fetched last stay in force; without any, every token of the issuer is refused, and the IdentityProvider is not Ready.
 	ConditionKeysFetched = "KeysFetched"
 	// ConditionReconciling is True while the object is not yet enforced as written, and only time or other objects are needed.
 	ConditionReconciling = "Reconciling"
@@ -56,21 +57,21 @@ const (
 const (
 	// ReasonAccepted is that the object is valid, and nothing older is in its way.
 	ReasonAccepted = "Accepted"
-	// ReasonInvalid is that a field says what cannot be; the message names it.
+	// ReasonInvalid is that a field has an invalid value; the message names it.
 	ReasonInvalid = "Invalid"
-	// ReasonConflicted is that an older object has what this one names; the message names it.
+	// ReasonConflicted is that an older object already has what this one claims; the message names it.
 	ReasonConflicted = "Conflicted"
-	// ReasonNamespaceNotDelegated is that the namespace may not say this of another: it lacks the label bursar.dev/delegated=true.
+	// ReasonNamespaceNotDelegated is that the object refers beyond its namespace, which lacks the label bursar.dev/delegated=true.
 	ReasonNamespaceNotDelegated = "NamespaceNotDelegated"
-	// ReasonTargetNotFound is that the object that it refers to is not there.
+	// ReasonTargetNotFound is that the object that it refers to does not exist.
 	ReasonTargetNotFound = "TargetNotFound"
 	// ReasonTargetNotAccepted is that the object that it refers to is not accepted.
 	ReasonTargetNotAccepted = "TargetNotAccepted"
 	// ReasonLimitNotFound is that the budget has no limit of the name that a BudgetGrant adds to.
 	ReasonLimitNotFound = "LimitNotFound"
-	// ReasonTooManyGrants is that the limit has as many BudgetGrants as it can.
+	// ReasonTooManyGrants is that the limit already has the maximum number of BudgetGrants.
 	ReasonTooManyGrants = "TooManyGrants"
-	// ReasonParentNotFound is that spec.parentRef names a TenantBudget that is not there.
+	// ReasonParentNotFound is that spec.parentRef names a TenantBudget that does not exist.
 	ReasonParentNotFound = "ParentNotFound"
 	// ReasonParentNotAccepted is that the parent is not accepted.
 	ReasonParentNotAccepted = "ParentNotAccepted"
@@ -78,13 +79,13 @@ const (
 	ReasonParentCycle = "ParentCycle"
 	// ReasonParentTooDeep is that there are too many budgets above this one.
 	ReasonParentTooDeep = "ParentTooDeep"
-	// ReasonParentChanged is that spec.parentRef leads to another tenant than the one that the budget is below.
+	// ReasonParentChanged is that spec.parentRef names another tenant: an accepted budget cannot move below another.
 	ReasonParentChanged = "ParentChanged"
 	// ReasonNotAllowedByParent is that the parent does not allow this budget to be its child.
 	ReasonNotAllowedByParent = "NotAllowedByParent"
-	// ReasonAncestorRequired is that the namespace may only have budgets below another budget.
+	// ReasonAncestorRequired is that the namespace may only have budgets below the tenant that its label names.
 	ReasonAncestorRequired = "AncestorRequired"
-	// ReasonIdentityProviderNotFound is the reason of a Membership that names an IdentityProvider which is not there, or does not allow the Membership's namespace to name anybody.
+	// ReasonIdentityProviderNotFound is the reason of a Membership that names an IdentityProvider which does not exist, or does not allow the Membership's namespace to name anybody.
 	ReasonIdentityProviderNotFound = "IdentityProviderNotFound"
 	// ReasonIdentityProviderNotAccepted is that the IdentityProvider that a Membership names is not accepted.
 	ReasonIdentityProviderNotAccepted = "IdentityProviderNotAccepted"
@@ -108,9 +109,9 @@ const (
 	ReasonStoreUnavailable = "StoreUnavailable"
 	// ReasonLimiterSuspended is that counters are being set again; nothing is admitted meanwhile.
 	ReasonLimiterSuspended = "LimiterSuspended"
-	// ReasonProbePending is that a simulated call that shows by which limits calls are admitted has no answer yet.
+	// ReasonProbePending is that the probe of the limits has no answer yet.
 	ReasonProbePending = "ProbePending"
-	// ReasonProbeFailed is that a simulated call was admitted by other limits than those written.
+	// ReasonProbeFailed is that the probe found other limits in force than those in the spec.
 	ReasonProbeFailed = "ProbeFailed"
 	// ReasonTooManyLimits is that some tenants would have more limits than a call can be checked against.
 	ReasonTooManyLimits = "TooManyLimits"
@@ -124,7 +125,7 @@ const (
 	ReasonBelowTripRung = "BelowTripRung"
 	// ReasonTripRungReached is that a limit has reached its Trip rung.
 	ReasonTripRungReached = "TripRungReached"
-	// ReasonForced is that spec.breaker.forced says so.
+	// ReasonForced is that spec.breaker.forced sets the state.
 	ReasonForced = "Forced"
 	// ReasonUnknown is that what the condition is about is not known now; the message says why.
 	ReasonUnknown = "Unknown"
@@ -162,7 +163,7 @@ const ReasonRecorded = "Recorded"
 const (
 	// ReasonKeysFetched is that the issuer has answered with its keys.
 	ReasonKeysFetched = "Fetched"
-	// ReasonKeysInline is that the keys stand in spec.issuer.jwks.
+	// ReasonKeysInline is that the keys are in spec.issuer.jwks.
 	ReasonKeysInline = "Inline"
 	// ReasonKeysFetchFailed is that the keys could not be fetched; the message says why.
 	ReasonKeysFetchFailed = "FetchFailed"
@@ -172,11 +173,11 @@ const (
 const (
 	// ReasonAlertsDeliverable is that alerts reach everyone in spec.alerts, as far as is known.
 	ReasonAlertsDeliverable = "Deliverable"
-	// ReasonNoMailServer is that there are e-mail addresses, and the manager has no mail server.
+	// ReasonNoMailServer is that spec.alerts has e-mail addresses, but the manager has no mail server.
 	ReasonNoMailServer = "NoMailServer"
 	// ReasonSecretUnusable is that a Secret that spec.alerts names is missing, lacks the key, or may not be read.
 	ReasonSecretUnusable = "SecretUnusable"
-	// ReasonDeliveryFailing is that a receiver does not take an alert, which is tried again.
+	// ReasonDeliveryFailing is that a receiver does not accept an alert; the delivery is retried.
 	ReasonDeliveryFailing = "DeliveryFailing"
 )
 
@@ -202,9 +203,9 @@ const (
 	ReasonHostNotFound = "HostNotFound"
 	// ReasonConnectionRefused is that nothing listens at spec.endpoint.
 	ReasonConnectionRefused = "ConnectionRefused"
-	// ReasonConnectionTimedOut is that no connection to spec.endpoint came about in time.
+	// ReasonConnectionTimedOut is that connections to spec.endpoint time out.
 	ReasonConnectionTimedOut = "ConnectionTimedOut"
-	// ReasonConnectionFailed is that no connection to spec.endpoint came about, for another reason.
+	// ReasonConnectionFailed is that connections to spec.endpoint fail for another reason.
 	ReasonConnectionFailed = "ConnectionFailed"
 	// ReasonTLSFailed is that the certificate at spec.endpoint is not trusted, or nothing speaks TLS there.
 	ReasonTLSFailed = "TLSFailed"
@@ -251,7 +252,7 @@ const (
 const (
 	// EventAccepted is that the object became accepted.
 	EventAccepted = "Accepted"
-	// EventRejected is that the object is not accepted any more, or was not at first.
+	// EventRejected is that the object is not accepted, or no longer.
 	EventRejected = "Rejected"
 	// EventProgrammed is that every live enforcer runs the object as written.
 	EventProgrammed = "Programmed"
@@ -281,7 +282,7 @@ const (
 	EventGrantExpired = "GrantExpired"
 	// EventDriftFound is that a counter and the ledger differ; the note says by how much.
 	EventDriftFound = "DriftFound"
-	// EventOrphanWithdrawn is that what an object had programmed that vanished without its manager was withdrawn.
+	// EventOrphanWithdrawn is that an object is gone without its finalizer, and what it had in force was withdrawn.
 	EventOrphanWithdrawn = "OrphanWithdrawn"
 	// EventKeysFetchFailed is that the keys of an IdentityProvider cannot be fetched.
 	EventKeysFetchFailed = "KeysFetchFailed"
@@ -293,7 +294,7 @@ const (
 	EventStoreLost = "StoreLost"
 	// EventStoreBack is that it is within reach again.
 	EventStoreBack = "StoreBack"
-	// EventAlertsFailing is that alerts do not reach somebody in spec.alerts.
+	// EventAlertsFailing is that alerts do not reach a recipient in spec.alerts.
 	EventAlertsFailing = "AlertsFailing"
 	// EventAlertsDelivered is that alerts reach everyone in spec.alerts again.
 	EventAlertsDelivered = "AlertsDelivered"
