@@ -99,6 +99,8 @@ const (
 const (
 	// ReasonProgrammed is that every live enforcer runs a configuration that contains the object.
 	ReasonProgrammed = "Programmed"
+	// ReasonBeingDeleted is also the reason of ConditionReady: nothing of the object is in force any more, and it stays only for finalizers of others.
+	ReasonBeingDeleted = "BeingDeleted"
 	// ReasonNotAccepted is that see the condition Accepted.
 	ReasonNotAccepted = "NotAccepted"
 	// ReasonEnforcersPending is that some enforcers do not run a configuration with this generation yet.

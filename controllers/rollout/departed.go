@@ -5,11 +5,17 @@ import (
 	"slices"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
 // Orphans are what objects have programmed that are gone.
@@ -29,8 +35,38 @@ func (r *Reconciler[O, T, S]) finalize(ctx context.Context, object O) error {
 	if _, err := r.kind.Withdraw(storeCtx, object); err != nil {
 		return err
 	}
+	if err := r.tellWithdrawn(ctx, object); err != nil {
+		return err
+	}
 	r.departed.expect(object.GetUID())
 	return RemoveFinalizer(ctx, r.kind.Client, object)
+}
+
+// tellWithdrawn has the status of an object say that nothing of it is in force any more, if others have
+// finalizers in it, so that it stays. Only a conflict is an error: nothing else is to keep the object.
+func (r *Reconciler[O, T, S]) tellWithdrawn(ctx context.Context, object O) error {
+	told := object.DeepCopyObject().(O)
+	status := told.GetProgrammedStatus()
+	if len(object.GetFinalizers()) == 1 || len(status.Conditions) == 0 {
+		return nil
+	}
+	for _, condition := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionProgrammed} {
+		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+			Type: condition, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonBeingDeleted, ObservedGeneration: object.GetGeneration(),
+			Message: "nothing of it is in force any more: it is being deleted, and waits for the finalizers of others",
+		})
+	}
+	observed, _ := r.kind.NewScope(Scope[O]{Object: told, Now: r.kind.Clock.Now()}).Statuses()
+	resourceVersion, err := r.write(ctx, told, observed)
+	switch err = goneIsConflict(object, err); {
+	case apierrors.IsConflict(err):
+		return err
+	case err != nil:
+		log.FromContext(ctx).Error(err, "Failed to write that nothing of a deleted object is in force")
+		return nil
+	}
+	object.SetResourceVersion(resourceVersion)
+	return nil
 }
 
 // withdrawDeparted takes back what objects have programmed that had the name and went

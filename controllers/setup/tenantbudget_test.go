@@ -176,6 +176,27 @@ var _ = Describe("A TenantBudget", func() {
 		Expect(rows(ctx, closedLimits, tenant)()).To(HaveLen(3))
 	})
 
+	It("says that nothing of it is in force while others keep it from going", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		budget, key := objects.TenantBudget(tenant), objects.APIKey(tenant, "key")
+		budget.Finalizers = []string{"example.com/hold"}
+		create(ctx, budget)
+		create(ctx, key)
+		expectProgrammed(ctx, budget)
+		expectProgrammed(ctx, key)
+		Expect(api.Delete(ctx, budget)).To(Succeed())
+		expectHeld(ctx, budget, false)
+		expectCondition(ctx, budget, v1alpha1.ConditionProgrammed, "False BeingDeleted")
+		expectCondition(ctx, budget, v1alpha1.ConditionReady, "False BeingDeleted")
+		expectCondition(ctx, key, v1alpha1.ConditionAccepted, "False TargetNotFound")
+		Expect(message(key, v1alpha1.ConditionAccepted)).To(HaveSuffix("TenantBudget budget is being deleted"))
+		Expect(stored(ctx, "tenant/"+tenant)).To(BeEmpty())
+		budget.Finalizers = nil
+		Expect(api.Update(ctx, budget)).To(Succeed())
+		Eventually(ctx, func() bool { return apierrors.IsNotFound(get(ctx, budget)) }).Should(BeTrue())
+	})
+
 	It("leaves its last good configuration in force when it becomes invalid", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)

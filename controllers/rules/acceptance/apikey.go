@@ -95,7 +95,11 @@ func target(
 	budget := &v1alpha1.TenantBudget{}
 	err := reader.Get(ctx, key, budget)
 	switch {
-	case apierrors.IsNotFound(err), err == nil && !budget.DeletionTimestamp.IsZero():
+	case err == nil && !budget.DeletionTimestamp.IsZero():
+		missing := field.NotFound(path, key.Name)
+		missing.Detail = fmt.Sprintf("TenantBudget %s is being deleted", key.Name)
+		return nil, reject(v1alpha1.ReasonTargetNotFound, missing), nil
+	case apierrors.IsNotFound(err):
 		missing, err := noBudget(ctx, reader, key, path)
 		if err != nil {
 			return nil, nil, err

@@ -184,7 +184,8 @@ func parents(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantB
 			}
 		}
 		if !isThere {
-			rejection, err := noParent(ctx, reader, budget, at, key, parent != nil && parent.DeletionTimestamp.IsZero())
+			isLeft := parent != nil && parent.DeletionTimestamp.IsZero()
+			rejection, err := noParent(ctx, reader, budget, at, key, isLeft, parent != nil && !isLeft)
 			return nil, rejection, err
 		}
 		parents = append(parents, parent)
@@ -210,7 +211,7 @@ func allows(ctx context.Context, reader client.Reader, parent, child *v1alpha1.T
 // budget of another namespace exists is for that namespace to tell. It has the name that was meant, of
 // those that allow the child.
 func noParent(
-	ctx context.Context, reader client.Reader, budget, child *v1alpha1.TenantBudget, parent client.ObjectKey, isThere bool,
+	ctx context.Context, reader client.Reader, budget, child *v1alpha1.TenantBudget, parent client.ObjectKey, isThere, isDeleted bool,
 ) (*Decision, error) {
 	whose, named := "this TenantBudget", ""
 	if child.UID != budget.UID {
@@ -226,7 +227,11 @@ func noParent(
 	}
 	if parent.Namespace == child.Namespace && !isThere {
 		missing := field.NotFound(parentPath, parent.String())
-		missing.Detail = fmt.Sprintf("namespace %s has no TenantBudget of this name%s%s%s", parent.Namespace, named, hint, rest)
+		what := fmt.Sprintf("namespace %s has no TenantBudget of this name", parent.Namespace)
+		if isDeleted {
+			what = "the TenantBudget of this name is being deleted"
+		}
+		missing.Detail = what + named + hint + rest
 		return reject(v1alpha1.ReasonParentNotFound, missing), nil
 	}
 	why := "does not allow"

@@ -80,12 +80,14 @@ func (c *Census) count(ctx context.Context, list client.ObjectList) (count, erro
 		return found, err
 	}
 	return found, meta.EachListItem(list, func(item runtime.Object) error {
-		all := item.(conditions.Object).GetProgrammedStatus().Conditions
+		object := item.(conditions.Object)
+		all := object.GetProgrammedStatus().Conditions
 		for _, condition := range all {
 			found.verdicts[verdict{condition.Type, condition.Status}]++
 		}
 		programmed := meta.FindStatusCondition(all, v1alpha1.ConditionProgrammed)
-		if programmed != nil && programmed.Status != metav1.ConditionTrue && meta.IsStatusConditionTrue(all, v1alpha1.ConditionAccepted) {
+		if programmed != nil && programmed.Status != metav1.ConditionTrue && meta.IsStatusConditionTrue(all, v1alpha1.ConditionAccepted) &&
+			object.GetDeletionTimestamp().IsZero() {
 			found.longest = max(found.longest, now.Sub(programmed.LastTransitionTime.Time))
 		}
 		return nil

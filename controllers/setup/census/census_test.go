@@ -31,18 +31,21 @@ func TestCensus(t *testing.T) {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
+	leaving := budget("leaving", accepted, condition("Programmed", "False", time.Hour))
+	leaving.DeletionTimestamp, leaving.Finalizers = &metav1.Time{Time: now}, []string{"example.com/hold"}
 	reader := fake.NewClientBuilder().WithScheme(scheme).WithObjects(
 		budget("new"),
 		budget("programmed", accepted, condition("Programmed", "True", time.Hour)),
 		budget("waits", accepted, condition("Programmed", "False", 10*time.Second)),
 		budget("waits-longer", accepted, condition("Programmed", "Unknown", time.Minute)),
 		budget("rejected", rejected, condition("Programmed", "False", time.Hour)),
+		leaving,
 	).Build()
 	want := `# HELP bursar_manager_objects Objects by kind and condition.
 # TYPE bursar_manager_objects gauge
 bursar_manager_objects{condition="Accepted",kind="TenantBudget",status="False"} 1
-bursar_manager_objects{condition="Accepted",kind="TenantBudget",status="True"} 3
-bursar_manager_objects{condition="Programmed",kind="TenantBudget",status="False"} 2
+bursar_manager_objects{condition="Accepted",kind="TenantBudget",status="True"} 4
+bursar_manager_objects{condition="Programmed",kind="TenantBudget",status="False"} 3
 bursar_manager_objects{condition="Programmed",kind="TenantBudget",status="True"} 1
 bursar_manager_objects{condition="Programmed",kind="TenantBudget",status="Unknown"} 1
 # HELP bursar_manager_oldest_unprogrammed_seconds Seconds for which the longest-waiting accepted object of the kind has not been programmed; 0 if none is waiting.
