@@ -77,6 +77,33 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// TestParentIsGone: tenants below one whose budget was deleted go on counting against it, and none of them has
+// it counted anew, which would keep all of them waiting, whenever it is looked at.
+func TestParentIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.start(t, 1)
+	epoch := w.completed(t, 0)
+	documents := limiterstore.NewDocuments(w.redis)
+	parent := acme
+	parent.Tenant, parent.Sources = "emea", []limiterv1.Source{{Kind: "TenantBudget", Name: "emea", UID: "emea"}}
+	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: "emea"}
+	testkit.Must(t, w.recounter().Prepare(t.Context(), parent))
+	_, err := documents.Put(t.Context(), id, parent)
+	testkit.Must(t, err)
+	child := below("emea")
+	child.Ancestors[0].Money = parent.Money
+	w.put(t, child)
+	_, err = documents.Withdraw(t.Context(), id, "emea")
+	testkit.Must(t, err)
+
+	testkit.Must(t, w.recounter().Prepare(t.Context(), child))
+	counters := limiterstore.TenantCounters{Root: "emea", Tenant: "emea", Epoch: epoch}
+	admits, valid, err := w.counters.Valid(t.Context(), counters, limiterv1.MoneyField(daily(limiterv1.PerTenant)))
+	if err != nil || !admits || !valid[0] {
+		t.Errorf("after another look at the child, the parent's counters admit calls: %t, valid: %v, %v", admits, valid, err)
+	}
+}
+
 // TestMovedOnBeforeCallsHaveEnded: a tenant that moves on while calls are open in the trees from which
 // it comes takes them all along, and their bounds count wherever it is.
 func TestMovedOnBeforeCallsHaveEnded(t *testing.T) {

@@ -109,7 +109,8 @@ func (o *Recounter) Prepare(ctx context.Context, document limiterv1.Tenant) erro
 
 // move forgets the counters of the tenants of the document that are not in its tree yet,
 // in that tree and in the one that they come from, or in which they were when they last had a
-// document.
+// document. Not so of an ancestor that has none any more, and had its last in this tree: what is spent
+// below it is counted here as before.
 func (o *Recounter) move(ctx context.Context, document limiterv1.Tenant, epoch limiterv1.Epoch) error {
 	all := levels(document, epoch)
 	tenants := make([]string, len(all))
@@ -126,7 +127,8 @@ func (o *Recounter) move(ctx context.Context, document limiterv1.Tenant, epoch l
 	}
 	for _, l := range all {
 		former, isIn := roots[l.TenantCounters.Tenant]
-		if former == l.Root {
+		isGone := !isIn && !l.own && left[l.TenantCounters.Tenant] == l.Root
+		if former == l.Root || isGone {
 			continue
 		}
 		if !isIn && left[l.TenantCounters.Tenant] != l.Root {
