@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/history"
 )
@@ -203,9 +204,11 @@ func (l alertList) writeDeliveries(w io.Writer) {
 }
 
 // figures are the rung's, what was spent, and the limit's amount; an alert about no limit has at
-// most the second.
+// most the second, and one about a request for more has only the amount that it is about.
 func (a listedAlert) figures() []string {
 	switch {
+	case a.Action == string(ledgerv1.Requested), a.Action == string(ledgerv1.RequestDecided):
+		return []string{"-", "-", a.Amount}
 	case a.Limit != "":
 		return []string{fmt.Sprintf("%d%%", a.AtPercent), a.Spent, a.Amount}
 	case a.Spent == money.Nanos(0).String():

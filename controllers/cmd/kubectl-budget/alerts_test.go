@@ -13,7 +13,8 @@ INSERT INTO cost_alerts (alert_id, tenant_id, budget_uid, limit_name, user_id, p
   ('00000000-0000-0000-0000-000000000001', 'alerted', 'u-alerted', 'daily', '', '2025-10-01Z', '2025-10-02Z', 'Warn', 80, 5000000000, 4000000000, 'limit daily is nearly spent', '2025-10-01 12:00Z', '2025-10-02Z', 'PeriodTurned', false),
   ('00000000-0000-0000-0000-000000000002', 'alerted', 'u-alerted', 'daily', 'ana', '2025-10-02Z', '2025-10-03Z', 'Trip', 90, 5000000000, 4500000000, 'ana', '2025-10-02 12:00Z', NULL, NULL, true),
   ('00000000-0000-0000-0000-000000000003', 'alerted', 'u-alerted', '', 'ana', '2025-10-03Z', '2025-10-04Z', 'Unusual', 0, 0, 40000000000, 'ana spent', '2025-10-03 12:00Z', '2025-10-04Z', 'PeriodTurned', false),
-  ('00000000-0000-0000-0000-000000000004', 'alerted', 'u-alerted', '', '', '2025-10-04Z', '2025-10-04Z', 'Test', 0, 0, 0, 'a test', '2025-10-04 12:00Z', '2025-10-04 12:00Z', 'Tested', false);
+  ('00000000-0000-0000-0000-000000000004', 'alerted', 'u-alerted', '', '', '2025-10-04Z', '2025-10-04Z', 'Test', 0, 0, 0, 'a test', '2025-10-04 12:00Z', '2025-10-04 12:00Z', 'Tested', false),
+  ('00000000-0000-0000-0000-000000000005', 'alerted', 'u-alerted', 'daily', '', '2025-10-05Z', '2025-10-06Z', 'Decision', 0, 3000000000, 0, 'approved', '2025-10-05 12:00Z', '2025-10-05 12:00Z', 'Decided', false);
 INSERT INTO alert_deliveries (alert_id, tenant_id, channel, recipient, attempts, delivered_at, abandoned_at, last_error, resolves) VALUES
   ('00000000-0000-0000-0000-000000000001', 'alerted', 'Email', 'ops@example.com', 1, '2025-10-01 12:01Z', NULL, '', false),
   ('00000000-0000-0000-0000-000000000001', 'alerted', 'PagerDuty', '', 2, '2025-10-01 12:02Z', NULL, '', false),
@@ -24,6 +25,7 @@ INSERT INTO alert_marks (alert_id, tenant_id, mark, marked_by, muted_until) VALU
 	}
 	for args, want := range map[string][]string{
 		"alerts": {
+			"2025-10-05T12:00:00Z 00000000-0000-0000-0000-000000000005 daily tenant Decision - - 3.00 Decided",
 			"2025-10-04T12:00:00Z 00000000-0000-0000-0000-000000000004 - tenant Test - - - Tested",
 			"2025-10-03T12:00:00Z 00000000-0000-0000-0000-000000000003 - user ana Unusual - 40.00 - PeriodTurned",
 			"2025-10-02T12:00:00Z 00000000-0000-0000-0000-000000000002 daily user ana Trip 90% 4.50 5.00 Open, Acknowledged, Muted until 2999-01-01T00:00:00Z, not told",

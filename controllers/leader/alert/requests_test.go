@@ -103,7 +103,7 @@ INSERT INTO budget_decisions (request_id, tenant_id, approved, decided_by, names
 VALUES ($1::uuid, 'acme', true, 'company/hugo', 'acme', 'request-x', '1.50', '2099-01-01Z')`, id)
 	testkit.Must(t, err)
 	x.watch(d)
-	x.awaitTold(1, "3.00 USD more of limit each-user until ", "; granted are 1.50 USD until 2099-01-01T00:00:00Z")
+	x.awaitTold(1, "3.00 USD more of limit each-user until ", "; granted: 1.50 USD until 2099-01-01T00:00:00Z")
 	var hook event
 	testkit.Must(t, json.Unmarshal(world.Webhook.Taken(x.hook)[0].Body, &hook))
 	if got := hook.Data; got.RequestID != id || got.Amount != "1.5" && got.Amount != "1.50" {

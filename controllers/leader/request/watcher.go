@@ -155,7 +155,7 @@ func decided(r budgetstore.Request, asked, granted string) string {
 	}
 	text := fmt.Sprintf("%s has %s what user %s asked for: %s", d.By, what, r.User, asked)
 	if d.Approved && (d.Amount != r.Amount || !d.ExpiresAt.Equal(r.ExpiresAt)) {
-		text += "; granted are " + granted
+		text += "; granted: " + granted
 	}
 	if d.Reason != "" {
 		text += ": " + d.Reason
