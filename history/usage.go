@@ -281,7 +281,7 @@ func (q UsageQuery) validate(as As) error {
 	case q.Top < 0 || q.Top > MostTop:
 		return invalid("top must be between 1 and %d", MostTop)
 	case q.Top > 0 && (len(q.By) != 2 || !slices.ContainsFunc(q.By, isTime)):
-		return invalid("top is of usage by one of hour, day, week and month, and by another dimension")
+		return invalid("top requires one of hour, day, week and month, and one other dimension, to group by")
 	case !as.Admin && slices.ContainsFunc(q.Tenants, func(t string) bool { return t != as.Tenant }):
 		return invalid("a user reads their own calls, not those of other tenants")
 	}

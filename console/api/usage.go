@@ -200,10 +200,10 @@ func (in *UsageInput) query(v view, now time.Time) (q history.UsageQuery, err er
 		}
 	}
 	if slices.Contains(in.By, "label") != (in.Label != "") {
-		return q, invalid("query.label", "is the name of a label to group by, with by=label and only then")
+		return q, invalid("query.label", "must be set with by=label, and only then: it is the name of the label to group by")
 	}
 	if in.Top > 0 && (len(in.By) != 2 || !slices.ContainsFunc(in.By, isOfTime)) {
-		return q, invalid("query.top", "is of usage by one of hour, day, week and month, and by another dimension")
+		return q, invalid("query.top", "requires by with one of hour, day, week and month, and one other dimension")
 	}
 	return q, nil
 }
