@@ -26,7 +26,7 @@ var everybody = []struct {
 }{
 	{employee, []string{"/usage", "/calls?kind=refused", "/calls/call_re_r001", "/alerts", "/keys", "/keys?make=1", "/keys/ana-laptop", "/requests", "/requests/new?limit=daily"}},
 	{admin, []string{"/usage?span=7d", "/costs?by=user&span=month", "/calls?user=ana&model=gpt-4o", "/alerts?kind=open", "/keys?kind=unused", "/keys?make=1", "/keys/ana-laptop", "/budgets", "/budgets?grants=all", "/requests", "/grants/new?limit=each-user"}},
-	{above, []string{"/costs", "/costs?tenant=research", "/budgets?tenant=sales"}},
+	{above, []string{"/costs", "/costs?tenant=research", "/budgets?tenant=sales", "/tenants"}},
 	{platform, []string{"/costs?tenant=sales&limit=daily", "/usage", "/health", "/nothing"}},
 	{person{}, []string{"/usage"}},
 }
@@ -232,7 +232,7 @@ INSERT INTO budget_requests (tenant_id, user_id, requested_by, limit_name, amoun
 	sofia, escaped := person{user: "sofia"}.token(), 0
 	for _, path := range []string{
 		"/costs", "/costs?by=user", "/costs?by=group", "/costs?by=provider", "/costs?by=model", "/costs?user=" + quoted, "/calls", "/calls?kind=refused", "/calls?user=" + quoted + "&model=" + quoted,
-		"/calls/evil", "/calls/evil-refused", "/calls/" + url.PathEscape(evil), "/alerts", "/budgets", "/keys", "/keys?make=1&kind=" + quoted, "/keys/" + url.PathEscape(evil), "/usage?x=" + quoted, "/costs?tenant=" + quoted, "/" + url.PathEscape(evil), "/costs?limit=" + quoted + "&span=" + quoted,
+		"/calls/evil", "/calls/evil-refused", "/calls/" + url.PathEscape(evil), "/alerts", "/budgets", "/keys", "/keys?make=1&kind=" + quoted, "/keys/" + url.PathEscape(evil), "/usage?x=" + quoted, "/costs?tenant=" + quoted, "/tenants?find=" + quoted, "/" + url.PathEscape(evil), "/costs?limit=" + quoted + "&span=" + quoted,
 		"/requests", "/requests/new?limit=" + quoted, "/grants/new?limit=" + quoted + "&user=" + quoted + "&group=" + quoted + "&key=" + quoted + "&amount=" + quoted + "&reason=" + quoted,
 	} {
 		for _, language := range []string{"en", "es", evil} {
