@@ -45,7 +45,7 @@ func (q *request) alertInput() (api.AlertInput, error) {
 	if !alertID.MatchString(id) {
 		return api.AlertInput{}, missingPage()
 	}
-	return api.AlertInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, ID: id}, nil
+	return api.AlertInput{TenantParameter: q.tenant.parameter(), ID: id}, nil
 }
 
 // alert is the page of an alert.
@@ -148,7 +148,7 @@ func (p *Pages) markAlert(q *request) (view, error) {
 
 // testAlerts has a message sent to everybody who is told.
 func (p *Pages) testAlerts(q *request) (view, error) {
-	sent, err := p.ask.testAlerts(q.ctx, q.who, &api.TenantParameter{Tenant: q.tenant.Name})
+	sent, err := p.ask.testAlerts(q.ctx, q.who, new(q.tenant.parameter()))
 	if err != nil {
 		return view{}, err
 	}
@@ -157,7 +157,7 @@ func (p *Pages) testAlerts(q *request) (view, error) {
 
 // toldOf asks who is told of the alerts of a tenant.
 func (p *Pages) toldOf(q *request) (*toldOf, error) {
-	settings, err := p.ask.alertSettings(q.ctx, q.who, &api.TenantParameter{Tenant: q.tenant.Name})
+	settings, err := p.ask.alertSettings(q.ctx, q.who, new(q.tenant.parameter()))
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (p *Pages) alerts(q *request) (view, error) {
 	query := q.URL.Query()
 	page := &alertsPage{IsOpen: query.Get("kind") == "open"}
 	found, err := p.ask.alerts(q.ctx, q.who, &api.AlertsInput{
-		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Open: page.IsOpen, PageParameters: api.PageParameters{Limit: 50, After: query.Get("after")},
+		TenantParameter: q.tenant.parameter(), Open: page.IsOpen, PageParameters: api.PageParameters{Limit: 50, After: query.Get("after")},
 	})
 	if err != nil {
 		return view{}, err
@@ -70,7 +70,7 @@ func (p *Pages) alerts(q *request) (view, error) {
 	if found.Next != "" {
 		page.Next = q.with("after", found.Next)
 	}
-	page.Facts = facts{Tenant: found.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String()}
+	page.Facts = q.facts(q.now)
 	csv := url.Values{"tenant": {q.tenant.Name}, "limit": {"1000"}}
 	if page.IsOpen {
 		csv.Set("open", "true")

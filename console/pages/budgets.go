@@ -69,7 +69,7 @@ func (p *Pages) budgets(q *request) (view, error) {
 	page := &budgetPage{
 		Budget: budget, Rungs: budget.Ladder, Tree: rows,
 		Success: q.success(), Form: q.form(), GrantTo: q.path("/grants/new", nil), RequestsTo: q.path("/requests", nil),
-		Facts: facts{Tenant: budget.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: budget.TimeZone},
+		Facts: q.facts(q.now),
 	}
 	for _, limit := range budget.Limits {
 		page.Meters = append(page.Meters, q.meter(limit))

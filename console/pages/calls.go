@@ -93,7 +93,7 @@ func (p *Pages) calls(q *request) (view, error) {
 		ask, route = p.ask.refused, "/refusals"
 	}
 	found, err := ask(q.ctx, q.who, &api.CallsInput{
-		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, SpanParameters: page.Span.parameters(), FilterParameters: filterOf(query),
+		TenantParameter: q.tenant.parameter(), SpanParameters: page.Span.parameters(), FilterParameters: filterOf(query),
 		PageParameters: api.PageParameters{Limit: 50, After: query.Get("after")},
 	})
 	if err != nil {
@@ -107,7 +107,7 @@ func (p *Pages) calls(q *request) (view, error) {
 		page.Next = q.with("after", found.Next)
 	}
 	page.Filters, page.Kept = q.filters(), q.kept("user", "group", "model", "provider")
-	page.Facts = facts{Tenant: found.Tenant, AsOf: q.l.moment(found.AsOf.In(q.tenant.zone)), Zone: q.tenant.zone.String()}
+	page.Facts = q.facts(found.AsOf)
 	page.CSV = csvOf(route, merged(apiSpan(page.Span), url.Values{"tenant": {q.tenant.Name}, "limit": {"1000"}}, q.selected()))
 	return view{template: "calls", title: q.l.say("Calls"), body: page}, nil
 }
@@ -172,7 +172,7 @@ func (p *Pages) call(q *request) (view, error) {
 	if !callID.MatchString(id) {
 		return view{}, missingPage()
 	}
-	call, err := p.ask.call(q.ctx, q.who, &api.CallInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, ID: id})
+	call, err := p.ask.call(q.ctx, q.who, &api.CallInput{TenantParameter: q.tenant.parameter(), ID: id})
 	if err != nil {
 		return view{}, err
 	}

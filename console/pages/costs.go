@@ -91,7 +91,7 @@ func (p *Pages) costsOf(ctx context.Context, q *request) (*costsPage, error) {
 	}
 	page.OfTitle, page.By = q.l.word(page.Of), q.l.say(byEach[page.Of])
 	asked := api.UsageInput{
-		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, SpanParameters: page.Span.parameters(), FilterParameters: filterOf(query),
+		TenantParameter: q.tenant.parameter(), SpanParameters: page.Span.parameters(), FilterParameters: filterOf(query),
 		By: []string{page.Span.grain(), page.Of}, Below: page.IsWide, Top: mostColours - 1,
 	}
 	before := asked
@@ -143,7 +143,7 @@ func (page *costsPage) take(used, before, eachBefore *api.Usage) {
 	q := page.q
 	page.Totals, page.Before, page.Saved = used.Total, before.Total.Cost, saved(used.Total)
 	page.Change = q.change(used.Total.Cost.Nanos, before.Total.Cost.Nanos)
-	page.Facts = q.facts(used)
+	page.Facts = q.facts(used.AsOf)
 	page.Chart = stacking{
 		usage: used, of: page.Of, span: page.Span, l: q.l, name: q.named, link: page.narrowed, day: page.dayLink,
 	}.stack()

@@ -55,6 +55,9 @@ type choice struct {
 	isAdmin, isAbove bool
 }
 
+// parameter is the tenant as the API's routes are asked about it.
+func (c choice) parameter() api.TenantParameter { return api.TenantParameter{Tenant: c.Name} }
+
 // shows reports whether somebody sees of a tenant what another sees, of the same one.
 func (c choice) shows(other choice) bool {
 	return c.Name == other.Name && c.isAdmin == other.isAdmin && c.isAbove == other.isAbove

@@ -10,7 +10,7 @@ import (
 
 // tellGrants tells what was granted, and how many ask for more.
 func (p *Pages) tellGrants(q *request, page *budgetPage) error {
-	tenant, all := api.TenantParameter{Tenant: q.tenant.Name}, q.URL.Query().Get("grants") == "all"
+	tenant, all := q.tenant.parameter(), q.URL.Query().Get("grants") == "all"
 	grants, err := p.ask.grants(q.ctx, q.who, &api.GrantsInput{TenantParameter: tenant, All: all})
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (p *Pages) makeGrant(q *request) (view, error) {
 	made := &api.MadeGrant{}
 	err := p.API.CheckBody("makeGrant", body)
 	if err == nil {
-		made, err = p.ask.makeGrant(q.ctx, q.who, &api.NewGrantInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Body: body})
+		made, err = p.ask.makeGrant(q.ctx, q.who, &api.NewGrantInput{TenantParameter: q.tenant.parameter(), Body: body})
 	}
 	switch {
 	case err != nil && !q.tenant.isAdmin:
@@ -173,7 +173,7 @@ func (p *Pages) makeGrant(q *request) (view, error) {
 
 // endGrant takes a grant back.
 func (p *Pages) endGrant(q *request) (view, error) {
-	in := api.GrantInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Name: q.PathValue("name")}
+	in := api.GrantInput{TenantParameter: q.tenant.parameter(), Name: q.PathValue("name")}
 	if !grantName.MatchString(in.Name) {
 		return view{}, missingPage()
 	}

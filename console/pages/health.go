@@ -53,7 +53,7 @@ func (p *Pages) health(q *request) (view, error) {
 	}
 	page := &healthPage{
 		Tiles: q.healthTiles(found), Objects: found.Objects, Ledger: q.ledgerPairs(found), Unknown: found.Unknown,
-		Facts: facts{AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String(), NoMoney: true},
+		Facts: q.facts(q.now).withoutMoney(),
 	}
 	for _, s := range found.Enforcers.Sessions {
 		row := sessionRow{Session: s.Session, Heard: q.l.say("%s ago", q.l.span(time.Duration(s.SilentSeconds*float64(time.Second)))), State: q.l.say("Running"), Class: "good"}

@@ -44,7 +44,7 @@ func (q *request) keyInput() (api.KeyInput, error) {
 	if !pathOfKey.MatchString(name) {
 		return api.KeyInput{}, missingPage()
 	}
-	return api.KeyInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Name: name}, nil
+	return api.KeyInput{TenantParameter: q.tenant.parameter(), Name: name}, nil
 }
 
 // key is the page of a key.
@@ -64,7 +64,7 @@ func (p *Pages) key(q *request) (view, error) {
 	key := found.Keys[at]
 	page := &keyPage{
 		Row: q.keyRow(key, q.isUnused(key)), MayChange: key.MayChange, Form: q.form(), Back: q.path("/keys", nil),
-		Facts: facts{Tenant: found.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String(), NoMoney: true},
+		Facts: q.facts(q.now).withoutMoney(),
 	}
 	for _, one := range overlaps {
 		page.Overlaps = append(page.Overlaps, option{q.l.say(one.title), strconv.Itoa(one.hours), one.hours == 24})

@@ -95,7 +95,7 @@ func (p *Pages) makeKey(q *request) (view, error) {
 	}
 	if err == nil {
 		var shown *api.KeyShown
-		if shown, err = p.ask.createKey(q.ctx, q.who, &api.NewKeyInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Body: asked}); err == nil {
+		if shown, err = p.ask.createKey(q.ctx, q.who, &api.NewKeyInput{TenantParameter: q.tenant.parameter(), Body: asked}); err == nil {
 			return q.keyShown(shown), nil
 		}
 	}

@@ -53,7 +53,7 @@ func (p *Pages) keys(q *request) (view, error) {
 // keysOf are the keys that somebody sees.
 func (p *Pages) keysOf(q *request) (*keysPage, *api.Keys, error) {
 	page := &keysPage{Kind: q.URL.Query().Get("kind"), HasUsers: q.tenant.isAdmin, Success: q.success()}
-	found, err := p.ask.keys(q.ctx, q.who, &api.TenantParameter{Tenant: q.tenant.Name})
+	found, err := p.ask.keys(q.ctx, q.who, new(q.tenant.parameter()))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,7 +87,7 @@ func (p *Pages) keysOf(q *request) (*keysPage, *api.Keys, error) {
 	if found.Making != nil {
 		page.New = q.path("/keys", url.Values{makeParameter: {"1"}})
 	}
-	page.Facts = facts{Tenant: found.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String(), NoMoney: true}
+	page.Facts = q.facts(q.now).withoutMoney()
 	return page, found, nil
 }
 

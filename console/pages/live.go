@@ -292,7 +292,7 @@ func (l *live) ledgerState(ctx context.Context, q *request) (string, error) {
 	}
 	from := q.now.Add(-pollSince).Truncate(history.Grain)
 	used, err := l.pages.ask.usage(ctx, q.who, &api.UsageInput{
-		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, SpanParameters: api.SpanParameters{From: from.UTC().Format(time.RFC3339)},
+		TenantParameter: q.tenant.parameter(), SpanParameters: api.SpanParameters{From: from.UTC().Format(time.RFC3339)},
 		Below: q.tenant.isAdmin, Limit: 1,
 	})
 	if err != nil {

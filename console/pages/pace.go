@@ -120,7 +120,7 @@ func (p *Pages) forecasts(ctx context.Context, q *request) (forecasts, error) {
 	from := q.now.Add(-lookback).Truncate(history.Grain)
 	f := forecasts{now: q.now, spent: map[string]int64{}, since: map[string]time.Time{}}
 	used, err := p.ask.usage(ctx, q.who, &api.UsageInput{
-		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, SpanParameters: api.SpanParameters{From: from.UTC().Format(time.RFC3339)},
+		TenantParameter: q.tenant.parameter(), SpanParameters: api.SpanParameters{From: from.UTC().Format(time.RFC3339)},
 		By: []string{"day", "tenant"}, Below: q.tenant.isAdmin, Limit: mostRows,
 	})
 	if err != nil {
@@ -177,7 +177,7 @@ func isPlain(limit *api.Limit) bool {
 // spentSince asks what a tenant and those below it have spent in a period so far.
 func (p *Pages) spentSince(ctx context.Context, q *request, within period.Span) (*api.Usage, error) {
 	return p.ask.usage(ctx, q.who, &api.UsageInput{
-		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name},
+		TenantParameter: q.tenant.parameter(),
 		SpanParameters:  api.SpanParameters{From: within.Start.UTC().Format(time.RFC3339)},
 		By:              []string{grainOf(within)}, Below: q.tenant.isAdmin, Limit: mostRows,
 	})

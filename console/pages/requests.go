@@ -72,7 +72,7 @@ func (p *Pages) ownLimits(q *request) (*api.Limits, error) {
 	if q.tenant.user == "" {
 		return nil, forbiddenPage()
 	}
-	return p.ask.limits(q.ctx, q.who, &api.LimitsInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}})
+	return p.ask.limits(q.ctx, q.who, &api.LimitsInput{TenantParameter: q.tenant.parameter()})
 }
 
 // newRequest is the page on which somebody asks for more.
@@ -109,7 +109,7 @@ func (p *Pages) makeRequest(q *request) (view, error) {
 		}
 	}
 	if err = p.API.CheckBody("makeRequest", body); err == nil {
-		_, err = p.ask.makeRequest(q.ctx, q.who, &api.NewRequestInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Body: body})
+		_, err = p.ask.makeRequest(q.ctx, q.who, &api.NewRequestInput{TenantParameter: q.tenant.parameter(), Body: body})
 	}
 	if err != nil {
 		return p.asks(q, limits, body.Limit, err)
@@ -155,14 +155,14 @@ func (p *Pages) requests(q *request) (view, error) { return p.requestsWith(q, ""
 // requestsWith is that page, with what was wrong with the decision of a request.
 func (p *Pages) requestsWith(q *request, decided string, failed error) (view, error) {
 	found, err := p.ask.requests(q.ctx, q.who, &api.RequestsInput{
-		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, PageParameters: api.PageParameters{Limit: 100, After: q.URL.Query().Get("after")},
+		TenantParameter: q.tenant.parameter(), PageParameters: api.PageParameters{Limit: 100, After: q.URL.Query().Get("after")},
 	})
 	if err != nil {
 		return view{}, err
 	}
 	page := &requestsPage{
 		IsAdmin: q.tenant.isAdmin, MayAsk: q.tenant.user != "", Ask: q.path("/requests/new", nil), Success: q.success(),
-		Facts: facts{Tenant: found.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String(), NoMoney: true},
+		Facts: q.facts(q.now).withoutMoney(),
 	}
 	if found.Next != "" {
 		page.Next = q.with("after", found.Next, doneParameter)
@@ -282,7 +282,7 @@ func (p *Pages) decideRequest(q *request) (v view, err error) {
 // approve grants what is asked for, or what the form has in its place, and gives what the API server
 // warns of.
 func (p *Pages) approve(q *request, id string) (warnings []string, err error) {
-	in := &api.ApprovalInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, RequestParameter: api.RequestParameter{ID: id}}
+	in := &api.ApprovalInput{TenantParameter: q.tenant.parameter(), RequestParameter: api.RequestParameter{ID: id}}
 	in.Body = api.Approval{Reason: q.field("reason"), Amount: q.l.amount(q.field("amount"))}
 	if lasts := q.field("for"); lasts != asAsked && q.PostForm.Has("for") {
 		until := q.now.AddDate(0, 0, daysOf(lasts))
@@ -299,7 +299,7 @@ func (p *Pages) approve(q *request, id string) (warnings []string, err error) {
 }
 
 func (p *Pages) decline(q *request, id string) error {
-	in := &api.DecisionInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, RequestParameter: api.RequestParameter{ID: id}}
+	in := &api.DecisionInput{TenantParameter: q.tenant.parameter(), RequestParameter: api.RequestParameter{ID: id}}
 	in.Body.Reason = q.field("reason")
 	if err := p.API.CheckBody("declineRequest", in.Body); err != nil {
 		return err

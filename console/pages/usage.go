@@ -3,6 +3,7 @@ package pages
 import (
 	"net/url"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -57,7 +58,7 @@ func (p *Pages) usage(q *request) (view, error) {
 	if q.tenant.user == "" {
 		return view{template: "nobody", title: q.l.say("My usage"), body: page}, nil
 	}
-	tenant := api.TenantParameter{Tenant: q.tenant.Name}
+	tenant := q.tenant.parameter()
 	mine := api.FilterParameters{User: []string{q.tenant.user}}
 	var used, before *api.Usage
 	var limits *api.Limits
@@ -128,7 +129,7 @@ func (page *usagePage) takeLimits(limits *api.Limits) {
 func (page *usagePage) takeUsage(used *api.Usage) {
 	q := page.q
 	page.Ranges = q.ranges(page.Span)
-	page.Facts = q.facts(used)
+	page.Facts = q.facts(used.AsOf)
 	page.CSV = csvOf("/usage", merged(apiSpan(page.Span), url.Values{
 		"tenant": {q.tenant.Name}, "user": {q.tenant.user}, "by": {page.Span.grain() + ",model"},
 	}))
@@ -170,6 +171,12 @@ func (q *request) named(value string) string {
 	return value
 }
 
-func (q *request) facts(used *api.Usage) facts {
-	return facts{Tenant: used.Tenant, AsOf: q.l.moment(used.AsOf.In(q.tenant.zone)), Zone: used.TimeZone}
+// facts are what figures are that were read at a moment.
+func (q *request) facts(asOf time.Time) facts {
+	return facts{Tenant: q.tenant.Name, AsOf: q.l.moment(asOf.In(q.tenant.zone)), Zone: q.tenant.zone.String()}
+}
+
+func (f facts) withoutMoney() facts {
+	f.NoMoney = true
+	return f
 }
