@@ -253,7 +253,10 @@ func (l *live) state(ctx context.Context, q *request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	shown, next, _ := api.Page(q.tenants.From(q.tenant.Name), q.URL.Query().Get("after"), mostTenants)
+	shown, next, ok := api.Page(q.tenants.From(q.tenant.Name), q.URL.Query().Get("after"), mostTenants)
+	if !ok {
+		return "", missingPage()
+	}
 	budgets, err := l.pages.API.Versions(ctx, shown)
 	return fmt.Sprint(ledger, q.below(), next, budgets), err
 }
