@@ -19,13 +19,12 @@ func Family(document limiterv1.Tenant, budgets []v1alpha1.TenantBudget) []Tenant
 	for _, ancestor := range document.Ancestors {
 		self.Ancestors = append(self.Ancestors, ancestor.Tenant)
 	}
-	family := []Tenant{self}
-	for _, budget := range budgets {
-		tenant := Tenant{Name: budget.Spec.Tenant, Ancestors: AncestorsOf(budget, budgets)}
+	family, known, all := []Tenant{self}, map[string]bool{self.Name: true}, byKey(budgets)
+	for i := range budgets {
+		tenant := Tenant{Name: budgets[i].Spec.Tenant, Ancestors: ancestorsIn(&budgets[i], all)}
 		isBelow := slices.ContainsFunc(top, func(t string) bool { return t == tenant.Name || slices.Contains(tenant.Ancestors, t) })
-		isKnown := slices.ContainsFunc(family, func(t Tenant) bool { return t.Name == tenant.Name })
-		if isBelow && !isKnown {
-			family = append(family, tenant)
+		if isBelow && !known[tenant.Name] {
+			family, known[tenant.Name] = append(family, tenant), true
 		}
 	}
 	return family
@@ -44,16 +43,22 @@ func Limiting(document limiterv1.Tenant) []string {
 }
 
 // AncestorsOf are the tenants above a budget, nearest first, as far as budgets are known.
-func AncestorsOf(budget v1alpha1.TenantBudget, budgets []v1alpha1.TenantBudget) (ancestors []string) {
-	find := func(key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
-		at := slices.IndexFunc(budgets, func(b v1alpha1.TenantBudget) bool { return client.ObjectKeyFromObject(&b) == key })
-		if at < 0 {
-			return nil, nil
-		}
-		return &budgets[at], nil
+func AncestorsOf(budget v1alpha1.TenantBudget, budgets []v1alpha1.TenantBudget) []string {
+	return ancestorsIn(&budget, byKey(budgets))
+}
+
+func byKey(budgets []v1alpha1.TenantBudget) map[types.NamespacedName]*v1alpha1.TenantBudget {
+	all := make(map[types.NamespacedName]*v1alpha1.TenantBudget, len(budgets))
+	for i := range budgets {
+		all[client.ObjectKeyFromObject(&budgets[i])] = &budgets[i]
 	}
-	for at := &budget; at.Spec.ParentRef != nil && len(ancestors) < limiterv1.MaxDepth; {
-		parent, _ := find(at.ParentKey())
+	return all
+}
+
+func ancestorsIn(budget *v1alpha1.TenantBudget, all map[types.NamespacedName]*v1alpha1.TenantBudget) (ancestors []string) {
+	find := func(key types.NamespacedName) (*v1alpha1.TenantBudget, error) { return all[key], nil }
+	for at := budget; at.Spec.ParentRef != nil && len(ancestors) < limiterv1.MaxDepth; {
+		parent := all[at.ParentKey()]
 		if parent == nil {
 			break
 		}
