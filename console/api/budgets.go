@@ -133,16 +133,33 @@ func (a *api) budgets(ctx context.Context, who auth.Who, in *BudgetsInput) (*Bud
 	}
 	answer := &Budgets{AsOf: a.Now().UTC(), Budgets: make([]Budget, 0, len(page)), Next: next}
 	for _, tenant := range page {
-		one, err := a.budgetSeen(ctx, who, tenant)
-		if errors.Is(err, cluster.ErrNoTenant) {
-			continue // it has gone meanwhile
-		}
+		one, err := a.budgetIfThere(ctx, who, tenant)
 		if err != nil {
 			return nil, err
+		}
+		if one == nil {
+			continue
 		}
 		answer.Budgets = append(answer.Budgets, *one)
 	}
 	return answer, nil
+}
+
+// budgetIfThere is the budget of a tenant as it is told to somebody; nil if it has gone since they saw the tenant, or
+// is not theirs to see any more.
+func (a *api) budgetIfThere(ctx context.Context, who auth.Who, tenant string) (*Budget, error) {
+	role, err := a.Auth.Role(ctx, who, tenant)
+	if err != nil || role != auth.Admin && role != auth.Above {
+		return nil, err
+	}
+	budget, err := a.Cluster.Budget(ctx, tenant)
+	if errors.Is(err, cluster.ErrNoTenant) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.budgetOf(ctx, budget, role)
 }
 
 // budgetSeen is the budget of a tenant as it is told to somebody.

@@ -115,3 +115,41 @@ func sees(t testkit.T, credential string) int {
 	t.Helper()
 	return do(t, http.MethodGet, "/api/ai/budgets?tenant=newco", credential, nil).status
 }
+
+// TestBudgetsWhileOneGoes: a tenant that goes, or comes, while budgets are listed is in the list or is not, and no
+// reason to refuse all others.
+func TestBudgetsWhileOneGoes(t *testing.T) {
+	carla := token("carla.company")
+	budget := tenantBudget("fleeting", "company")
+	testkit.Must(t, shared.admin.Create(t.Context(), namespace("fleeting")))
+	testkit.Must(t, shared.admin.Create(t.Context(), budget))
+	t.Cleanup(func() {
+		testkit.Must(t, shared.admin.Delete(context.Background(), budget))
+		testkit.Eventually(t, "nobody sees it", func() bool {
+			listed, _ := tenantsOf(t, "", carla)
+			return !slices.Contains(listed, "fleeting")
+		})
+	})
+	const changes = 200
+	done := make(chan error, 1)
+	go func() {
+		for n := range changes {
+			if err := decide(t.Context(), budget, []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse}[n%2]); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for {
+		if got := do(t, http.MethodGet, "/api/ai/budgets", carla, nil); got.status != http.StatusOK {
+			t.Errorf("got %d %s, want the others", got.status, got.body)
+		}
+		select {
+		case err := <-done:
+			testkit.Must(t, err)
+			return
+		default:
+		}
+	}
+}
