@@ -53,6 +53,8 @@ type choice struct {
 	user string
 	// isAdmin is whether they see all of it, isAbove whether sums alone.
 	isAdmin, isAbove bool
+	// hidden are the tenants below it whose budgets they do not see, separated by commas.
+	hidden string
 }
 
 // parameter is the tenant as the API's routes are asked about it.
@@ -60,7 +62,7 @@ func (c choice) parameter() api.TenantParameter { return api.TenantParameter{Ten
 
 // shows reports whether somebody sees of a tenant what another sees, of the same one.
 func (c choice) shows(other choice) bool {
-	return c.Name == other.Name && c.isAdmin == other.isAdmin && c.isAbove == other.isAbove
+	return c.Name == other.Name && c.isAdmin == other.isAdmin && c.isAbove == other.isAbove && c.hidden == other.hidden
 }
 
 // choose is the tenant that a URL names, or the one that whoever asks sees by default.
@@ -68,7 +70,7 @@ func (q *request) choose(asked string) choice {
 	if asked == "" {
 		asked = q.defaultTenant()
 	}
-	c := choice{Name: asked, zone: time.UTC}
+	c := choice{Name: asked, zone: time.UTC, hidden: hiddenBelow(q.tenants, asked)}
 	zone := ""
 	if q.tenants.Has(asked) {
 		zone, c.isAbove, c.isAdmin = q.tenants.Zone(asked), true, q.me.PlatformAdmin
@@ -82,6 +84,11 @@ func (q *request) choose(asked string) choice {
 	}
 	c.isAbove = c.isAbove && !c.isAdmin
 	return c
+}
+
+// hiddenBelow names the tenants below one whose budgets somebody does not see, separated by commas.
+func hiddenBelow(seen api.Tenants, tenant string) string {
+	return strings.Join(seen.HiddenBelow(tenant), ",")
 }
 
 func (q *request) defaultTenant() string {

@@ -120,8 +120,8 @@ func (l *live) tell(stream *http.ResponseController, w http.ResponseWriter, me *
 	}
 }
 
-// stillSees reports whether a watcher's credential still holds, and gives the right that it gave. It is
-// asked for each who is shown something new, so it asks for the right alone.
+// stillSees reports whether a watcher's credential still holds, and gives the right that it gave, no less and no more.
+// It is asked for each who is shown something new, so it asks for the right alone.
 func (l *live) stillSees(me *watcher) bool {
 	seen := me.q.tenant
 	who, err := l.pages.API.Identify(me.q.ctx, me.q.Header)
@@ -129,15 +129,23 @@ func (l *live) stillSees(me *watcher) bool {
 		return false
 	}
 	role, err := l.pages.API.Role(me.q.ctx, who, seen.Name)
+	if err != nil {
+		return false
+	}
+	tenants, err := l.pages.API.Tenants(me.q.ctx, who)
+	if err != nil {
+		return false
+	}
 	tenancy, _ := who.In(seen.Name)
-	return err == nil && tenancy.User == seen.user && (role == auth.Admin) == seen.isAdmin && (role == auth.Above) == seen.isAbove
+	now := choice{Name: seen.Name, isAdmin: role == auth.Admin, isAbove: role == auth.Above, hidden: hiddenBelow(tenants, seen.Name)}
+	return tenancy.User == seen.user && now.shows(seen)
 }
 
 // roomOf names the room of a watcher: what a page shows depends on nothing else.
 func roomOf(q *request) string {
 	query := q.URL.Query()
 	query.Del("tenant")
-	return strings.Join([]string{q.tenant.Name, fmt.Sprint(q.tenant.isAdmin, q.tenant.isAbove), q.defaultTenant(), q.l.tag.String(), strings.Join(q.tenants.HiddenBelow(q.tenant.Name), ","), query.Encode()}, "\n")
+	return strings.Join([]string{q.tenant.Name, fmt.Sprint(q.tenant.isAdmin, q.tenant.isAbove), q.defaultTenant(), q.l.tag.String(), q.tenant.hidden, query.Encode()}, "\n")
 }
 
 // enter has a watcher told from now on.

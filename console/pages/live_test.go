@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -160,17 +161,6 @@ func TestNewRightsAreOnesOwn(t *testing.T) {
 	const pages = 30 // the page of all is made as one of those who watch it
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	admins := func(ctx context.Context, tenant string, change func([]v1alpha1.Member) []v1alpha1.Member) {
-		t.Helper()
-		var people v1alpha1.Membership
-		testkit.Must(t, shared.Cluster.Get(ctx, client.ObjectKey{Namespace: tenant, Name: "people"}, &people))
-		people.Spec.Members = change(people.Spec.Members)
-		testkit.Must(t, shared.Cluster.Update(ctx, &people))
-		for i := range people.Status.Conditions { // the manager has accepted it so
-			people.Status.Conditions[i].ObservedGeneration = people.Generation
-		}
-		testkit.Must(t, shared.Cluster.Status().Update(ctx, &people))
-	}
 	with := func(m []v1alpha1.Member) []v1alpha1.Member {
 		return append(m, v1alpha1.Member{Subject: "cesar", Tier: "corporativo", Admin: true})
 	}
@@ -178,10 +168,10 @@ func TestNewRightsAreOnesOwn(t *testing.T) {
 		return slices.DeleteFunc(m, func(m v1alpha1.Member) bool { return m.Subject == "cesar" })
 	}
 	t.Cleanup(func() {
-		admins(context.Background(), "northwind", without)
-		admins(context.Background(), "research", without)
+		changeMembers(context.Background(), t, "northwind", without)
+		changeMembers(context.Background(), t, "research", without)
 	})
-	admins(ctx, "northwind", with)
+	changeMembers(ctx, t, "northwind", with)
 	token := person{user: "cesar"}.token()
 	sees := func(text string) func() bool {
 		return func() bool {
@@ -208,11 +198,77 @@ func TestNewRightsAreOnesOwn(t *testing.T) {
 			t.Fatal("nobody is shown the page")
 		}
 	}
-	admins(ctx, "research", with)
+	changeMembers(ctx, t, "research", with)
 	testkit.Eventually(t, "the admin sees users", sees("By user"))
 	record(t, "new-rights-1")
 	if figures := <-told; !strings.Contains(figures, "<nil>") || strings.Contains(figures, ">ana<") {
 		t.Errorf("an admin above is told of users: %s", figures)
+	}
+}
+
+// changeMembers changes who belongs to a tenant.
+func changeMembers(ctx context.Context, t *testing.T, tenant string, change func([]v1alpha1.Member) []v1alpha1.Member) {
+	t.Helper()
+	var people v1alpha1.Membership
+	testkit.Must(t, shared.Cluster.Get(ctx, client.ObjectKey{Namespace: tenant, Name: "people"}, &people))
+	people.Spec.Members = change(people.Spec.Members)
+	testkit.Must(t, shared.Cluster.Update(ctx, &people))
+	for i := range people.Status.Conditions { // the manager has accepted it so
+		people.Status.Conditions[i].ObservedGeneration = people.Generation
+	}
+	testkit.Must(t, shared.Cluster.Status().Update(ctx, &people))
+}
+
+// TestBudgetsSeenAnewAreOnesOwn: who has come to see the budget of a tenant below, which others that watch the same
+// page do not see as its users, does not have them see it.
+func TestBudgetsSeenAnewAreOnesOwn(t *testing.T) {
+	const pages = 9 // the page of all is made as one of those who watch it
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	member := func(subject string, admin bool) v1alpha1.Member {
+		return v1alpha1.Member{Subject: subject, Tier: "corporativo", Admin: admin}
+	}
+	without := func(subjects ...string) func(m []v1alpha1.Member) []v1alpha1.Member {
+		return func(m []v1alpha1.Member) []v1alpha1.Member {
+			return slices.DeleteFunc(m, func(m v1alpha1.Member) bool { return slices.Contains(subjects, m.Subject) })
+		}
+	}
+	for _, tenant := range []string{"northwind", "research"} {
+		t.Cleanup(func() { changeMembers(context.Background(), t, tenant, without("leaves", "stays")) })
+		changeMembers(ctx, t, tenant, func(m []v1alpha1.Member) []v1alpha1.Member {
+			return append(m, member("leaves", tenant == "northwind"), member("stays", tenant == "northwind"))
+		})
+	}
+	leaves, stays := person{user: "leaves"}.token(), person{user: "stays"}.token()
+	budget := regexp.MustCompile(`class="depth-1"><a href="[^"]*">research</a>`)
+	seesBudget := func(token string) bool {
+		status, page, _ := get(t, "/costs?tenant=northwind", token, "en")
+		return status != http.StatusOK || budget.MatchString(page)
+	}
+	testkit.Eventually(t, "neither sees the budget", func() bool { return !seesBudget(leaves) && !seesBudget(stays) })
+	told := make(chan string, 1)
+	for n := range pages + 1 {
+		first, asks := make(chan struct{}), leaves
+		if n == pages {
+			asks = stays
+		}
+		go func() {
+			figures, err := watch(ctx, "/costs/live?tenant=northwind", asks, first)
+			if n == pages {
+				told <- fmt.Sprint(figures, err)
+			}
+		}()
+		select {
+		case <-first:
+		case <-ctx.Done():
+			t.Fatal("nobody is shown the page")
+		}
+	}
+	changeMembers(ctx, t, "research", without("leaves"))
+	testkit.Eventually(t, "who has left sees the budget", func() bool { return seesBudget(leaves) })
+	record(t, "seen-anew-1")
+	if figures := <-told; !strings.Contains(figures, "<nil>") || budget.MatchString(figures) {
+		t.Errorf("who has not left is told %s", figures)
 	}
 }
 
