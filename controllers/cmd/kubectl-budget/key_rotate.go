@@ -174,10 +174,13 @@ func runKeyRotate(cmd *cobra.Command, c *cluster, o rotateOptions, name string) 
 	if err := o.write(cmd.Context(), cmd, c, object); err != nil {
 		return errors.Join(err, loseKey(o.keyFile, err))
 	}
-	if overlap == 0 {
-		fmt.Fprintln(cmd.ErrOrStderr(), "The previous key no longer works.")
-	} else {
+	switch {
+	case overlap > 0:
 		fmt.Fprintf(cmd.ErrOrStderr(), "The previous key works until %s.\n", moment(until.Time))
+	case o.prints():
+		fmt.Fprintln(cmd.ErrOrStderr(), "The previous key works until this is applied.")
+	default:
+		fmt.Fprintln(cmd.ErrOrStderr(), "The previous key no longer works.")
 	}
 	switch {
 	case o.keyFile != "":

@@ -96,6 +96,10 @@ func TestKeyRotateForGit(t *testing.T) {
 		if key.Spec.SHA256 != hex.EncodeToString(sum[:]) || key.Spec.PreviousKeys[0].SHA256 != before.Spec.SHA256 {
 			t.Errorf("of %s: got %+v", name, key.Spec)
 		}
+		_, stderr, err = budgeted(t, append([]string{"key", "rotate", "ci", "-n", "in-git", "--overlap", "0"}, where...)...)
+		if err != nil || !strings.Contains(stderr, "The previous key works until this is applied.") {
+			t.Errorf("of %s, without an overlap: error %v, told %q", name, err, stderr)
+		}
 		stdout, _, err = budgeted(t, append([]string{"key", "revoke", "ci", "-n", "in-git"}, where...)...)
 		if err != nil || !strings.Contains(stdout, "expiresAt: ") {
 			t.Errorf("of %s: error %v, printed\n%s", name, err, stdout)
