@@ -87,15 +87,15 @@ func (c *configuration) recount(ctx context.Context) {
 		first := min((all+recountsAtOnce-1)/recountsAtOnce, mostInBatch)
 		inBatch, timeout := first, recountTimeout
 		for round := 0; len(tenants) > 0 && round < recountRounds && ctx.Err() == nil; round++ {
-			var allSlow bool
-			tenants, allSlow = c.recountAll(ctx, tenants, inBatch, timeout)
+			var mostSlow bool
+			tenants, mostSlow = c.recountAll(ctx, tenants, inBatch, timeout)
 			switch {
 			case inBatch == 1:
 				timeout = min(2*timeout, longestRecount)
 				if len(tenants) > 0 {
 					pause(ctx, recountPause)
 				}
-			case allSlow && inBatch < first:
+			case mostSlow && inBatch < first:
 				inBatch, timeout = first, min(2*timeout, longestRecount)
 			default:
 				inBatch = max(inBatch/smaller, 1)
@@ -123,7 +123,7 @@ func pause(ctx context.Context, length time.Duration) {
 // recountAll recounts tenants, so many in a batch and each batch within a timeout, and returns those that
 // failed, and whether most batches took longer. Where the first batches of many all did, the others are
 // not tried.
-func (c *configuration) recountAll(ctx context.Context, tenants []limiterv1.Tenant, inBatch int, timeout time.Duration) (failed []limiterv1.Tenant, allSlow bool) {
+func (c *configuration) recountAll(ctx context.Context, tenants []limiterv1.Tenant, inBatch int, timeout time.Duration) (failed []limiterv1.Tenant, mostSlow bool) {
 	var round recountRound
 	var group errgroup.Group
 	group.SetLimit(recountsAtOnce)

@@ -21,17 +21,17 @@ const determinedAgain = time.Second
 
 // enqueueUndetermined enqueues objects whose status has come to say that something could not
 // be determined. A manager that was paused for longer than its Lease lasts can write that
-// when it resumes, after the next leader has looked at the object. So it does objects whose status
-// has come to say less than it did, or of another generation, which no manager writes: whoever wrote it is
-// not to keep others waiting for what is so until the object's next routine.
+// when it resumes, after the next leader has looked at the object. It also enqueues objects whose status
+// somebody else may have written over, so that it is true again before the object's next routine.
 var enqueueUndetermined = handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 	if isUndetermined(e.ObjectNew) && !isUndetermined(e.ObjectOld) || isOverwritten(e.ObjectOld, e.ObjectNew) {
 		q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e.ObjectNew)}, determinedAgain)
 	}
 }}
 
-// isOverwritten is whether an object's status has lost conditions, or speaks of a generation before that of
-// which it spoke, or of one that there is not.
+// isOverwritten is whether somebody else may have written over an object's status: it has lost conditions, or
+// its observedGeneration went back, or is beyond the object's. A manager drops a condition only with what it is
+// about, such as AlertsFailing with spec.alerts.
 func isOverwritten(was, is client.Object) bool {
 	before, ok := was.(conditions.Object)
 	if !ok {
