@@ -1,85 +1,85 @@
 package v1alpha1
 
-// Alerts says who is told when a rung of the ladder is reached or a limit is spent in full: once for each limit, user, period and amount. Everyone named is told.
+// Alerts says who is notified when a rung of the ladder is reached or a limit is fully spent. Every recipient is notified once per limit, user, period and amount.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.email) || has(self.webhook) || has(self.slack) || has(self.teams) || has(self.pagerDuty)",message="must set email, webhook, slack, teams or pagerDuty; to alert nobody, leave out alerts"
 // +kubebuilder:validation:XValidation:rule="!has(self.filters) || self.filters.all(f, f.recipients.all(r, r == 'Webhook' ? has(self.webhook) : r == 'Slack' ? has(self.slack) : r == 'Teams' ? has(self.teams) : r == 'PagerDuty' ? has(self.pagerDuty) : has(self.email) && self.email.exists(e, e == r)))",message="must name recipients that alerts sets: an address in email, Webhook, Slack, Teams or PagerDuty",fieldPath=".filters"
 type Alerts struct {
-	// email lists the addresses that are told, each in a message of its own. Needs the manager's BURSAR_SMTP_URL and --smtp-from. Unset: no e-mail is sent.
+	// email lists the addresses to notify. Each gets a message of its own. Requires the manager's BURSAR_SMTP_URL and --smtp-from. Unset: no e-mail is sent.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
 	// +optional
 	Email []EmailAddress `json:"email,omitempty"`
-	// webhook receives each alert as a CloudEvent, signed as Standard Webhooks specifies. Unset: nothing is posted.
+	// webhook receives each alert as a CloudEvent, signed as Standard Webhooks specifies. Unset: no webhook is called.
 	// +optional
 	Webhook *AlertWebhook `json:"webhook,omitempty"`
-	// slack names a Slack channel, or a channel of a compatible service such as Mattermost. Unset: nothing is posted there.
+	// slack sends alerts to a Slack channel, or to a channel of a compatible service such as Mattermost. Unset: nothing is posted to Slack.
 	// +optional
 	Slack *SlackAlerts `json:"slack,omitempty"`
-	// teams names a channel or chat of Microsoft Teams that has a workflow for webhooks. Unset: nothing is posted there.
+	// teams sends alerts to a channel or chat of Microsoft Teams that has a workflow for webhooks. Unset: nothing is posted to Teams.
 	// +optional
 	Teams *TeamsAlerts `json:"teams,omitempty"`
-	// pagerDuty names a service of PagerDuty, where each message becomes an incident that is resolved when its cause is gone. Unset: PagerDuty is sent nothing.
+	// pagerDuty sends alerts to a PagerDuty service. Each message becomes an incident, which is resolved when its cause is gone. Unset: nothing is sent to PagerDuty.
 	// +optional
 	PagerDuty *PagerDutyAlerts `json:"pagerDuty,omitempty"`
-	// filters narrow down what recipients are told of. A recipient that several filters name is told of what any of them selects; one that none names is told of every alert. Unset: everyone is told of every alert.
+	// filters narrow down which alerts recipients get. A recipient that several filters name gets the alerts that any of them selects. A recipient that no filter names gets every alert. Unset: every recipient gets every alert.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=atomic
 	// +optional
 	Filters []AlertFilter `json:"filters,omitempty"`
-	// anomalies are what people are told of beside rungs and spent limits. These alerts are of severity Warning, and at most one a day of each kind about the same user. Unset: none of them.
+	// anomalies adds alerts about unusual activity to those about rungs and spent limits. They have severity Warning. At most one of each kind is sent per day about the same user. Unset: no such alerts.
 	// +optional
 	Anomalies *AlertAnomalies `json:"anomalies,omitempty"`
 }
 
-// AlertAnomalies say what is unusual enough to be told.
+// AlertAnomalies says which unusual activity raises an alert.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.spending) || has(self.refusals) || has(self.unusedKeys)",message="must set spending, refusals or unusedKeys; for none of them, leave out anomalies"
 type AlertAnomalies struct {
-	// spending tells of an hour in which the tenant, or one of its users, spent far more than is usual at that hour of that weekday: more than four times the median of the last eight weeks, and more than that median by eight robust standard deviations. Nothing is told of who has spent for less than four weeks. Unset: not told.
+	// spending alerts on an hour in which the tenant, or one of its users, spent far more than is usual at that hour of that weekday: more than four times the median of the last eight weeks, and more than eight robust standard deviations above that median. No alert is raised about anyone who has spent for less than four weeks. Unset: no such alerts.
 	// +optional
 	Spending *UnusualSpending `json:"spending,omitempty"`
-	// refusals tells of an hour in which limits refused many of the tenant's calls. Unset: not told.
+	// refusals alerts on an hour in which limits refused many of the tenant's calls. Unset: no such alerts.
 	// +optional
 	Refusals *ManyRefusals `json:"refusals,omitempty"`
-	// unusedKeys tells, once a month, of each APIKey of the tenant with which nobody has called for long. Unset: not told.
+	// unusedKeys alerts, once a month, on each of the tenant's APIKeys that has not been used for a long time. Unset: no such alerts.
 	// +optional
 	UnusedKeys *UnusedKeys `json:"unusedKeys,omitempty"`
 }
 
-// UnusualSpending says which spending is too little to be told.
+// UnusualSpending sets the least spending that raises an alert.
 type UnusualSpending struct {
-	// minAmount is what must have been spent within the hour, in the currency of the limits. Default: "1.00".
+	// minAmount is the least amount that must be spent within the hour to raise an alert, in the currency of the limits. Default: "1.00".
 	// +optional
 	MinAmount Amount `json:"minAmount,omitempty"`
 }
 
-// ManyRefusals says how many refused calls are many.
+// ManyRefusals sets how many refused calls raise an alert.
 type ManyRefusals struct {
-	// atPercent is how many of a hundred calls within the hour were refused. Default: 25.
+	// atPercent is the percentage of the hour's calls, from 1 to 100, that must be refused to raise an alert. Default: 25.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	// +optional
 	AtPercent *int32 `json:"atPercent,omitempty"`
-	// minRefused is how many calls must have been refused within the hour, whatever the percentage. Default: 20.
+	// minRefused is the number of calls that must be refused within the hour to raise an alert, whatever the percentage. Default: 20.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000000
 	// +optional
 	MinRefused *int64 `json:"minRefused,omitempty"`
 }
 
-// UnusedKeys says for how long is long.
+// UnusedKeys sets how long a key must be unused to raise an alert.
 type UnusedKeys struct {
-	// days is for how many days nobody has called with the key, or since it was created. Default: 90.
+	// days is the number of days, from 7 to 365, since the key was last used or, if it never was, since it was created. Default: 90.
 	// +kubebuilder:validation:Minimum=7
 	// +kubebuilder:validation:Maximum=365
 	// +optional
 	Days *int32 `json:"days,omitempty"`
 }
 
-// Recipients are all who are told, by the names that filters have for them; none of nil.
+// Recipients returns all recipients, by the names that filters use for them; none for nil.
 func (a *Alerts) Recipients() (names []AlertRecipient) {
 	if a == nil {
 		return nil
@@ -100,17 +100,17 @@ func (a *Alerts) Recipients() (names []AlertRecipient) {
 	return names
 }
 
-// AlertFilter selects the alerts that some recipients are told of.
+// AlertFilter selects which alerts some of the recipients get.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.limits) || has(self.minSeverity)",message="must set limits or minSeverity: without both, it selects every alert"
 type AlertFilter struct {
-	// recipients are those that the filter is for: addresses in email, and Webhook, Slack, Teams or PagerDuty for these.
+	// recipients are the recipients that the filter applies to: addresses listed in email, or Webhook, Slack, Teams or PagerDuty.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=20
 	// +listType=set
 	// +required
 	Recipients []AlertRecipient `json:"recipients"`
-	// limits are the names of the limits in spec.limits of whose alerts the recipients are told. A breaker that is forced open is about no limit: it is told whatever limits are named. Anomalies are about no limit, and are not told where limits are named. Unset: all limits, and anomalies.
+	// limits are names of limits in spec.limits. The recipients get only the alerts about these limits. An alert about a breaker that is forced open concerns no limit, and is sent whatever limits are named. Anomalies concern no limit either, and are not sent where limits are named. Unset: alerts about all limits, and anomalies.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
@@ -119,7 +119,7 @@ type AlertFilter struct {
 	// +listType=set
 	// +optional
 	Limits []string `json:"limits,omitempty"`
-	// minSeverity is the least severity of which the recipients are told. Critical: only when calls are refused, which is at a Trip rung, when a limit is fully spent, and while the breaker is forced open. Warning: at every rung. Default: Warning.
+	// minSeverity is the lowest severity of the alerts that the recipients get. Critical: only alerts about refused calls, which are raised at a Trip rung, when a limit is fully spent, and while the breaker is forced open. Warning: all alerts. Default: Warning.
 	// +kubebuilder:validation:Enum=Warning;Critical
 	// +optional
 	MinSeverity AlertSeverity `json:"minSeverity,omitempty"`
@@ -160,7 +160,7 @@ type AlertWebhook struct {
 	// urlSecretRef names the Secret key that contains the URL, if the URL is itself a secret. Exactly one of url and urlSecretRef must be set.
 	// +optional
 	URLSecretRef *SecretKeyRef `json:"urlSecretRef,omitempty"`
-	// signingSecretRef names the Secret key that contains the signing secret: "whsec_" and the base64 of 24 to 64 random bytes. To rotate, store the old and the new secret separated by whitespace: each request is signed with both.
+	// signingSecretRef names the Secret key that contains the signing secret: "whsec_" followed by 24 to 64 random bytes in base64. To rotate the secret, store the old one and the new one separated by whitespace: each request is signed with both.
 	// +required
 	SigningSecretRef SecretKeyRef `json:"signingSecretRef"`
 }
@@ -174,12 +174,12 @@ type SlackAlerts struct {
 
 // TeamsAlerts names a channel or chat of Microsoft Teams.
 type TeamsAlerts struct {
-	// urlSecretRef names the Secret key that contains the URL of a workflow that begins with "When a Teams webhook request is received" and posts the card that it is sent. Anyone who has the URL can post there. The URL of an incoming webhook of the connectors that Microsoft has retired does not work.
+	// urlSecretRef names the Secret key that contains the URL of a workflow that begins with "When a Teams webhook request is received" and posts the card that it receives. Anyone who has the URL can post there. Incoming webhook URLs of the connectors that Microsoft has retired do not work.
 	// +required
 	URLSecretRef SecretKeyRef `json:"urlSecretRef"`
 }
 
-// PagerDutyAlerts names a service of PagerDuty.
+// PagerDutyAlerts names a PagerDuty service.
 type PagerDutyAlerts struct {
 	// routingKeySecretRef names the Secret key that contains the integration key of the service's Events API v2 integration: 32 letters and digits.
 	// +required

@@ -5,16 +5,16 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // Finalizer keeps an object until what it programmed has been withdrawn.
 const Finalizer = "bursar.dev/withdraw"
 
-// PersonExtra is what the console adds to its own name, by impersonation, in requests that change the cluster: the name of the person who asked it to.
+// PersonExtra is the impersonation extra that the console adds to its own name in requests that change the cluster: the name of the person who asked for the change.
 const PersonExtra = "bursar.dev/person"
 
 // DelegatedLabel on a Namespace, with the value "true", allows TenantBudgets in it to name tenants other than the namespace itself, and RateLimitPolicies in it to select TenantBudgets in other namespaces.
 const DelegatedLabel = "bursar.dev/delegated"
 
-// RequiredAncestorLabel on a Namespace names a tenant that every TenantBudget in the namespace must have among its ancestors, except that tenant's own. So nobody who may create TenantBudgets there can spend outside that tenant's limits, not even by deleting a TenantBudget and creating it again without its parent.
+// RequiredAncestorLabel on a Namespace names a tenant that every TenantBudget in the namespace must have among its ancestors, except the TenantBudget of that tenant itself. Anyone who may create TenantBudgets there is thus kept inside that tenant's limits, and cannot escape them by deleting a TenantBudget and creating it again without its parent.
 const RequiredAncestorLabel = "bursar.dev/required-ancestor"
 
-// Amount is a sum of money, in US dollars unless a currency is declared: a decimal string with at most 9 digits after the point, at most 9000000, such as "5.00".
+// Amount is a sum of money: a decimal string with at most 9 digits after the point, at most 9000000, such as "5.00". It is in US dollars unless a currency is declared.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=32
@@ -38,7 +38,7 @@ type Tier string
 // +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9@~][A-Za-z0-9._:/@~-]*$')",message="must be a model name such as \"gpt-4o-mini\": letters, digits and . _ : / @ ~ -"
 type ModelName string
 
-// Group is the name of a group of callers, such as a team or a project: as an APIKey or a Membership gives it, or claimMappings.groups of an IdentityProvider.
+// Group is the name of a group of callers, such as a team or a project. It comes from an APIKey, a Membership, or claimMappings.groups of an IdentityProvider.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=256
@@ -65,7 +65,7 @@ type CallerLabels map[string]CallerLabel
 // +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]+$')",message="must not contain control characters"
 type CallerLabel string
 
-// Scope says whose calls a limit counts together: those of the whole tenant, or of each user, group or APIKey separately.
+// Scope says which calls a limit counts together: those of the whole tenant, or those of each user, group or APIKey.
 //
 // +kubebuilder:validation:Enum=Tenant;User;Group;Key
 type Scope string
@@ -82,7 +82,7 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="(self.from == 'Selector') == has(self.selector)",message="must set selector with from: Selector, and only then"
 type Namespaces struct {
-	// from is Same for this object's namespace, All for every namespace, or Selector for those that match selector and this object's namespace. Default: Same.
+	// from is Same for this object's namespace, All for every namespace, or Selector for this object's namespace and those that match selector. Default: Same.
 	// +kubebuilder:default=Same
 	// +optional
 	From NamespacesFrom `json:"from,omitempty"`
@@ -91,11 +91,11 @@ type Namespaces struct {
 	Selector *LabelSelector `json:"selector,omitempty"`
 }
 
-// LabelSelector selects objects that meet all of matchLabels and matchExpressions, like a label selector of Kubernetes, but of bounded size. With neither, it selects all objects.
+// LabelSelector selects objects that meet all of matchLabels and matchExpressions, like a Kubernetes label selector of bounded size. With neither, it selects all objects.
 //
 // +structType=atomic
 type LabelSelector struct {
-	// matchLabels are labels, with their values, that an object must have. Empty: none.
+	// matchLabels are the labels and values that an object must have. Empty: none.
 	// +optional
 	MatchLabels MatchLabels `json:"matchLabels,omitempty"`
 	// matchExpressions are further requirements that an object's labels must meet. Empty: none.
@@ -103,7 +103,7 @@ type LabelSelector struct {
 	MatchExpressions MatchExpressions `json:"matchExpressions,omitempty"`
 }
 
-// MatchLabels are labels with their values.
+// MatchLabels are labels and their values.
 //
 // +kubebuilder:validation:MaxProperties=32
 // +kubebuilder:validation:XValidation:rule="self.all(key, key.size() <= 317 && self[key].size() <= 63)",message="must have keys of at most 317 characters and values of at most 63, like all labels"
@@ -115,7 +115,7 @@ type MatchLabels map[string]string
 // +listType=atomic
 type MatchExpressions []LabelSelectorRequirement
 
-// LabelSelectorRequirement is a requirement that the label with a key must meet.
+// LabelSelectorRequirement is a requirement that the label with a given key must meet.
 type LabelSelectorRequirement struct {
 	// key is the key of the label.
 	// +kubebuilder:validation:MaxLength=317
@@ -126,7 +126,7 @@ type LabelSelectorRequirement struct {
 	// +kubebuilder:validation:MaxLength=16
 	// +required
 	Operator metav1.LabelSelectorOperator `json:"operator"`
-	// values are the values that the label must have one of (In) or none of (NotIn). Empty with Exists and DoesNotExist.
+	// values are the values of which the label must have one (In) or none (NotIn). Empty with Exists and DoesNotExist.
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MaxLength=63
 	// +listType=atomic
@@ -134,7 +134,7 @@ type LabelSelectorRequirement struct {
 	Values []string `json:"values,omitempty"`
 }
 
-// Kubernetes returns the selector as Kubernetes has it; nil, which selects nothing, for nil.
+// Kubernetes returns the selector as the type of Kubernetes. For nil, it returns nil, which selects nothing.
 func (s *LabelSelector) Kubernetes() *metav1.LabelSelector {
 	if s == nil {
 		return nil
@@ -158,9 +158,9 @@ const (
 	NamespacesSelector NamespacesFrom = "Selector"
 )
 
-// EnforcerCount is how many live enforcers there are, and how many of them run a configuration that contains the observed generation.
+// EnforcerCount is the number of live enforcers, and how many of them run a configuration that contains the observed generation.
 type EnforcerCount struct {
-	// ready is the number of live enforcers that run a configuration containing the observed generation.
+	// ready is the number of live enforcers that run a configuration that contains the observed generation.
 	Ready int32 `json:"ready"`
 	// total is the number of live enforcers.
 	Total int32 `json:"total"`
@@ -171,13 +171,13 @@ type ProgrammedStatus struct {
 	// observedGeneration is the generation of the spec that this status describes.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// revision is the number of the compiled configuration that contains the observed generation. Unset: none does yet.
+	// revision is the number of the compiled configuration that contains the observed generation. Unset: no configuration contains it yet.
 	// +optional
 	Revision int64 `json:"revision,omitempty"`
 	// enforcers counts the live enforcers, and those that run the revision.
 	// +optional
 	Enforcers *EnforcerCount `json:"enforcers,omitempty"`
-	// conditions are the observations of the object's state. Ready, Accepted, Programmed, Reconciling, Stalled and Warning are always present.
+	// conditions describe the observed state of the object. Ready, Accepted, Programmed, Reconciling, Stalled and Warning are always present.
 	// +listType=map
 	// +listMapKey=type
 	// +patchStrategy=merge

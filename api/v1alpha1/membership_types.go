@@ -2,9 +2,9 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Membership says who of an IdentityProvider belongs to a tenant. Several Memberships of a tenant add up.
+// Membership says which users of an IdentityProvider belong to a tenant. Several Memberships of a tenant add up.
 //
-// A caller is looked for among all Memberships of the tenant: first by subject, then by verified e-mail address, then by group. Of several that name the caller in the same way, the first Membership by name counts and, in it, the first member.
+// A caller is looked up in all Memberships of the tenant: first by subject, then by verified e-mail address, then by group. If several name the caller in the same way, the first Membership by name counts and, within it, the first member.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -21,7 +21,7 @@ type Membership struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is the desired state: who is a member.
+	// spec is the desired state: the members.
 	// +required
 	Spec MembershipSpec `json:"spec"`
 	// status is the last observed state.
@@ -42,16 +42,16 @@ type MembershipList struct {
 	Items           []Membership `json:"items"`
 }
 
-// MembershipSpec is who of an IdentityProvider belongs to a tenant.
+// MembershipSpec says which users of an IdentityProvider belong to a tenant.
 type MembershipSpec struct {
-	// budgetRef names the TenantBudget in this namespace whose tenant they belong to, and which pays for their calls. While no budget has this name, nobody is a member.
+	// budgetRef names the TenantBudget in this namespace whose tenant the members belong to. That budget pays for their calls. While no budget has this name, nobody is a member.
 	// +required
 	BudgetRef BudgetRef `json:"budgetRef"`
-	// identityProviderRef names the IdentityProvider whose tokens they call with. Its allowedMemberships must allow this namespace to name them. It cannot be changed.
+	// identityProviderRef names the IdentityProvider whose tokens the members call with. Its allowedMemberships must allow this namespace to name these members. It cannot be changed.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create another Membership for another IdentityProvider, and delete this one"
 	// +required
 	IdentityProviderRef IdentityProviderRef `json:"identityProviderRef"`
-	// members are the members, each by its subject, its verified e-mail address or a group. No two may be named by the same. For more than 1000, use several Memberships.
+	// members lists the members, each by subject, verified e-mail address or group. No two entries may name the same one. For more than 1000 members, use several Memberships.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
 	// +listType=atomic
@@ -69,53 +69,53 @@ type IdentityProviderRef struct {
 	Name string `json:"name"`
 }
 
-// Member is one member of a tenant, or all of a group.
+// Member is one member of a tenant, or everyone in a group.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.subject), has(self.email), has(self.group)].filter(set, set).size() == 1",message="must set one of subject, email and group"
 // +kubebuilder:validation:XValidation:rule="!has(self.user) || !has(self.group)",message="must not be set with group: all members of the group would be one user",fieldPath=".user"
 type Member struct {
-	// subject is the claim sub of the member's tokens. It is the safest name: an issuer never gives it to another. Exactly one of subject, email and group must be set.
+	// subject is the sub claim of the member's tokens. It is the safest way to name a member, because an issuer never gives it to anyone else. Exactly one of subject, email and group must be set.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]+$')",message="must not contain control characters"
 	// +optional
 	Subject string `json:"subject,omitempty"`
-	// email is the claim email of the member's tokens, in upper or lower case. It counts only where the claim email_verified is true. Exactly one of subject, email and group must be set.
+	// email is the email claim of the member's tokens, in upper or lower case. It counts only if the email_verified claim is true. Exactly one of subject, email and group must be set.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=254
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9.!#$%&\\'+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$')",message="must be an e-mail address, such as \"ana@acme.example\""
 	// +optional
 	Email string `json:"email,omitempty"`
-	// group is a group, as claimMappings.groups of the IdentityProvider gives it: all of the group are members. Exactly one of subject, email and group must be set.
+	// group is a group, as claimMappings.groups of the IdentityProvider gives it. Everyone in the group is a member. Exactly one of subject, email and group must be set.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]+$')",message="must not contain control characters"
 	// +optional
 	Group string `json:"group,omitempty"`
-	// user is who the member is for limits with per: User and for the ledger. Not allowed with group. Unset: what claimMappings.user of the IdentityProvider gives.
+	// user is the user that the member's calls count for. Limits with per: User count by it, and the ledger records it. Not allowed with group. Unset: the user that claimMappings.user of the IdentityProvider gives.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._@+-]*$')",message="must be letters, digits and . _ @ + -, such as \"gerente-1\" or \"reports@example.com\""
 	// +optional
 	User string `json:"user,omitempty"`
-	// tier is the member's tier. Money limits and rate limits may select users by tier. Unset: what claimMappings.tier of the IdentityProvider gives, if anything.
+	// tier is the member's tier. Money limits and rate limits may select users by tier. Unset: the tier that claimMappings.tier of the IdentityProvider gives, if any.
 	// +optional
 	Tier Tier `json:"tier,omitempty"`
-	// groups are the groups of the tenant that the member is in, such as a team or a project: limits may select by them and count each of them. They add to those of the token. Unset: none.
+	// groups are the groups of the tenant that the member is in, such as teams or projects. Limits may select calls by group, and count each group separately. They are added to the groups of the token. Unset: none.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
 	// +optional
 	Groups []GivenGroup `json:"groups,omitempty"`
-	// labels are labels of the member in the tenant, such as a cost centre: limits may select by them, and the ledger records them. Each goes before the label of that name that claimMappings.labels of the IdentityProvider gives. Unset: none.
+	// labels are the member's labels in the tenant, such as a cost centre. Limits may select calls by label, and the ledger records the labels. A label here overrides the label of the same name that claimMappings.labels of the IdentityProvider gives. Unset: none.
 	// +optional
 	Labels CallerLabels `json:"labels,omitempty"`
-	// admin is whether the member administers the tenant: sees what all its users have spent. Default: false.
+	// admin says whether the member administers the tenant, and so sees what all its users have spent. Default: false.
 	// +optional
 	Admin bool `json:"admin,omitempty"`
-	// actFor is whom of the tenant the member may call for: a request then says in the headers X-Bursar-User, X-Bursar-Tier and X-Bursar-Groups whose call it is. It suits the ServiceAccount of a server. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
+	// actFor says whom of the tenant the member may act for. A request says whose call it is in the headers X-Bursar-User, X-Bursar-Tier and X-Bursar-Groups. It suits the ServiceAccount of a server. Limits count for the user in the header, and the ledger records both users. Unset: nobody, and the headers are ignored.
 	// +optional
 	ActFor *ActFor `json:"actFor,omitempty"`
-	// default is whether this tenant pays for the member's calls that do not say which tenant pays. It matters only to somebody who belongs to several. Default: false.
+	// default says whether this tenant pays for the member's calls that do not name the tenant that pays. It matters only for a member of several tenants. Default: false.
 	// +optional
 	Default bool `json:"default,omitempty"`
 }
@@ -123,7 +123,7 @@ type Member struct {
 // MembershipStatus is the observed state of a Membership.
 type MembershipStatus struct {
 	ProgrammedStatus `json:",inline"`
-	// members is the number of members that are in force.
+	// members is the number of members in force.
 	// +optional
 	Members int32 `json:"members,omitempty"`
 }

@@ -39,7 +39,7 @@ type RateLimitPolicyList struct {
 	Items           []RateLimitPolicy `json:"items"`
 }
 
-// RateLimitPolicySpec is how fast tenants may call: the tenant that targetRef names, or each of those that targetSelector selects. Each tenant has its own buckets.
+// RateLimitPolicySpec says how fast tenants may call. It applies to the tenant that targetRef names, or to each tenant that targetSelector selects. Each tenant has its own buckets.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.targetRef) != has(self.targetSelector)",message="must set exactly one of targetRef, for one TenantBudget, and targetSelector, for many"
 type RateLimitPolicySpec struct {
@@ -56,7 +56,7 @@ type RateLimitPolicySpec struct {
 	// +listMapKey=name
 	// +required
 	Limits []RateLimit `json:"limits"`
-	// unlimitedTiers says what happens to calls of users of a tier that none of the policy's limits of requests or tokens with per: User selects. Allow: this policy does not limit them; the condition Warning of their APIKeys says so if no other policy does. Deny: they are refused with status 403, so that a misspelt tier does not escape its limits. Children's users are not concerned. Default: Allow.
+	// unlimitedTiers says what happens to calls of users whose tier is not selected by any of the policy's limits with requests or tokens and per: User. Allow: this policy does not limit them; if no other policy does, the condition Warning of their APIKeys says so. Deny: they are refused with status 403, so that a misspelt tier does not escape its limits. It does not apply to the users of children. Default: Allow.
 	// +kubebuilder:default=Allow
 	// +optional
 	UnlimitedTiers UnlimitedTiers `json:"unlimitedTiers,omitempty"`
@@ -67,7 +67,7 @@ type RateLimitPolicySpec struct {
 // +kubebuilder:validation:Enum=Allow;Deny
 type UnlimitedTiers string
 
-// The answers to calls of users of such a tier.
+// The ways to treat calls of users of such a tier.
 const (
 	UnlimitedTiersAllow UnlimitedTiers = "Allow"
 	UnlimitedTiersDeny  UnlimitedTiers = "Deny"
@@ -95,7 +95,7 @@ type TargetSelector struct {
 	// +kubebuilder:default=TenantBudget
 	// +optional
 	Kind string `json:"kind,omitempty"`
-	// matchLabels are labels, with their values, that a target must have. Anyone who may change a target's labels can take it out of the policy; to prevent that, select only by the labels of namespaces. Empty: targets may have any labels.
+	// matchLabels are the labels and values that a target must have. Anyone who may change a target's labels can take it out of the policy; to prevent that, select only by the labels of namespaces. Empty: targets may have any labels.
 	// +optional
 	MatchLabels MatchLabels `json:"matchLabels,omitempty"`
 	// matchExpressions are further requirements that a target's labels must meet. Empty: none.
@@ -107,7 +107,7 @@ type TargetSelector struct {
 	Namespaces Namespaces `json:"namespaces,omitempty"`
 }
 
-// LabelSelector is what selects among the objects of the namespaces.
+// LabelSelector returns what selects among the objects of the namespaces.
 func (s TargetSelector) LabelSelector() *metav1.LabelSelector {
 	return (&LabelSelector{MatchLabels: s.MatchLabels, MatchExpressions: s.MatchExpressions}).Kubernetes()
 }
@@ -117,7 +117,7 @@ func (s TargetSelector) ReachesBeyond() bool {
 	return s.Namespaces.From == NamespacesAll || s.Namespaces.From == NamespacesSelector
 }
 
-// RateLimit is a token bucket. It holds up to burst units, each call takes what it needs, and the bucket refills steadily with requests or tokens units per window. With concurrent, it holds that many calls, and each call returns its unit when it ends. Exactly one of requests, tokens and concurrent must be set.
+// RateLimit is a token bucket. It holds up to burst units, and each call takes what it needs. The bucket refills steadily, by requests or tokens units per window. With concurrent, it holds that many calls, and each call returns its unit when it ends. Exactly one of requests, tokens and concurrent must be set.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.requests), has(self.tokens), has(self.concurrent)].filter(set, set).size() == 1",message="must set exactly one of requests, tokens and concurrent"
 // +kubebuilder:validation:XValidation:rule="has(self.window) != has(self.concurrent)",message="must set window with requests or tokens, and not with concurrent"
@@ -140,15 +140,15 @@ type RateLimit struct {
 	// +listType=set
 	// +optional
 	Models []ModelName `json:"models,omitempty"`
-	// groups are groups of callers: the limit applies to calls whose caller is in one of them. With per: Group, these groups alone have a bucket. Empty: all callers, and all groups.
+	// groups are the groups of callers that the limit applies to: the caller must be in one of them. With per: Group, only these groups have a bucket. Empty: all callers, and all groups.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
 	// +optional
 	Groups []Group `json:"groups,omitempty"`
-	// labels are labels of callers, with their values: the limit applies to calls whose caller has all of them. Empty: all callers.
+	// labels are labels and values. The limit applies only to calls whose caller has all of them. Empty: all callers.
 	// +optional
 	Labels CallerLabels `json:"labels,omitempty"`
-	// per is Tenant for one bucket for the whole tenant, or User, Group or Key for one bucket for each user, each group or each APIKey. A call takes from the bucket of every group of its caller. Calls with tokens have no APIKey, and callers without a group have none: the limit does not apply to such calls.
+	// per is Tenant for one bucket for the whole tenant, or User, Group or Key for one bucket for each user, group or APIKey. A call takes from the bucket of each of its caller's groups. With Key, the limit does not apply to calls authenticated by a token, which have no APIKey. With Group, it does not apply to callers without a group.
 	// +required
 	Per Scope `json:"per"`
 	// requests is the number of calls per window. Exactly one of requests, tokens and concurrent must be set.
@@ -181,7 +181,7 @@ type RateLimit struct {
 // RateLimitPolicyStatus is the observed state of a RateLimitPolicy.
 type RateLimitPolicyStatus struct {
 	ProgrammedStatus `json:",inline"`
-	// targets is the number of TenantBudgets that the limits apply to: those that are named or selected, and themselves accepted.
+	// targets is the number of accepted TenantBudgets that the limits apply to.
 	// +optional
 	Targets *int32 `json:"targets,omitempty"`
 }

@@ -68,19 +68,19 @@ type TenantBudgetSpec struct {
 	// +required
 	Tenant string `json:"tenant"`
 
-	// parentRef names the TenantBudget of which this tenant is a part, such as the company of a department. What the tenant spends also counts against the per: Tenant limits of its parent, its parent's parent, and so on, and their ladders and breakers apply to it. The parent must allow it (allowedChildren). A parent that has named its successor (successorRef) is followed to that one. It cannot be added or removed, and once the budget was accepted it can be changed only to another TenantBudget of the same tenant, such as that successor. If the namespace has the label bursar.dev/required-ancestor, the tenant that the label names must be among the tenant's ancestors. Unset: the tenant has no parent.
+	// parentRef names the TenantBudget that this tenant is a part of, such as the company of a department. What the tenant spends also counts against the per: Tenant limits of its parent, its parent's parent, and so on, and their ladders and breakers apply to it. The parent must allow it (allowedChildren). If the parent has named a successor (successorRef), the successor becomes the parent. parentRef cannot be added or removed. Once the budget has been accepted, it can be changed only to another TenantBudget of the same tenant, such as that successor. If the namespace has the label bursar.dev/required-ancestor, the tenant that the label names must be among this tenant's ancestors. Unset: the tenant has no parent.
 	// +optional
 	ParentRef *ParentRef `json:"parentRef,omitempty"`
 
-	// successorRef names the TenantBudget that takes over this one's tenant, to rename this budget or to move it to another namespace without an outage. As soon as a budget of that name has the same spec.tenant, it governs the tenant, whose spending counts on, and this one may be deleted. The successor's namespace must be allowed to name the tenant. Budgets that name this one as their parent follow to the successor, if it allows them; name it in their parentRef before this one is deleted. Unset: the tenant stays with this budget until it is deleted.
+	// successorRef names the TenantBudget that takes over this budget's tenant, to rename this budget or to move it to another namespace without an outage. As soon as a budget of that name has the same spec.tenant, it governs the tenant, and this one may be deleted. The tenant's spending counts on. The successor's namespace must be allowed to name the tenant. Budgets that name this one as their parent follow to the successor, if it allows them; change their parentRef to the successor before you delete this budget. Unset: the tenant stays with this budget until it is deleted.
 	// +optional
 	SuccessorRef *SuccessorRef `json:"successorRef,omitempty"`
 
-	// allowedChildren says which TenantBudgets may name this one as their parent, and so spend from its limits. Unset: those in this namespace. A child that is no longer allowed gets Accepted=False; its last accepted configuration, with this budget's limits, stays in force until it is allowed again or deleted.
+	// allowedChildren says which TenantBudgets may name this one as their parent, and so spend from its limits. Unset: those in this namespace. A child that is no longer allowed gets Accepted=False. Its last accepted configuration, with this budget's limits, stays in force until it is allowed again or deleted.
 	// +optional
 	AllowedChildren *AllowedChildren `json:"allowedChildren,omitempty"`
 
-	// timeZone is the IANA name of the zone whose calendar the periods follow, such as "America/Argentina/Buenos_Aires". Default: UTC.
+	// timeZone is the IANA name of the time zone whose calendar the periods follow, such as "America/Argentina/Buenos_Aires". Default: UTC.
 	// +kubebuilder:default=UTC
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -88,11 +88,11 @@ type TenantBudgetSpec struct {
 	// +optional
 	TimeZone string `json:"timeZone,omitempty"`
 
-	// currency is the currency that the amounts of limits, and of BudgetGrants to them, are written in, with the rate at which they count. What is spent and held is counted in US dollars, as providers bill; only the amounts are converted, rounded down to the nano-dollar. A change of the rate changes the limits from then on, and nothing of what was spent. Children write theirs in their own. Unset: amounts are in US dollars.
+	// currency is the currency in which the amounts of limits, and of BudgetGrants to them, are written, with its exchange rate. Spent and held money is counted in US dollars, as providers bill. Only the amounts are converted, rounded down to the nano-dollar. A change of the rate changes the limits from then on, and does not change what was spent. Children declare their own currency. Unset: amounts are in US dollars.
 	// +optional
 	Currency *Currency `json:"currency,omitempty"`
 
-	// limits are the money limits. A call is admitted only if its worst-case cost fits into every limit that applies to it; the first that it does not fit refuses it.
+	// limits are the money limits. A call is admitted only if its worst-case cost fits into every limit that applies to it. Otherwise, the first limit that it does not fit into refuses it.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:XValidation:rule="self.all(limit, self.filter(other, other.period == limit.period && other.per == limit.per && (has(other.tiers) ? other.tiers : []) == (has(limit.tiers) ? limit.tiers : []) && (has(other.models) ? other.models : []) == (has(limit.models) ? limit.models : []) && (has(other.groups) ? other.groups : []) == (has(limit.groups) ? limit.groups : []) && (has(other.labels) ? other.labels : {}) == (has(limit.labels) ? limit.labels : {})).size() == 1)",message="must not have two limits with the same period, per, tiers, models, groups and labels, because only the smaller would count: remove one"
@@ -101,7 +101,7 @@ type TenantBudgetSpec struct {
 	// +required
 	Limits []MoneyLimit `json:"limits"`
 
-	// ladder is what happens as a limit is used up. Default: Warn at 80 % and Trip (refuse calls) at 90 %. Write [] for neither: then nothing happens before the limit itself is reached.
+	// ladder is what happens as a limit is used up. Default: Warn at 80 % and Trip (refuse calls) at 90 %. Write [] for no rungs: then nothing happens before the limit itself is reached.
 	//
 	// The rungs apply to every limit of the tenant. At the Trip rung, a limit with per: Tenant opens the tenant's breaker, a limit with per: User, Group or Key blocks only that user, group or key, and a limit with tiers, models, groups or labels blocks only the calls that match it.
 	// +kubebuilder:default={{atPercent:80,action:Warn},{atPercent:90,action:Trip}}
@@ -118,148 +118,148 @@ type TenantBudgetSpec struct {
 	// +optional
 	Breaker *Breaker `json:"breaker,omitempty"`
 
-	// enforcement is Enforce, or Shadow to decide, count and record everything and refuse nothing. Shadow waives only what is this budget's own: its limits, its breaker, and the RateLimitPolicies in its namespace, for its own calls and for those of its children. Calls are still refused by the limits and breakers of parents that are not in Shadow themselves, and by RateLimitPolicies of other namespaces. Default: Enforce.
+	// enforcement is Enforce or Shadow. Shadow decides, counts and records everything, and refuses nothing. It waives only what belongs to this budget: its limits, its breaker, and the RateLimitPolicies in its namespace, for its own calls and for those of its children. Calls are still refused by the limits and breakers of parents that are not in Shadow themselves, and by RateLimitPolicies of other namespaces. Default: Enforce.
 	// +kubebuilder:default=Enforce
 	// +optional
 	Enforcement Enforcement `json:"enforcement,omitempty"`
 
-	// budgetRefusalStatus is the HTTP status of the tenant's calls that are refused for money, by its own or by a parent's limit or breaker: 429 or 402. Clients that obey x-should-retry retry neither; some clients ignore it and retry every 429, in vain. No client retries a 402. Default: 429.
+	// budgetRefusalStatus is the HTTP status of the tenant's calls that are refused for money, by a limit or breaker of its own or of a parent: 429 or 402. Clients that obey x-should-retry retry neither. Some clients ignore it and retry every 429, in vain. No client retries a 402. Default: 429.
 	// +kubebuilder:default=429
 	// +kubebuilder:validation:Enum=402;429
 	// +optional
 	BudgetRefusalStatus int32 `json:"budgetRefusalStatus,omitempty"`
 
-	// assumedOutputTokens is the max_tokens to set on calls that name none, if it is less than the model's maxOutputTokens. Lower values reserve less money per call, so that more calls fit into a limit at once. Default: the model's maxOutputTokens.
+	// assumedOutputTokens is the max_tokens to set on calls that specify none, if it is less than the model's maxOutputTokens. A lower value reserves less money per call, so that more calls fit into a limit at once. Default: the model's maxOutputTokens.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000000
 	// +optional
 	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
 
-	// outputCaps bound the output that one call may ask for, so that less money is reserved for it and more calls fit into a limit at once. A call that asks for more, or names no bound, has the lowest cap that applies to it written into its request as max_tokens (or what its protocol calls that); the answer says so in x-bursar-max-output-tokens. They hold for the calls of children, too. With enforcement: Shadow they change nothing. Unset: only models bound the output.
+	// outputCaps bound the output that one call may ask for, so that less money is reserved for it and more calls fit into a limit at once. If a call asks for more, or specifies no maximum, the lowest cap that applies to it is written into its request as max_tokens (or the protocol's equivalent), and the answer says so in the header x-bursar-max-output-tokens. Caps also apply to the calls of children. With enforcement: Shadow they have no effect. Unset: only models bound the output.
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:XValidation:rule="self.all(c, self.filter(other, (has(other.tiers) ? other.tiers : []) == (has(c.tiers) ? c.tiers : []) && (has(other.models) ? other.models : []) == (has(c.models) ? c.models : []) && (has(other.groups) ? other.groups : []) == (has(c.groups) ? c.groups : []) && (has(other.labels) ? other.labels : {}) == (has(c.labels) ? c.labels : {})).size() == 1)",message="must not have two caps with the same tiers, models, groups and labels, because only the smaller would count: remove one"
 	// +listType=atomic
 	// +optional
 	OutputCaps []OutputCap `json:"outputCaps,omitempty"`
 
-	// fit says what happens to a call whose limits have too little left for the output that it may have, but room for less. Default: its output is lowered to what has room, to 1024 tokens at the least. Children follow their own setting.
+	// fit says what happens to a call if its limits have too little left for all the output that it may have, but enough for less. Default: its output is lowered to what fits, but to no fewer than 1024 tokens. Children follow their own setting.
 	// +kubebuilder:default={mode: LowerOutput, minOutputTokens: 1024}
 	// +optional
 	Fit *Fit `json:"fit,omitempty"`
 
-	// unknownModel says what happens to calls for a model that no ModelProvider lists. Deny: they are refused with status 404. PriceAsMostExpensive: they go to a ModelProvider of the protocol that has unlistedModels, and are refused if there is none. They are held and settled at its highest prices, which may differ from what it bills; the ledger marks them in priced_as. Default: Deny.
+	// unknownModel says what happens to calls for a model that no ModelProvider lists. Deny: they are refused with status 404. PriceAsMostExpensive: they go to a ModelProvider of the protocol that has unlistedModels, and are refused if there is none. They are held and settled at the highest prices of that ModelProvider, which may differ from what the provider bills. The ledger marks them in priced_as. Default: Deny.
 	//
-	// Applies only to names that callers ask for, not to names in virtualModels or ladder. Children follow their own setting.
+	// It applies only to names that callers ask for, not to names in virtualModels or ladder. Children follow their own setting.
 	//
-	// Limits, rate limits and Downgrade rungs with models match a model by one name only. A call that asks for the model by another name, such as a dated version, does not count there and is not downgraded. Limits without models apply to it.
+	// Limits, rate limits and Downgrade rungs with models match a model by one name only. A call that asks for the model by another name, such as a dated version, does not count against them and is not downgraded. Limits without models apply to it.
 	// +kubebuilder:default=Deny
 	// +optional
 	UnknownModel UnknownModel `json:"unknownModel,omitempty"`
 
-	// onStoreLoss says what happens to calls while Redis is unreachable. Deny: they are refused with status 503, and so are those of all children. AllowBounded: each enforcer reserves in advance a share of the smallest applicable limit (per user, group or key, where limits are), and admits calls from it while Redis is down. The reserve shows as held. The limits still hold; rate limits are not checked. Children must set it, too, to have a reserve. Default: Deny.
+	// onStoreLoss says what happens to calls while Redis is unreachable. Deny: they are refused with status 503, and so are those of all children. AllowBounded: each enforcer reserves in advance a share of the smallest applicable limit (per user, group or key, if the limit is), and admits calls from it while Redis is down. The reserve is shown as held. The limits still hold; rate limits are not checked. A child has a reserve only if it also sets AllowBounded. Default: Deny.
 	//
-	// An enforcer that dies, or is cut off for more than six seconds, is charged its shares in full. Calls with an Idempotency-Key are refused even with AllowBounded.
+	// If an enforcer dies, or is cut off for more than six seconds, its shares are charged in full. Calls with an Idempotency-Key are refused even with AllowBounded.
 	// +kubebuilder:default=Deny
 	// +optional
 	OnStoreLoss StoreLoss `json:"onStoreLoss,omitempty"`
 
-	// storeLossPercent is the size of the reserve of onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit. It also bounds what children reserve from this budget's limits: a child reserves only while no more than this percentage of the limit is held, by all open calls and reserves together, and each reserve is at most a quarter of that. Default: 1.
+	// storeLossPercent is the size of the reserve with onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit, from 1 to 50. It also bounds what children reserve from this budget's limits. A child reserves only while all open calls and reserves together hold no more than this percentage of the limit, and each reserve is at most a quarter of that. Default: 1.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=50
 	// +optional
 	StoreLossPercent *int32 `json:"storeLossPercent,omitempty"`
 
-	// virtualModels are names that callers of the tenant may ask for instead of a model: the first model in the list whose call fits into what is left of the limits is called. Children do not inherit them. Empty: callers ask for models by their own names.
+	// virtualModels are names that callers of the tenant may ask for instead of a model. The first model in the list whose call fits into what is left of the limits is called. Children do not inherit them. Empty: callers ask for models by their own names.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=name
 	// +optional
 	VirtualModels []VirtualModel `json:"virtualModels,omitempty"`
 
-	// contact says whom callers ask about this budget, such as "ai-platform@example.com" or "#ai-budgets in Slack". It is told to every caller, also of children, who is refused by a money limit or the breaker of this budget, and in alerts. Unset: callers are not told whom to ask.
+	// contact says whom to ask about this budget, such as "ai-platform@example.com" or "#ai-budgets in Slack". It is shown in alerts, and to every caller that a money limit or the breaker of this budget refuses, including the callers of children. Unset: callers are not told whom to ask.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]*$')",message="must not contain control characters"
 	// +optional
 	Contact string `json:"contact,omitempty"`
 
-	// alerts says who is told when a rung of the ladder is reached or a limit is spent in full. Unset: nobody is told; the alerts are recorded in Postgres all the same.
+	// alerts says who is notified when a rung of the ladder is reached or a limit is fully spent. Unset: nobody is notified; the alerts are still recorded in Postgres.
 	// +optional
 	Alerts *Alerts `json:"alerts,omitempty"`
 
-	// memberKeys lets members of the tenant, who sign in with tokens, make API keys for themselves in the console: with their own user, tier, groups and labels, and no others. Unset: only admins of the tenant make keys there.
+	// memberKeys lets members of the tenant who sign in with tokens make API keys for themselves in the console. Such a key has the member's own user, tier, groups and labels, and no others. Unset: only admins of the tenant make keys there.
 	// +optional
 	MemberKeys *MemberKeys `json:"memberKeys,omitempty"`
 }
 
 // MemberKeys bounds the API keys that members make for themselves.
 type MemberKeys struct {
-	// max is how many APIKeys there may be of a user at once. Default: 3.
+	// max is the maximum number of APIKeys that a user may have at once, from 1 to 100. Default: 3.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	// +optional
 	Max *int32 `json:"max,omitempty"`
-	// maxDays is after how many days at the latest a key stops working. Default: 90.
+	// maxDays is the number of days, from 1 to 3650, after which a key stops working at the latest. Default: 90.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=3650
 	// +optional
 	MaxDays *int32 `json:"maxDays,omitempty"`
 }
 
-// Currency is a currency with its declared rate. Bursar looks up no rate: it is your declaration.
+// Currency is a currency and its declared exchange rate. Bursar looks up no rate.
 type Currency struct {
-	// code is the currency's code by ISO 4217, such as "EUR".
+	// code is the currency's ISO 4217 code, such as "EUR".
 	// +kubebuilder:validation:MaxLength=3
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Z]{3}$') && self != 'USD'",message="must be the code of a currency, such as \"EUR\"; for US dollars, leave out currency"
 	// +required
 	Code string `json:"code"`
-	// usdPerUnit is the rate: how many US dollars one unit of the currency is worth, as a decimal string above 0 and at most 1000, such as "1.085".
+	// usdPerUnit is the exchange rate: how many US dollars one unit of the currency is worth, as a decimal string above 0 and at most 1000, such as "1.085".
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=14
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,4}(\\\\.[0-9]{1,9})?$') && double(self) > 0.0 && double(self) <= 1000.0",message="must be US dollars for one unit of the currency: a decimal number above 0, not above 1000, with at most 9 digits after the point, such as \"1.085\""
 	// +required
 	USDPerUnit string `json:"usdPerUnit"`
-	// asOf is the date of the rate, such as "2026-10-01". It is shown beside it, and has no effect.
+	// asOf is the date of the rate, such as "2026-10-01". It is shown next to the rate, and has no other effect.
 	// +kubebuilder:validation:MaxLength=10
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$')",message="must be a date, such as \"2026-10-01\""
 	// +required
 	AsOf string `json:"asOf"`
 }
 
-// OutputCap is the most output that one call may ask for.
+// OutputCap bounds the output that one call may ask for.
 type OutputCap struct {
 	// tiers are the tiers of users whose calls are capped. Empty: all tiers.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
 	// +optional
 	Tiers []Tier `json:"tiers,omitempty"`
-	// models are the models whose calls are capped, by their names in ModelProviders: those that are called, not those that are asked for. Empty: all models.
+	// models are the models whose calls are capped, by their names in ModelProviders. What counts is the model that is called, not the one that was asked for. Empty: all models.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
 	// +optional
 	Models []ModelName `json:"models,omitempty"`
-	// groups are groups of callers: calls are capped whose caller is in one of them. Empty: all callers.
+	// groups are the groups of callers whose calls are capped: the caller must be in one of them. Empty: all callers.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
 	// +optional
 	Groups []Group `json:"groups,omitempty"`
-	// labels are labels of callers, with their values: calls are capped whose caller has all of them. Empty: all callers.
+	// labels are labels and values. Only calls whose caller has all of them are capped. Empty: all callers.
 	// +optional
 	Labels CallerLabels `json:"labels,omitempty"`
-	// maxOutputTokens is the most output tokens, reasoning included, that a call may ask for: for each answer, where it asks for several. Requests that are not valid with so few, because the model may think for longer, are refused with status 400.
+	// maxOutputTokens is the maximum number of output tokens, including reasoning, that a call may ask for. If a call asks for several answers, it applies to each of them. A request that is not valid with so few tokens, because the model may think for longer, is refused with status 400.
 	// +kubebuilder:validation:Minimum=16
 	// +kubebuilder:validation:Maximum=10000000
 	// +required
 	MaxOutputTokens int64 `json:"maxOutputTokens"`
 }
 
-// Fit says what happens to a call for whose whole output there is no room.
+// Fit says what happens to a call whose whole output does not fit into its limits.
 type Fit struct {
-	// mode is LowerOutput or Refuse. LowerOutput: where money limits or rate limits of tokens have no room for the output that the call may have, max_tokens (or what its protocol calls that) is lowered in its request to what has room, and the answer says so in x-bursar-max-output-tokens. A virtual model's models are all tried with their whole output first; the fallbacks of the ladder come last. Refuse: such a call is refused. Open breakers refuse either way. Default: LowerOutput.
+	// mode is LowerOutput or Refuse. LowerOutput: if money limits or token rate limits have no room for all the output that the call may have, max_tokens (or the protocol's equivalent) is lowered in its request to what fits, and the answer says so in the header x-bursar-max-output-tokens. For a virtual model, all its models are first tried with their whole output. The fallbacks of the ladder are tried last. Refuse: the call is refused. An open breaker refuses calls in either mode. Default: LowerOutput.
 	// +kubebuilder:default=LowerOutput
 	// +optional
 	Mode FitMode `json:"mode,omitempty"`
-	// minOutputTokens is the fewest output tokens to which a call is lowered; if there is no room for so many, the call is refused. Default: 1024.
+	// minOutputTokens is the fewest output tokens that a call is lowered to. If there is no room for that many, the call is refused. Default: 1024.
 	// +kubebuilder:default=1024
 	// +kubebuilder:validation:Minimum=16
 	// +kubebuilder:validation:Maximum=10000000
@@ -267,7 +267,7 @@ type Fit struct {
 	MinOutputTokens int64 `json:"minOutputTokens,omitempty"`
 }
 
-// FitMode says what happens to a call for whose whole output there is no room.
+// FitMode says what happens to a call whose whole output does not fit into its limits.
 // +kubebuilder:validation:Enum=LowerOutput;Refuse
 type FitMode string
 
@@ -283,7 +283,7 @@ const (
 // +kubebuilder:validation:Enum=Deny;PriceAsMostExpensive
 type UnknownModel string
 
-// The answers to calls for such a model.
+// The ways to treat calls for such a model.
 const (
 	UnknownModelDeny                 UnknownModel = "Deny"
 	UnknownModelPriceAsMostExpensive UnknownModel = "PriceAsMostExpensive"
@@ -293,13 +293,13 @@ const (
 // +kubebuilder:validation:Enum=Deny;AllowBounded
 type StoreLoss string
 
-// The answers to the loss of the store.
+// The ways to treat calls while Redis is unreachable.
 const (
 	StoreLossDeny         StoreLoss = "Deny"
 	StoreLossAllowBounded StoreLoss = "AllowBounded"
 )
 
-// VirtualModel is a name for the first of several models whose call fits into the limits.
+// VirtualModel is a name that stands for several models. The first of them whose call fits into the limits is called.
 type VirtualModel struct {
 	// name is what callers ask for, such as "auto". If a model has the same name, the virtual model takes precedence.
 	// +required
@@ -357,10 +357,10 @@ type AllowedChildren struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.reason) || has(self.forced)",message="requires forced: without it the ladder decides, so leave the reason out",fieldPath=".reason"
 type Breaker struct {
-	// forced is Open to refuse all paid calls of this tenant and its children, or Closed to ignore Trip rungs; the limits still apply. Open raises an alert to everyone in alerts. Unset: the ladder decides.
+	// forced is Open to refuse all paid calls of this tenant and its children, or Closed to ignore Trip rungs; the limits still apply. Open sends an alert to everyone in alerts. Unset: the ladder decides.
 	// +optional
 	Forced BreakerState `json:"forced,omitempty"`
-	// reason says why the breaker is forced, such as "A key was leaked; keys are being replaced." Refused callers, also those of children, the condition BreakerOpen, the Event and the alert are told it. Only with forced. Unset: they are told only that the breaker is forced.
+	// reason says why the breaker is forced, such as "A key was leaked; keys are being replaced." It is shown to refused callers, including those of children, and in the condition BreakerOpen, the Event and the alert. Only with forced. Unset: they say only that the breaker is forced.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]*$')",message="must not contain control characters"
@@ -389,7 +389,7 @@ type MoneyLimit struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be lower-case letters, digits and hyphens, such as \"daily\""
 	// +required
 	Name string `json:"name"`
-	// period is how often the amount becomes available again: Minute, Hour, Day, Week, Month, Quarter or Year, or a fixed window from 1s to 24h, such as "5m". Minutes, hours and windows start at multiples of their length since 1970 in UTC; the others follow the calendar of timeZone.
+	// period is how often the amount becomes available again: Minute, Hour, Day, Week, Month, Quarter or Year, or a fixed window from 1s to 24h, such as "5m". Minutes, hours and windows start at multiples of their length since 1970 in UTC. The others follow the calendar of timeZone.
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self in ['Minute', 'Hour', 'Day', 'Week', 'Month', 'Quarter', 'Year'] || (self.matches('^([0-9]+(s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h'))",message="must be Minute, Hour, Day, Week, Month, Quarter or Year, or a window of whole seconds between 1s and 24h, such as \"5m\""
 	// +required
@@ -397,7 +397,7 @@ type MoneyLimit struct {
 	// amount is how much may be spent in each period, in US dollars, or in the budget's currency if it has one, such as "5.00".
 	// +required
 	Amount Amount `json:"amount"`
-	// per is Tenant for one amount for the whole tenant, or User, Group or Key for the same amount for each user, each group or each APIKey. A call counts in every group of its caller, and is admitted only if it fits into all of them. Calls with tokens have no APIKey, and callers without a group have none: such calls do not count. Default: Tenant.
+	// per is Tenant for one amount for the whole tenant, or User, Group or Key for the same amount for each user, group or APIKey. A call counts in each of its caller's groups, and is admitted only if it fits into all of them. With Key, calls authenticated by a token do not count, because they have no APIKey. With Group, calls of callers without a group do not count. Default: Tenant.
 	// +kubebuilder:default=Tenant
 	// +optional
 	Per Scope `json:"per,omitempty"`
@@ -411,12 +411,12 @@ type MoneyLimit struct {
 	// +listType=set
 	// +optional
 	Models []ModelName `json:"models,omitempty"`
-	// groups are groups of callers: calls count whose caller is in one of them. With per: Group, these groups alone have an amount. Empty: all callers, and all groups.
+	// groups are the groups of callers whose calls count: the caller must be in one of them. With per: Group, only these groups have an amount. Empty: all callers, and all groups.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
 	// +optional
 	Groups []Group `json:"groups,omitempty"`
-	// labels are labels of callers, with their values: calls count whose caller has all of them. Empty: all callers.
+	// labels are labels and values. Only calls whose caller has all of them count. Empty: all callers.
 	// +optional
 	Labels CallerLabels `json:"labels,omitempty"`
 }

@@ -9,13 +9,13 @@ import (
 // ActForApplyConfiguration represents a declarative configuration of the ActFor type for use
 // with apply.
 //
-// ActFor is whom of its tenant a credential may call for, beside its own user. It suits a server that knows its users itself and calls with one credential.
+// ActFor says which users, tiers and groups of its tenant a credential may act for, in addition to its own user. It suits a server that authenticates its users itself and calls with one credential.
 type ActForApplyConfiguration struct {
-	// users are the users that the header X-Bursar-User may name: a name, or a pattern in which one "*" stands for any text, such as "*@acme.example" or "shop-*". "*", alone, allows all. They are users of this tenant alone: a user named here and one of the same name by APIKey or token are one user.
+	// users are the users that the header X-Bursar-User may name. Each entry is a name, or a pattern in which a single "*" matches any text, such as "*@acme.example" or "shop-*". A lone "*" allows every user. They are users of this tenant only. A user named in the header is the same as a user of that name from an APIKey or a token.
 	Users []string `json:"users,omitempty"`
-	// tiers are the tiers that the header X-Bursar-Tier may name, beside the credential's own, which a user has whose tier is not named. Unset: no other.
+	// tiers are the tiers that the header X-Bursar-Tier may name, in addition to the credential's own. A call that names no tier has the credential's own. Unset: no other tier.
 	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
-	// groups are the groups that the header X-Bursar-Groups may name, with commas between them, beside the credential's own, in which every user is: a name, or a pattern in which one "*" stands for any text, such as "team-*". Unset: no other.
+	// groups are the groups that the header X-Bursar-Groups may name, separated by commas, in addition to the credential's own, which every user is in. Each entry is a name, or a pattern in which a single "*" matches any text, such as "team-*". Unset: no other group.
 	Groups []string `json:"groups,omitempty"`
 }
 

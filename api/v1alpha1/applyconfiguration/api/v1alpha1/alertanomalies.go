@@ -5,13 +5,13 @@ package v1alpha1
 // AlertAnomaliesApplyConfiguration represents a declarative configuration of the AlertAnomalies type for use
 // with apply.
 //
-// AlertAnomalies say what is unusual enough to be told.
+// AlertAnomalies says which unusual activity raises an alert.
 type AlertAnomaliesApplyConfiguration struct {
-	// spending tells of an hour in which the tenant, or one of its users, spent far more than is usual at that hour of that weekday: more than four times the median of the last eight weeks, and more than that median by eight robust standard deviations. Nothing is told of who has spent for less than four weeks. Unset: not told.
+	// spending alerts on an hour in which the tenant, or one of its users, spent far more than is usual at that hour of that weekday: more than four times the median of the last eight weeks, and more than eight robust standard deviations above that median. No alert is raised about anyone who has spent for less than four weeks. Unset: no such alerts.
 	Spending *UnusualSpendingApplyConfiguration `json:"spending,omitempty"`
-	// refusals tells of an hour in which limits refused many of the tenant's calls. Unset: not told.
+	// refusals alerts on an hour in which limits refused many of the tenant's calls. Unset: no such alerts.
 	Refusals *ManyRefusalsApplyConfiguration `json:"refusals,omitempty"`
-	// unusedKeys tells, once a month, of each APIKey of the tenant with which nobody has called for long. Unset: not told.
+	// unusedKeys alerts, once a month, on each of the tenant's APIKeys that has not been used for a long time. Unset: no such alerts.
 	UnusedKeys *UnusedKeysApplyConfiguration `json:"unusedKeys,omitempty"`
 }
 

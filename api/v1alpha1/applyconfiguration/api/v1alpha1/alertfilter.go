@@ -9,13 +9,13 @@ import (
 // AlertFilterApplyConfiguration represents a declarative configuration of the AlertFilter type for use
 // with apply.
 //
-// AlertFilter selects the alerts that some recipients are told of.
+// AlertFilter selects which alerts some of the recipients get.
 type AlertFilterApplyConfiguration struct {
-	// recipients are those that the filter is for: addresses in email, and Webhook, Slack, Teams or PagerDuty for these.
+	// recipients are the recipients that the filter applies to: addresses listed in email, or Webhook, Slack, Teams or PagerDuty.
 	Recipients []apiv1alpha1.AlertRecipient `json:"recipients,omitempty"`
-	// limits are the names of the limits in spec.limits of whose alerts the recipients are told. A breaker that is forced open is about no limit: it is told whatever limits are named. Anomalies are about no limit, and are not told where limits are named. Unset: all limits, and anomalies.
+	// limits are names of limits in spec.limits. The recipients get only the alerts about these limits. An alert about a breaker that is forced open concerns no limit, and is sent whatever limits are named. Anomalies concern no limit either, and are not sent where limits are named. Unset: alerts about all limits, and anomalies.
 	Limits []string `json:"limits,omitempty"`
-	// minSeverity is the least severity of which the recipients are told. Critical: only when calls are refused, which is at a Trip rung, when a limit is fully spent, and while the breaker is forced open. Warning: at every rung. Default: Warning.
+	// minSeverity is the lowest severity of the alerts that the recipients get. Critical: only alerts about refused calls, which are raised at a Trip rung, when a limit is fully spent, and while the breaker is forced open. Warning: all alerts. Default: Warning.
 	MinSeverity *apiv1alpha1.AlertSeverity `json:"minSeverity,omitempty"`
 }
 

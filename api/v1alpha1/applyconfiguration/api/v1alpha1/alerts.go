@@ -9,21 +9,21 @@ import (
 // AlertsApplyConfiguration represents a declarative configuration of the Alerts type for use
 // with apply.
 //
-// Alerts says who is told when a rung of the ladder is reached or a limit is spent in full: once for each limit, user, period and amount. Everyone named is told.
+// Alerts says who is notified when a rung of the ladder is reached or a limit is fully spent. Every recipient is notified once per limit, user, period and amount.
 type AlertsApplyConfiguration struct {
-	// email lists the addresses that are told, each in a message of its own. Needs the manager's BURSAR_SMTP_URL and --smtp-from. Unset: no e-mail is sent.
+	// email lists the addresses to notify. Each gets a message of its own. Requires the manager's BURSAR_SMTP_URL and --smtp-from. Unset: no e-mail is sent.
 	Email []apiv1alpha1.EmailAddress `json:"email,omitempty"`
-	// webhook receives each alert as a CloudEvent, signed as Standard Webhooks specifies. Unset: nothing is posted.
+	// webhook receives each alert as a CloudEvent, signed as Standard Webhooks specifies. Unset: no webhook is called.
 	Webhook *AlertWebhookApplyConfiguration `json:"webhook,omitempty"`
-	// slack names a Slack channel, or a channel of a compatible service such as Mattermost. Unset: nothing is posted there.
+	// slack sends alerts to a Slack channel, or to a channel of a compatible service such as Mattermost. Unset: nothing is posted to Slack.
 	Slack *SlackAlertsApplyConfiguration `json:"slack,omitempty"`
-	// teams names a channel or chat of Microsoft Teams that has a workflow for webhooks. Unset: nothing is posted there.
+	// teams sends alerts to a channel or chat of Microsoft Teams that has a workflow for webhooks. Unset: nothing is posted to Teams.
 	Teams *TeamsAlertsApplyConfiguration `json:"teams,omitempty"`
-	// pagerDuty names a service of PagerDuty, where each message becomes an incident that is resolved when its cause is gone. Unset: PagerDuty is sent nothing.
+	// pagerDuty sends alerts to a PagerDuty service. Each message becomes an incident, which is resolved when its cause is gone. Unset: nothing is sent to PagerDuty.
 	PagerDuty *PagerDutyAlertsApplyConfiguration `json:"pagerDuty,omitempty"`
-	// filters narrow down what recipients are told of. A recipient that several filters name is told of what any of them selects; one that none names is told of every alert. Unset: everyone is told of every alert.
+	// filters narrow down which alerts recipients get. A recipient that several filters name gets the alerts that any of them selects. A recipient that no filter names gets every alert. Unset: every recipient gets every alert.
 	Filters []AlertFilterApplyConfiguration `json:"filters,omitempty"`
-	// anomalies are what people are told of beside rungs and spent limits. These alerts are of severity Warning, and at most one a day of each kind about the same user. Unset: none of them.
+	// anomalies adds alerts about unusual activity to those about rungs and spent limits. They have severity Warning. At most one of each kind is sent per day about the same user. Unset: no such alerts.
 	Anomalies *AlertAnomaliesApplyConfiguration `json:"anomalies,omitempty"`
 }
 

@@ -11,7 +11,7 @@ type AlertWebhookApplyConfiguration struct {
 	URL *string `json:"url,omitempty"`
 	// urlSecretRef names the Secret key that contains the URL, if the URL is itself a secret. Exactly one of url and urlSecretRef must be set.
 	URLSecretRef *SecretKeyRefApplyConfiguration `json:"urlSecretRef,omitempty"`
-	// signingSecretRef names the Secret key that contains the signing secret: "whsec_" and the base64 of 24 to 64 random bytes. To rotate, store the old and the new secret separated by whitespace: each request is signed with both.
+	// signingSecretRef names the Secret key that contains the signing secret: "whsec_" followed by 24 to 64 random bytes in base64. To rotate the secret, store the old one and the new one separated by whitespace: each request is signed with both.
 	SigningSecretRef *SecretKeyRefApplyConfiguration `json:"signingSecretRef,omitempty"`
 }
 

@@ -5,17 +5,17 @@ package v1alpha1
 // AllowedMembershipsApplyConfiguration represents a declarative configuration of the AllowedMemberships type for use
 // with apply.
 //
-// AllowedMemberships are namespaces that may have Memberships, and whom these may name.
+// AllowedMemberships says which namespaces may have Memberships, and whom these may name.
 type AllowedMembershipsApplyConfiguration struct {
 	// namespaces are the names of the namespaces. Exactly one of namespaces and namespaceSelector must be set.
 	Namespaces []string `json:"namespaces,omitempty"`
 	// namespaceSelector selects the namespaces by their labels. With neither matchLabels nor matchExpressions, it selects all namespaces. Exactly one of namespaces and namespaceSelector must be set.
 	NamespaceSelector *LabelSelectorApplyConfiguration `json:"namespaceSelector,omitempty"`
-	// subjects are the subjects, the claim sub, that members may be named by: a subject, or what a subject begins with and "*" after it. "*", alone, allows all. In a pattern, {namespace} stands for the Membership's namespace: "system:serviceaccount:{namespace}:*" allows each namespace its own ServiceAccounts. Unset: none.
+	// subjects are the subjects (sub claims) by which members may be named. Each entry is a subject, or the beginning of a subject followed by "*". A lone "*" allows all. In a pattern, {namespace} stands for the Membership's namespace: "system:serviceaccount:{namespace}:*" allows each namespace its own ServiceAccounts. Unset: none.
 	Subjects []string `json:"subjects,omitempty"`
-	// emails are the e-mail addresses that members may be named by: an address, or "*@" and a domain for all addresses of the domain, such as "*@acme.example". "*", alone, allows all. Unset: none.
+	// emails are the e-mail addresses by which members may be named. Each entry is an address, or "*@" followed by a domain for all addresses of the domain, such as "*@acme.example". A lone "*" allows all. Unset: none.
 	Emails []string `json:"emails,omitempty"`
-	// groups are the groups, as claimMappings.groups gives them, that members may be named by: a group, or what a group begins with and "*" after it. "*", alone, allows all. In a pattern, {namespace} stands for the Membership's namespace. Unset: none.
+	// groups are the groups, as claimMappings.groups gives them, by which members may be named. Each entry is a group, or the beginning of a group's name followed by "*". A lone "*" allows all. In a pattern, {namespace} stands for the Membership's namespace. Unset: none.
 	Groups []string `json:"groups,omitempty"`
 }
 

@@ -14,11 +14,11 @@ import (
 // APIKeyApplyConfiguration represents a declarative configuration of the APIKey type for use
 // with apply.
 //
-// APIKey says who calls with a key, and which budget pays. It holds only the hash of the key, so it can live in Git.
+// APIKey says which user calls with a key, and which budget pays. It holds only the hash of the key, so it can live in Git.
 type APIKeyApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec is the owner of the key, and when it expires.
+	// spec is the desired state: whose key it is, which budget pays, and when the key expires.
 	Spec *APIKeySpecApplyConfiguration `json:"spec,omitempty"`
 	// status is the last observed state.
 	Status *APIKeyStatusApplyConfiguration `json:"status,omitempty"`

@@ -10,29 +10,29 @@ import (
 // APIKeySpecApplyConfiguration represents a declarative configuration of the APIKeySpec type for use
 // with apply.
 //
-// APIKeySpec is the owner of a key, and when it expires.
+// APIKeySpec says whose key it is, which budget pays, and when the key expires.
 type APIKeySpecApplyConfiguration struct {
-	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. To replace the key, write the hash of the new one here and the one before into previousKeys, as `kubectl budget key rotate` does.
+	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. To replace the key, write the hash of the new key here and move the old hash to previousKeys, as `kubectl budget key rotate` does.
 	//
-	// Make keys with `kubectl budget key create`: they are bursar_NAMESPACE_ and 64 random hexadecimal digits, and work only in an APIKey in the namespace that they name. Any other key must have at least 128 random bits, because a guessable key can be found from its hash. It works while its hash is registered in one namespace only: if anyone registers the same hash in another namespace, the key works in neither.
+	// Make keys with `kubectl budget key create`. Such a key is bursar_NAMESPACE_ followed by 64 random hexadecimal digits, and works only in an APIKey in the namespace that it names. Any other key must have at least 128 random bits, because a guessable key can be found from its hash. Such a key works only while its hash is registered in a single namespace: if anyone registers the same hash in another namespace, the key works in neither.
 	SHA256 *string `json:"sha256,omitempty"`
-	// previousKeys are the keys that the one in sha256 has replaced, each until a time of its own: both work meanwhile, as the same user and against the same limits, so that a key is replaced without a refused call. A key that is taken out of the list works no longer. Unset: none.
+	// previousKeys are the keys that the key in sha256 has replaced. Each works until its expiresAt, as the same user and against the same limits, so that a key can be replaced without a refused call. A key that is removed from the list stops working. Unset: none.
 	PreviousKeys []PreviousKeyApplyConfiguration `json:"previousKeys,omitempty"`
 	// budgetRef names the TenantBudget in this namespace that pays. Calls are refused while no budget has this name. After a change, the previous budget is no longer charged.
 	BudgetRef *BudgetRefApplyConfiguration `json:"budgetRef,omitempty"`
-	// user is who calls with the key. Limits with per: User count by it, and the ledger records it.
+	// user is the user who calls with the key. Limits with per: User count by it, and the ledger records it.
 	User *string `json:"user,omitempty"`
 	// tier is the user's tier. Money limits and rate limits may select users by tier.
 	Tier *apiv1alpha1.Tier `json:"tier,omitempty"`
-	// groups are the groups of the tenant that calls with the key are in, such as a team or a project: limits may select by them and count each of them. Unset: none.
+	// groups are the groups of the tenant, such as teams or projects, that calls with the key belong to. Limits may select calls by group, and count each group separately. Unset: none.
 	Groups []apiv1alpha1.GivenGroup `json:"groups,omitempty"`
-	// labels are labels of calls with the key, such as a cost centre: limits may select by them, and the ledger records them. Unset: none.
+	// labels are labels of calls with the key, such as a cost centre. Limits may select calls by label, and the ledger records the labels. Unset: none.
 	Labels *apiv1alpha1.CallerLabels `json:"labels,omitempty"`
-	// models are the models that callers with the key may ask for: names, or patterns in which one "*" stands for any text, such as "gpt-4o*". Any other is refused with 403 model_forbidden, and not in the list of models. What the tenant has called in the place of a model that was asked for, by virtualModels, a Downgrade rung or a fallback, need not be among them. Unset: all models.
+	// models are the models that callers with the key may ask for. Each entry is a name, or a pattern in which a single "*" matches any text, such as "gpt-4o*". A call for any other model is refused with 403 model_forbidden, and the list of models does not show it. A model that is called in place of the requested one, by the tenant's virtualModels, a Downgrade rung or a fallback, need not be listed. Unset: all models.
 	Models []string `json:"models,omitempty"`
-	// actFor is whom of the tenant callers with the key may call for: a request then says in the headers X-Bursar-User, X-Bursar-Tier and X-Bursar-Groups whose call it is. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
+	// actFor says whom of the tenant callers with the key may act for. A request says whose call it is in the headers X-Bursar-User, X-Bursar-Tier and X-Bursar-Groups. Limits count for the user in the header, and the ledger records both users. Unset: nobody, and the headers are ignored.
 	ActFor *ActForApplyConfiguration `json:"actFor,omitempty"`
-	// expiresAt is when the key stops working, and those in previousKeys at the latest. Unset: never.
+	// expiresAt is when the key stops working. Keys in previousKeys stop working then at the latest. Unset: never.
 	ExpiresAt *v1.Time `json:"expiresAt,omitempty"`
 }
 

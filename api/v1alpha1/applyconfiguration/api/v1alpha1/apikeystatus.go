@@ -13,9 +13,9 @@ import (
 // APIKeyStatus is the observed state of an APIKey.
 type APIKeyStatusApplyConfiguration struct {
 	ProgrammedStatusApplyConfiguration `json:""`
-	// lastUsedTime is the hour, in UTC, in which somebody last called with any of the keys, whether the call was made or refused. It follows within half an hour, longer where thousands of keys are used in the same hour. Unset: nobody has since this was recorded.
+	// lastUsedTime is the hour, in UTC, in which any of the keys was last used, whether the call was made or refused. It is updated within half an hour, or later if thousands of keys are used in the same hour. Unset: no use has been recorded.
 	LastUsedTime *v1.Time `json:"lastUsedTime,omitempty"`
-	// keys are the keys that enforcers know: that of sha256, and those of previousKeys, with those that have expired.
+	// keys are the keys that enforcers know: the key in sha256 and those in previousKeys, including expired ones.
 	Keys []KeyStatusApplyConfiguration `json:"keys,omitempty"`
 }
 

@@ -11,9 +11,9 @@ import (
 //
 // Breaker overrides the breaker of a tenant.
 type BreakerApplyConfiguration struct {
-	// forced is Open to refuse all paid calls of this tenant and its children, or Closed to ignore Trip rungs; the limits still apply. Open raises an alert to everyone in alerts. Unset: the ladder decides.
+	// forced is Open to refuse all paid calls of this tenant and its children, or Closed to ignore Trip rungs; the limits still apply. Open sends an alert to everyone in alerts. Unset: the ladder decides.
 	Forced *apiv1alpha1.BreakerState `json:"forced,omitempty"`
-	// reason says why the breaker is forced, such as "A key was leaked; keys are being replaced." Refused callers, also those of children, the condition BreakerOpen, the Event and the alert are told it. Only with forced. Unset: they are told only that the breaker is forced.
+	// reason says why the breaker is forced, such as "A key was leaked; keys are being replaced." It is shown to refused callers, including those of children, and in the condition BreakerOpen, the Event and the alert. Only with forced. Unset: they say only that the breaker is forced.
 	Reason *string `json:"reason,omitempty"`
 }
 

@@ -12,19 +12,19 @@ import (
 //
 // BreakerStatus is the state of a tenant's breaker.
 type BreakerStatusApplyConfiguration struct {
-	// state is Open while the tenant's paid calls are refused, except for those that the fallbacks of the ladder allow; otherwise Closed.
+	// state is Open while the tenant's paid calls are refused, except those that the ladder's fallbacks allow; otherwise Closed.
 	State *apiv1alpha1.BreakerState `json:"state,omitempty"`
 	// summary is the state and its cause, for the columns of kubectl get, such as "Open (forced)" or "Open (parent)".
 	Summary *string `json:"summary,omitempty"`
 	// forced is true while spec.breaker.forced of the tenant or of one of its ancestors decides the state.
 	Forced *bool `json:"forced,omitempty"`
-	// tenant is the ancestor whose breaker is open or forced. Unset: it is the tenant's own.
+	// tenant is the ancestor whose breaker is open or forced. Unset: the breaker is the tenant's own.
 	Tenant *string `json:"tenant,omitempty"`
 	// limit is the name of the limit that opened the breaker. Unset: no limit opened it.
 	Limit *string `json:"limit,omitempty"`
-	// since is when the breaker was first seen in this state.
+	// since is when the breaker was first observed in this state.
 	Since *v1.Time `json:"since,omitempty"`
-	// closesAt is when the breaker closes by itself. Unset: it is closed, or does not close by itself.
+	// closesAt is when the breaker closes by itself. Unset: it is closed, or will not close by itself.
 	ClosesAt *v1.Time `json:"closesAt,omitempty"`
 }
 

@@ -14,7 +14,7 @@ import (
 // BudgetGrantApplyConfiguration represents a declarative configuration of the BudgetGrant type for use
 // with apply.
 //
-// BudgetGrant adds to a limit of a TenantBudget in the same namespace, for a time and a reason. It cannot be changed; delete it to take it back.
+// BudgetGrant adds to a limit of a TenantBudget in the same namespace, for a limited time and a stated reason. It cannot be changed; delete it to take it back.
 type BudgetGrantApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`

@@ -10,25 +10,25 @@ import (
 // BudgetGrantSpecApplyConfiguration represents a declarative configuration of the BudgetGrantSpec type for use
 // with apply.
 //
-// BudgetGrantSpec is what is granted, to whom, why and for how long.
+// BudgetGrantSpec says how much is granted, to whom, why and for how long.
 type BudgetGrantSpecApplyConfiguration struct {
-	// budgetRef names the TenantBudget in this namespace that gets more.
+	// budgetRef names the TenantBudget in this namespace whose limit is raised.
 	BudgetRef *BudgetRefApplyConfiguration `json:"budgetRef,omitempty"`
 	// limit is the name of a limit in the budget's spec.limits.
 	Limit *string `json:"limit,omitempty"`
-	// user is the user who gets more, if the limit has per: User. Unset: every user.
+	// user is the user whose limit is raised, if the limit has per: User. Unset: every user.
 	User *string `json:"user,omitempty"`
-	// group is the group that gets more, if the limit has per: Group. Unset: every group.
+	// group is the group whose limit is raised, if the limit has per: Group. Unset: every group.
 	Group *apiv1alpha1.Group `json:"group,omitempty"`
-	// apiKey is the name of the APIKey in this namespace that gets more, if the limit has per: Key. Unset: every APIKey.
+	// apiKey is the name of the APIKey in this namespace whose limit is raised, if the limit has per: Key. Unset: every APIKey.
 	APIKey *string `json:"apiKey,omitempty"`
-	// amount is what the grant adds to the limit, in US dollars, or in the budget's currency if it has one. It is added in every period while the grant is active: a new day gets it again. Several grants add up, and the rungs of the ladder follow. A limit with its grants is at most 9000000 dollars.
+	// amount is added to the limit, in US dollars, or in the budget's currency if it has one. It is added in every period while the grant is active: a daily limit gets it again each day. Several grants add up, and the rungs of the ladder are percentages of the sum. A limit with its grants is at most 9000000 dollars.
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
-	// reason says why it is granted, for the record.
+	// reason says why more is granted, for the record.
 	Reason *string `json:"reason,omitempty"`
 	// startsAt is when the grant becomes active. Unset: at once.
 	StartsAt *v1.Time `json:"startsAt,omitempty"`
-	// expiresAt is when the grant ends, by the clock of Redis, whether or not the manager runs. What was spent until then stays spent, even if it exceeds the limit without the grant.
+	// expiresAt is when the grant ends, by the clock of Redis, whether or not the manager is running. What was spent until then stays spent, even if it exceeds the limit without the grant.
 	ExpiresAt *v1.Time `json:"expiresAt,omitempty"`
 }
 

@@ -13,7 +13,7 @@ import (
 // BudgetGrantStatus is the observed state of a BudgetGrant.
 type BudgetGrantStatusApplyConfiguration struct {
 	ProgrammedStatusApplyConfiguration `json:""`
-	// state is Pending until the grant is programmed and its startsAt has come, then Active, and Expired from expiresAt on.
+	// state is Pending until the grant is programmed and its startsAt has come, Active from then on, and Expired from expiresAt on.
 	State *apiv1alpha1.GrantState `json:"state,omitempty"`
 }
 

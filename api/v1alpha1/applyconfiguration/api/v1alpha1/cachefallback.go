@@ -7,7 +7,7 @@ package v1alpha1
 //
 // CacheFallback configures the Cache fallback.
 type CacheFallbackApplyConfiguration struct {
-	// maxAge is how old an answer may be, in whole seconds from 1s to 24h, such as "30m". Default: 1h.
+	// maxAge is the maximum age of an answer, in whole seconds from 1s to 24h, such as "30m". Default: 1h.
 	MaxAge *string `json:"maxAge,omitempty"`
 }
 

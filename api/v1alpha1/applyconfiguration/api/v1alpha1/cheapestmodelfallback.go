@@ -11,7 +11,7 @@ import (
 //
 // CheapestModelFallback configures the CheapestModel fallback.
 type CheapestModelFallbackApplyConfiguration struct {
-	// models are the models to choose from, by their names in ModelProviders. Empty: all models. If some cannot do what the tenant's programs need, name those that can.
+	// models are the models to choose from, by their names in ModelProviders. Empty: all models. If some models cannot do what the tenant's programs need, list those that can.
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
 }
 

@@ -9,7 +9,7 @@ import (
 // ClaimMappingApplyConfiguration represents a declarative configuration of the ClaimMapping type for use
 // with apply.
 //
-// ClaimMapping is a value out of a token: a claim, or the result of a CEL expression.
+// ClaimMapping is a value from a token: a claim, or the result of a CEL expression.
 type ClaimMappingApplyConfiguration struct {
 	// claim is the name of the claim, such as "email". Exactly one of claim and expression must be set.
 	Claim *string `json:"claim,omitempty"`

@@ -5,19 +5,19 @@ package v1alpha1
 // ClaimMappingsApplyConfiguration represents a declarative configuration of the ClaimMappings type for use
 // with apply.
 //
-// ClaimMappings say, by the claims of a token, who the caller is.
+// ClaimMappings say how the claims of a token identify the caller.
 type ClaimMappingsApplyConfiguration struct {
-	// user is who calls: limits with per: User count by it, and the ledger records it. It must be letters, digits and . _ @ + -, at most 128 of them; a token that gives anything else is refused. A claim that a user may change, such as a display name, would let one user call as another.
+	// user is the caller. Limits with per: User count by it, and the ledger records it. It must be at most 128 letters, digits and . _ @ + -; a token that gives anything else is refused. Do not use a claim that users can change, such as a display name: it would let one user call as another.
 	User *ClaimMappingApplyConfiguration `json:"user,omitempty"`
-	// tenant is the tenant, or the list of tenants, that the caller belongs to; see spec.tenants. Unset: Memberships alone say so.
+	// tenant is the tenant, or the list of tenants, that the caller belongs to; see spec.tenants. Unset: only Memberships say so.
 	Tenant *ClaimMappingApplyConfiguration `json:"tenant,omitempty"`
-	// tier is the caller's tier where no Membership gives one. Unset: none.
+	// tier is the caller's tier, unless a Membership gives one. Unset: none.
 	Tier *ClaimMappingApplyConfiguration `json:"tier,omitempty"`
-	// admin is whether the caller administers the tenants that tenant names: true or false. Unset: false.
+	// admin says whether the caller administers the tenants that tenant names: true or false. Unset: false.
 	Admin *ClaimMappingApplyConfiguration `json:"admin,omitempty"`
-	// groups is the list of the groups that the caller is in, by which Memberships may name members, and limits select and count: at most 64, with those of the Membership. A token with more is refused: have an expression leave out those that no limit and no Membership is about. Unset: none.
+	// groups is the list of the caller's groups. Memberships may name members by group, and limits may select and count calls by group. A caller has at most 64 groups, including those of the Membership. A token with more is refused: use an expression that leaves out the groups that no limit and no Membership is about. Unset: none.
 	Groups *ClaimMappingApplyConfiguration `json:"groups,omitempty"`
-	// labels are labels of the caller, such as a cost centre: limits may select by them, and the ledger records them. A claim that is missing, or an empty text, gives no label. Unset: none.
+	// labels are the caller's labels, such as a cost centre. Limits may select calls by label, and the ledger records the labels. A claim that is missing, or is an empty string, gives no label. Unset: none.
 	Labels map[string]ClaimMappingApplyConfiguration `json:"labels,omitempty"`
 }
 

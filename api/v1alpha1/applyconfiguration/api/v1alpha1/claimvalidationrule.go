@@ -17,7 +17,7 @@ type ClaimValidationRuleApplyConfiguration struct {
 	RequiredValue *string `json:"requiredValue,omitempty"`
 	// expression is a CEL expression over the variable claims that must be true, such as "claims.email_verified == true". Exactly one of claim and expression must be set.
 	Expression *apiv1alpha1.CELExpression `json:"expression,omitempty"`
-	// message is what a caller is told whose token does not meet the expression. Unset: that a rule of the IdentityProvider is not met.
+	// message is what a caller is told if the token does not meet the expression. Unset: that a rule of the IdentityProvider is not met.
 	Message *string `json:"message,omitempty"`
 }
 

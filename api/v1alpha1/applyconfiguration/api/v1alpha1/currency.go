@@ -5,13 +5,13 @@ package v1alpha1
 // CurrencyApplyConfiguration represents a declarative configuration of the Currency type for use
 // with apply.
 //
-// Currency is a currency with its declared rate. Bursar looks up no rate: it is your declaration.
+// Currency is a currency and its declared exchange rate. Bursar looks up no rate.
 type CurrencyApplyConfiguration struct {
-	// code is the currency's code by ISO 4217, such as "EUR".
+	// code is the currency's ISO 4217 code, such as "EUR".
 	Code *string `json:"code,omitempty"`
-	// usdPerUnit is the rate: how many US dollars one unit of the currency is worth, as a decimal string above 0 and at most 1000, such as "1.085".
+	// usdPerUnit is the exchange rate: how many US dollars one unit of the currency is worth, as a decimal string above 0 and at most 1000, such as "1.085".
 	USDPerUnit *string `json:"usdPerUnit,omitempty"`
-	// asOf is the date of the rate, such as "2026-10-01". It is shown beside it, and has no effect.
+	// asOf is the date of the rate, such as "2026-10-01". It is shown next to the rate, and has no other effect.
 	AsOf *string `json:"asOf,omitempty"`
 }
 

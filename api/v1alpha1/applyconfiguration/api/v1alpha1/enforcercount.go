@@ -5,9 +5,9 @@ package v1alpha1
 // EnforcerCountApplyConfiguration represents a declarative configuration of the EnforcerCount type for use
 // with apply.
 //
-// EnforcerCount is how many live enforcers there are, and how many of them run a configuration that contains the observed generation.
+// EnforcerCount is the number of live enforcers, and how many of them run a configuration that contains the observed generation.
 type EnforcerCountApplyConfiguration struct {
-	// ready is the number of live enforcers that run a configuration containing the observed generation.
+	// ready is the number of live enforcers that run a configuration that contains the observed generation.
 	Ready *int32 `json:"ready,omitempty"`
 	// total is the number of live enforcers.
 	Total *int32 `json:"total,omitempty"`

@@ -11,11 +11,11 @@ import (
 //
 // Fee is the price of one use of something.
 type FeeApplyConfiguration struct {
-	// name says what is used: "web_search" or "web_fetch" of Anthropic, "google_search" of Gemini, or the path of a member of the usage in answers that counts it, such as "num_search_queries". "call" is a fee of every call.
+	// name is what is used: "web_search" or "web_fetch" of Anthropic, "google_search" of Gemini, or the path of the member of the answer's usage that counts it, such as "num_search_queries". "call" is a fee for every call.
 	Name *string `json:"name,omitempty"`
-	// amount is the price in US dollars of one use: "0.01" where the provider's list says 10 dollars per 1000 uses; "0" where it bills nothing but the tokens.
+	// amount is the price of one use in US dollars: "0.01" if the provider's list says 10 dollars per 1000 uses, "0" if the provider bills only the tokens.
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
-	// usesPerCall is the maximum number of uses in one call that does not bound them, as when a model searches by itself. Money is reserved for as many in every call that may have some. Where the API can be told a maximum, as OpenAI's Responses in `max_tool_calls` and Anthropic's tools in `max_uses`, it is told this one. Unset: money is reserved only for uses that a call asks for.
+	// usesPerCall is the maximum number of uses in a call that sets no maximum itself, as when a model decides to search. Money is reserved for that many uses in every call that may have some. If the API accepts a maximum, as OpenAI's Responses does in `max_tool_calls` and Anthropic's tools do in `max_uses`, it is set to this number. Unset: money is reserved only for uses that a call asks for.
 	UsesPerCall *int64 `json:"usesPerCall,omitempty"`
 }
 

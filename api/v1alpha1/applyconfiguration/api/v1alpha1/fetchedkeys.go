@@ -9,17 +9,17 @@ import (
 // FetchedKeysApplyConfiguration represents a declarative configuration of the FetchedKeys type for use
 // with apply.
 //
-// FetchedKeys are the signing keys of an issuer, as they were fetched.
+// FetchedKeys are the signing keys fetched from an issuer.
 type FetchedKeysApplyConfiguration struct {
-	// source is where the fetch begins: the URL of the discovery document or of the keys, or "cluster".
+	// source is where the fetch starts: the URL of the discovery document or of the keys, or "cluster".
 	Source *string `json:"source,omitempty"`
-	// fetchedAt is when the keys were fetched last.
+	// fetchedAt is when the keys were last fetched.
 	FetchedAt *v1.Time `json:"fetchedAt,omitempty"`
-	// changedAt is when these keys were fetched first.
+	// changedAt is when these keys were first fetched.
 	ChangedAt *v1.Time `json:"changedAt,omitempty"`
-	// ids are the ids of the keys, kid; empty for a key that has none.
+	// ids are the IDs (kid) of the keys; empty for a key that has none.
 	IDs []string `json:"ids,omitempty"`
-	// jwks is the JSON of the JWK set: public keys alone.
+	// jwks is the JSON of the JWK set. It contains only public keys.
 	JWKS *string `json:"jwks,omitempty"`
 }
 

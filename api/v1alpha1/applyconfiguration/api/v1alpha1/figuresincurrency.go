@@ -9,11 +9,11 @@ package v1alpha1
 type FiguresInCurrencyApplyConfiguration struct {
 	// code is the currency's code, such as "EUR".
 	Code *string `json:"code,omitempty"`
-	// amount is the limit as it is written, or what it is worth with active grants, at the declared rate; not in US dollars.
+	// amount is the limit as written in the spec or, with active grants, what the limit and its grants are worth at the declared rate. It is not in US dollars.
 	Amount *string `json:"amount,omitempty"`
-	// spent is the cost of settled calls in this period at the declared rate, rounded up; it is counted in US dollars.
+	// spent is the cost of settled calls in this period, converted from US dollars at the declared rate and rounded up.
 	Spent *string `json:"spent,omitempty"`
-	// held is the most that open calls may cost at the declared rate, rounded up; it is counted in US dollars.
+	// held is the maximum that open calls may cost, converted from US dollars at the declared rate and rounded up.
 	Held *string `json:"held,omitempty"`
 }
 

@@ -9,11 +9,11 @@ import (
 // FitApplyConfiguration represents a declarative configuration of the Fit type for use
 // with apply.
 //
-// Fit says what happens to a call for whose whole output there is no room.
+// Fit says what happens to a call whose whole output does not fit into its limits.
 type FitApplyConfiguration struct {
-	// mode is LowerOutput or Refuse. LowerOutput: where money limits or rate limits of tokens have no room for the output that the call may have, max_tokens (or what its protocol calls that) is lowered in its request to what has room, and the answer says so in x-bursar-max-output-tokens. A virtual model's models are all tried with their whole output first; the fallbacks of the ladder come last. Refuse: such a call is refused. Open breakers refuse either way. Default: LowerOutput.
+	// mode is LowerOutput or Refuse. LowerOutput: if money limits or token rate limits have no room for all the output that the call may have, max_tokens (or the protocol's equivalent) is lowered in its request to what fits, and the answer says so in the header x-bursar-max-output-tokens. For a virtual model, all its models are first tried with their whole output. The fallbacks of the ladder are tried last. Refuse: the call is refused. An open breaker refuses calls in either mode. Default: LowerOutput.
 	Mode *apiv1alpha1.FitMode `json:"mode,omitempty"`
-	// minOutputTokens is the fewest output tokens to which a call is lowered; if there is no room for so many, the call is refused. Default: 1024.
+	// minOutputTokens is the fewest output tokens that a call is lowered to. If there is no room for that many, the call is refused. Default: 1024.
 	MinOutputTokens *int64 `json:"minOutputTokens,omitempty"`
 }
 

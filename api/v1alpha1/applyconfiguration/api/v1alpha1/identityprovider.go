@@ -14,7 +14,7 @@ import (
 // IdentityProviderApplyConfiguration represents a declarative configuration of the IdentityProvider type for use
 // with apply.
 //
-// IdentityProvider names an issuer of tokens (JWT) with which people and workloads may call models in the place of an API key, and says who a token's caller is.
+// IdentityProvider names an issuer of tokens (JWT) that people and workloads may call models with, instead of an API key, and says how a token identifies its caller.
 type IdentityProviderApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`

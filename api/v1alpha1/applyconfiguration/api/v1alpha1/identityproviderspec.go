@@ -9,23 +9,23 @@ import (
 // IdentityProviderSpecApplyConfiguration represents a declarative configuration of the IdentityProviderSpec type for use
 // with apply.
 //
-// IdentityProviderSpec is an issuer of tokens, and what its tokens say.
+// IdentityProviderSpec is an issuer of tokens, and how its tokens identify callers.
 type IdentityProviderSpecApplyConfiguration struct {
-	// issuer is who issues the tokens, and where its signing keys are.
+	// issuer says who issues the tokens, and where the signing keys are.
 	Issuer *IssuerApplyConfiguration `json:"issuer,omitempty"`
-	// algorithms are the signature algorithms that a token may have. What a token says of itself never adds one. Default: RS256 and ES256.
+	// algorithms are the signature algorithms that a token may have. Nothing in a token adds one. Default: RS256 and ES256.
 	Algorithms []apiv1alpha1.SignatureAlgorithm `json:"algorithms,omitempty"`
-	// claimValidationRules are conditions that the claims of a token must meet, beyond those that every token must: a valid signature, iss, aud, exp and, if the token has it, nbf, with 60 s of leeway. A token that fails one is refused. Unset: no others.
+	// claimValidationRules are conditions that the claims of a token must meet, in addition to those for every token: a valid signature, iss, aud, exp and, if the token has it, nbf, with 60 s of leeway. A token that fails one is refused. Unset: no others.
 	ClaimValidationRules []ClaimValidationRuleApplyConfiguration `json:"claimValidationRules,omitempty"`
-	// claimMappings say who the caller is, by the claims of a token.
+	// claimMappings say how the claims of a token identify the caller.
 	ClaimMappings *ClaimMappingsApplyConfiguration `json:"claimMappings,omitempty"`
 	// userValidationRules are conditions that the result of claimMappings must meet. A token that fails one is refused. Unset: none.
 	UserValidationRules []UserValidationRuleApplyConfiguration `json:"userValidationRules,omitempty"`
-	// tenants are the tenants that claimMappings.tenant may name. Others in a token are passed over. "*", alone, allows every tenant: use it only if the issuer alone decides what stands in the claim, and never what a user may write. Required with claimMappings.tenant; not allowed without it.
+	// tenants are the tenants that claimMappings.tenant may name. Other tenants in a token are ignored. A lone "*" allows every tenant: use it only if the issuer alone decides what the claim contains, and users cannot write it. Required with claimMappings.tenant; not allowed without it.
 	Tenants []string `json:"tenants,omitempty"`
-	// allowedMemberships say which namespaces may have Memberships of this IdentityProvider, and whom each may name. What one of them allows is allowed. If two namespaces may name the same people, these can be members of both tenants, and have to say which one pays. Unset: no Membership is accepted.
+	// allowedMemberships say which namespaces may have Memberships of this IdentityProvider, and whom each may name. What any entry allows is allowed. If two namespaces may name the same people, these people can be members of both tenants, and must then say which tenant pays. Unset: no Membership is accepted.
 	AllowedMemberships []AllowedMembershipsApplyConfiguration `json:"allowedMemberships,omitempty"`
-	// client has the console sign people in at the issuer, as a client of it, by the authorization code flow of OpenID Connect with PKCE. Unset: the console signs nobody in there; it takes the issuer's tokens that requests come with.
+	// client lets the console sign people in at the issuer, as an OpenID Connect client that uses the authorization code flow with PKCE. Unset: the console signs nobody in at this issuer, but accepts the issuer's tokens in requests.
 	Client *SignInClientApplyConfiguration `json:"client,omitempty"`
 }
 

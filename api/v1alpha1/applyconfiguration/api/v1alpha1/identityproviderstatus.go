@@ -12,9 +12,9 @@ import (
 // IdentityProviderStatus is the observed state of an IdentityProvider.
 type IdentityProviderStatusApplyConfiguration struct {
 	ProgrammedStatusApplyConfiguration `json:""`
-	// issuer is what the claim iss of a token must be. Unset: the cluster's issuer is not known yet.
+	// issuer is the value that the iss claim of a token must have. Unset: the cluster's issuer is not known yet.
 	Issuer *string `json:"issuer,omitempty"`
-	// keys are the signing keys that were fetched last. They stay in force while the issuer cannot be reached. Unset: none were fetched, or spec.issuer.jwks has them.
+	// keys are the signing keys that were fetched last. They stay in force while the issuer cannot be reached. Unset: none were fetched, or spec.issuer.jwks contains them.
 	Keys *FetchedKeysApplyConfiguration `json:"keys,omitempty"`
 }
 

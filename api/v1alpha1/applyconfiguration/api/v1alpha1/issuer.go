@@ -5,25 +5,25 @@ package v1alpha1
 // IssuerApplyConfiguration represents a declarative configuration of the Issuer type for use
 // with apply.
 //
-// Issuer is who issues tokens, and where its signing keys are.
+// Issuer says who issues tokens, and where the signing keys are.
 type IssuerApplyConfiguration struct {
-	// url is what the claim iss of a token must be, such as "https://login.example.com". Only one IdentityProvider may name it. The signing keys are found by its discovery document, url + "/.well-known/openid-configuration", unless discoveryURL, jwksURL or jwks says otherwise. Required unless cluster is true.
+	// url is the value that the iss claim of a token must have, such as "https://login.example.com". Only one IdentityProvider may name it. The signing keys are found through its discovery document, url + "/.well-known/openid-configuration", unless discoveryURL, jwksURL or jwks says otherwise. Required unless cluster is true.
 	URL *string `json:"url,omitempty"`
-	// cluster makes the issuer, if true, the cluster that this object is in: a pod calls models with a projected token of its ServiceAccount, whose audience is in audiences. The manager reads issuer and keys from the API server. Not allowed with url. Default: false.
+	// cluster makes this cluster the issuer, if true. A pod then calls models with a projected token of its ServiceAccount, whose audience is in audiences. The manager reads issuer and keys from the API server. Not allowed with url. Default: false.
 	Cluster *bool `json:"cluster,omitempty"`
-	// aliases are other values that the claim iss may have, such as "accounts.google.com". Only one IdentityProvider may name each. Unset: none.
+	// aliases are other values that the iss claim may have, such as "accounts.google.com". Each may be named by only one IdentityProvider. Unset: none.
 	Aliases []string `json:"aliases,omitempty"`
-	// discoveryURL is where the issuer's discovery document is, if not at url + "/.well-known/openid-configuration". Its issuer must equal url. Unset: it is there.
+	// discoveryURL is the URL of the issuer's discovery document. The issuer in the document must equal url. Unset: url + "/.well-known/openid-configuration".
 	DiscoveryURL *string `json:"discoveryURL,omitempty"`
-	// jwksURL is where the issuer's signing keys are, as a JWK set (RFC 7517). Unset: the discovery document says where.
+	// jwksURL is the URL of the issuer's signing keys, as a JWK set (RFC 7517). Unset: the URL in the discovery document.
 	JWKSURL *string `json:"jwksURL,omitempty"`
-	// jwks are the issuer's signing keys themselves: the JSON of a JWK set (RFC 7517) of public keys. Nothing is fetched then: change it when the issuer changes its keys. Unset: keys are fetched from the issuer.
+	// jwks contains the issuer's signing keys: the JSON of a JWK set (RFC 7517) of public keys. Nothing is fetched then: update it when the issuer changes its keys. Unset: keys are fetched from the issuer.
 	JWKS *string `json:"jwks,omitempty"`
-	// certificateAuthority are the certificates, in PEM, of the authorities that may sign the certificates of the servers that discovery document and keys are fetched from. Unset: those that the manager's system trusts.
+	// certificateAuthority contains the certificates, in PEM, of the authorities that may sign the certificates of the servers from which the discovery document and the keys are fetched. Unset: the authorities that the manager's system trusts.
 	CertificateAuthority *string `json:"certificateAuthority,omitempty"`
-	// audiences are for whom a token may be issued: its claim aud must contain one of them. A token for another audience, such as another application of the company, is refused.
+	// audiences are the audiences that a token may be issued for: its aud claim must contain one of them. A token for another audience, such as another application of the company, is refused.
 	Audiences []string `json:"audiences,omitempty"`
-	// audienceMatchPolicy is MatchAny: one of audiences is enough. Default: MatchAny.
+	// audienceMatchPolicy says how audiences are matched. MatchAny: one of them is enough. Default, and only value: MatchAny.
 	AudienceMatchPolicy *string `json:"audienceMatchPolicy,omitempty"`
 }
 

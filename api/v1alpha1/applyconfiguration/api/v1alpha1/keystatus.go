@@ -13,7 +13,7 @@ import (
 type KeyStatusApplyConfiguration struct {
 	// sha256 is the hash of the key.
 	SHA256 *string `json:"sha256,omitempty"`
-	// lastUsedTime is the hour, in UTC, in which somebody last called with the key. Unset: nobody has since this was recorded.
+	// lastUsedTime is the hour, in UTC, in which the key was last used. Unset: no use has been recorded.
 	LastUsedTime *v1.Time `json:"lastUsedTime,omitempty"`
 }
 

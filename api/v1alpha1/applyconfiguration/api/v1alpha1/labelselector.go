@@ -9,9 +9,9 @@ import (
 // LabelSelectorApplyConfiguration represents a declarative configuration of the LabelSelector type for use
 // with apply.
 //
-// LabelSelector selects objects that meet all of matchLabels and matchExpressions, like a label selector of Kubernetes, but of bounded size. With neither, it selects all objects.
+// LabelSelector selects objects that meet all of matchLabels and matchExpressions, like a Kubernetes label selector of bounded size. With neither, it selects all objects.
 type LabelSelectorApplyConfiguration struct {
-	// matchLabels are labels, with their values, that an object must have. Empty: none.
+	// matchLabels are the labels and values that an object must have. Empty: none.
 	MatchLabels *apiv1alpha1.MatchLabels `json:"matchLabels,omitempty"`
 	// matchExpressions are further requirements that an object's labels must meet. Empty: none.
 	MatchExpressions *apiv1alpha1.MatchExpressions `json:"matchExpressions,omitempty"`

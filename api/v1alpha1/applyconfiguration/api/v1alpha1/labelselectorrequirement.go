@@ -9,13 +9,13 @@ import (
 // LabelSelectorRequirementApplyConfiguration represents a declarative configuration of the LabelSelectorRequirement type for use
 // with apply.
 //
-// LabelSelectorRequirement is a requirement that the label with a key must meet.
+// LabelSelectorRequirement is a requirement that the label with a given key must meet.
 type LabelSelectorRequirementApplyConfiguration struct {
 	// key is the key of the label.
 	Key *string `json:"key,omitempty"`
 	// operator is In, NotIn, Exists or DoesNotExist.
 	Operator *v1.LabelSelectorOperator `json:"operator,omitempty"`
-	// values are the values that the label must have one of (In) or none of (NotIn). Empty with Exists and DoesNotExist.
+	// values are the values of which the label must have one (In) or none (NotIn). Empty with Exists and DoesNotExist.
 	Values []string `json:"values,omitempty"`
 }
 

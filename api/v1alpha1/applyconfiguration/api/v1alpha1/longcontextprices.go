@@ -9,9 +9,9 @@ import (
 // LongContextPricesApplyConfiguration represents a declarative configuration of the LongContextPrices type for use
 // with apply.
 //
-// LongContextPrices are the prices of calls with more input than aboveInputTokens. They apply to the whole call, not only to the tokens beyond the threshold, and must name the same kinds of token as the prices of shorter calls.
+// LongContextPrices are the prices of calls with more input than aboveInputTokens. They apply to the whole call, not only to the tokens beyond the threshold. They must name the same kinds of token as the prices of shorter calls.
 type LongContextPricesApplyConfiguration struct {
-	// aboveInputTokens is the threshold: calls with more input tokens than this, of all kinds together, have these prices.
+	// aboveInputTokens is the threshold. Calls with more input tokens than this, of all kinds together, have these prices.
 	AboveInputTokens            *int64 `json:"aboveInputTokens,omitempty"`
 	PriceListApplyConfiguration `json:""`
 }

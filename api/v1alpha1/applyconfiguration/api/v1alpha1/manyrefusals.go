@@ -5,11 +5,11 @@ package v1alpha1
 // ManyRefusalsApplyConfiguration represents a declarative configuration of the ManyRefusals type for use
 // with apply.
 //
-// ManyRefusals says how many refused calls are many.
+// ManyRefusals sets how many refused calls raise an alert.
 type ManyRefusalsApplyConfiguration struct {
-	// atPercent is how many of a hundred calls within the hour were refused. Default: 25.
+	// atPercent is the percentage of the hour's calls, from 1 to 100, that must be refused to raise an alert. Default: 25.
 	AtPercent *int32 `json:"atPercent,omitempty"`
-	// minRefused is how many calls must have been refused within the hour, whatever the percentage. Default: 20.
+	// minRefused is the number of calls that must be refused within the hour to raise an alert, whatever the percentage. Default: 20.
 	MinRefused *int64 `json:"minRefused,omitempty"`
 }
 

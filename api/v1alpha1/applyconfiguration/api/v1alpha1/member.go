@@ -9,27 +9,27 @@ import (
 // MemberApplyConfiguration represents a declarative configuration of the Member type for use
 // with apply.
 //
-// Member is one member of a tenant, or all of a group.
+// Member is one member of a tenant, or everyone in a group.
 type MemberApplyConfiguration struct {
-	// subject is the claim sub of the member's tokens. It is the safest name: an issuer never gives it to another. Exactly one of subject, email and group must be set.
+	// subject is the sub claim of the member's tokens. It is the safest way to name a member, because an issuer never gives it to anyone else. Exactly one of subject, email and group must be set.
 	Subject *string `json:"subject,omitempty"`
-	// email is the claim email of the member's tokens, in upper or lower case. It counts only where the claim email_verified is true. Exactly one of subject, email and group must be set.
+	// email is the email claim of the member's tokens, in upper or lower case. It counts only if the email_verified claim is true. Exactly one of subject, email and group must be set.
 	Email *string `json:"email,omitempty"`
-	// group is a group, as claimMappings.groups of the IdentityProvider gives it: all of the group are members. Exactly one of subject, email and group must be set.
+	// group is a group, as claimMappings.groups of the IdentityProvider gives it. Everyone in the group is a member. Exactly one of subject, email and group must be set.
 	Group *string `json:"group,omitempty"`
-	// user is who the member is for limits with per: User and for the ledger. Not allowed with group. Unset: what claimMappings.user of the IdentityProvider gives.
+	// user is the user that the member's calls count for. Limits with per: User count by it, and the ledger records it. Not allowed with group. Unset: the user that claimMappings.user of the IdentityProvider gives.
 	User *string `json:"user,omitempty"`
-	// tier is the member's tier. Money limits and rate limits may select users by tier. Unset: what claimMappings.tier of the IdentityProvider gives, if anything.
+	// tier is the member's tier. Money limits and rate limits may select users by tier. Unset: the tier that claimMappings.tier of the IdentityProvider gives, if any.
 	Tier *apiv1alpha1.Tier `json:"tier,omitempty"`
-	// groups are the groups of the tenant that the member is in, such as a team or a project: limits may select by them and count each of them. They add to those of the token. Unset: none.
+	// groups are the groups of the tenant that the member is in, such as teams or projects. Limits may select calls by group, and count each group separately. They are added to the groups of the token. Unset: none.
 	Groups []apiv1alpha1.GivenGroup `json:"groups,omitempty"`
-	// labels are labels of the member in the tenant, such as a cost centre: limits may select by them, and the ledger records them. Each goes before the label of that name that claimMappings.labels of the IdentityProvider gives. Unset: none.
+	// labels are the member's labels in the tenant, such as a cost centre. Limits may select calls by label, and the ledger records the labels. A label here overrides the label of the same name that claimMappings.labels of the IdentityProvider gives. Unset: none.
 	Labels *apiv1alpha1.CallerLabels `json:"labels,omitempty"`
-	// admin is whether the member administers the tenant: sees what all its users have spent. Default: false.
+	// admin says whether the member administers the tenant, and so sees what all its users have spent. Default: false.
 	Admin *bool `json:"admin,omitempty"`
-	// actFor is whom of the tenant the member may call for: a request then says in the headers X-Bursar-User, X-Bursar-Tier and X-Bursar-Groups whose call it is. It suits the ServiceAccount of a server. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
+	// actFor says whom of the tenant the member may act for. A request says whose call it is in the headers X-Bursar-User, X-Bursar-Tier and X-Bursar-Groups. It suits the ServiceAccount of a server. Limits count for the user in the header, and the ledger records both users. Unset: nobody, and the headers are ignored.
 	ActFor *ActForApplyConfiguration `json:"actFor,omitempty"`
-	// default is whether this tenant pays for the member's calls that do not say which tenant pays. It matters only to somebody who belongs to several. Default: false.
+	// default says whether this tenant pays for the member's calls that do not name the tenant that pays. It matters only for a member of several tenants. Default: false.
 	Default *bool `json:"default,omitempty"`
 }
 

@@ -7,9 +7,9 @@ package v1alpha1
 //
 // MemberKeys bounds the API keys that members make for themselves.
 type MemberKeysApplyConfiguration struct {
-	// max is how many APIKeys there may be of a user at once. Default: 3.
+	// max is the maximum number of APIKeys that a user may have at once, from 1 to 100. Default: 3.
 	Max *int32 `json:"max,omitempty"`
-	// maxDays is after how many days at the latest a key stops working. Default: 90.
+	// maxDays is the number of days, from 1 to 3650, after which a key stops working at the latest. Default: 90.
 	MaxDays *int32 `json:"maxDays,omitempty"`
 }
 

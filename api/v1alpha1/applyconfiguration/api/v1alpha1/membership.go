@@ -14,13 +14,13 @@ import (
 // MembershipApplyConfiguration represents a declarative configuration of the Membership type for use
 // with apply.
 //
-// Membership says who of an IdentityProvider belongs to a tenant. Several Memberships of a tenant add up.
+// Membership says which users of an IdentityProvider belong to a tenant. Several Memberships of a tenant add up.
 //
-// A caller is looked for among all Memberships of the tenant: first by subject, then by verified e-mail address, then by group. Of several that name the caller in the same way, the first Membership by name counts and, in it, the first member.
+// A caller is looked up in all Memberships of the tenant: first by subject, then by verified e-mail address, then by group. If several name the caller in the same way, the first Membership by name counts and, within it, the first member.
 type MembershipApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec is the desired state: who is a member.
+	// spec is the desired state: the members.
 	Spec *MembershipSpecApplyConfiguration `json:"spec,omitempty"`
 	// status is the last observed state.
 	Status *MembershipStatusApplyConfiguration `json:"status,omitempty"`

@@ -5,13 +5,13 @@ package v1alpha1
 // MembershipSpecApplyConfiguration represents a declarative configuration of the MembershipSpec type for use
 // with apply.
 //
-// MembershipSpec is who of an IdentityProvider belongs to a tenant.
+// MembershipSpec says which users of an IdentityProvider belong to a tenant.
 type MembershipSpecApplyConfiguration struct {
-	// budgetRef names the TenantBudget in this namespace whose tenant they belong to, and which pays for their calls. While no budget has this name, nobody is a member.
+	// budgetRef names the TenantBudget in this namespace whose tenant the members belong to. That budget pays for their calls. While no budget has this name, nobody is a member.
 	BudgetRef *BudgetRefApplyConfiguration `json:"budgetRef,omitempty"`
-	// identityProviderRef names the IdentityProvider whose tokens they call with. Its allowedMemberships must allow this namespace to name them. It cannot be changed.
+	// identityProviderRef names the IdentityProvider whose tokens the members call with. Its allowedMemberships must allow this namespace to name these members. It cannot be changed.
 	IdentityProviderRef *IdentityProviderRefApplyConfiguration `json:"identityProviderRef,omitempty"`
-	// members are the members, each by its subject, its verified e-mail address or a group. No two may be named by the same. For more than 1000, use several Memberships.
+	// members lists the members, each by subject, verified e-mail address or group. No two entries may name the same one. For more than 1000 members, use several Memberships.
 	Members []MemberApplyConfiguration `json:"members,omitempty"`
 }
 

@@ -12,7 +12,7 @@ import (
 // MembershipStatus is the observed state of a Membership.
 type MembershipStatusApplyConfiguration struct {
 	ProgrammedStatusApplyConfiguration `json:""`
-	// members is the number of members that are in force.
+	// members is the number of members in force.
 	Members *int32 `json:"members,omitempty"`
 }
 

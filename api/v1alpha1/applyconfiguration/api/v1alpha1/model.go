@@ -9,23 +9,23 @@ package v1alpha1
 type ModelApplyConfiguration struct {
 	// name is the name that callers ask for. Only one ModelProvider in the cluster may list it.
 	Name *string `json:"name,omitempty"`
-	// upstreamName is the provider's name of the model. Default: name.
+	// upstreamName is the provider's name for the model. Default: name.
 	UpstreamName *string `json:"upstreamName,omitempty"`
-	// answeredAs are other names that the provider's answers have for this model. A call costs what the model costs that the answer names: this one, if the name is its name or upstreamName, or that with the date or version of a snapshot, "-latest" or another prefix before a slash; or else another model of this ModelProvider with that upstreamName. If the answer names any other model, the call is charged what was held for it, and the enforcer's log names the model. "*", alone, stands for every name: use it if the provider has one price for all that it may answer with, such as your own vLLM or llama.cpp.
+	// answeredAs are other names that the provider's answers have for this model. A call costs what the model that the answer names costs. The answer names this model if it has its name or upstreamName, or that with the date or version of a snapshot, "-latest" or another prefix before a slash. Otherwise, it names another model of this ModelProvider if it has the upstreamName of that model. If the answer names any other model, the call is charged what was held for it, and the enforcer's log names the model. A lone "*" stands for every name: use it if the provider has one price for all that it may answer with, as your own vLLM or llama.cpp does.
 	//
-	// With AzureOpenAI, the deployment decides, and its answers may name any model. Unset: no other names.
+	// With AzureOpenAI, the deployment decides the model, and answers may name any model. Unset: no other names.
 	AnsweredAs []string `json:"answeredAs,omitempty"`
-	// contextWindow is the maximum number of input tokens; it caps the money reserved for a call's input. Unset: the reservation follows the size of the request.
+	// contextWindow is the maximum number of input tokens. It caps the money reserved for a call's input. Unset: the size of the request decides how much is reserved.
 	ContextWindow *int64 `json:"contextWindow,omitempty"`
-	// tokenizer reserves money for message text by this tokenizer's count of tokens instead of by bytes, which reserves several times more. o200k_base: OpenAI's models from gpt-4o on. cl100k_base: gpt-4, gpt-3.5-turbo and the embedding models. Only for the protocols OpenAI, AzureOpenAI and VercelAIGateway. Set it only if the maker of the model names it: with a wrong one, a call may cost more than was reserved. Unset: bytes, which is safe for every model.
+	// tokenizer is the tokenizer by which Bursar counts the tokens of message text to reserve money for it. Counting by bytes instead reserves several times more. o200k_base: OpenAI's models from gpt-4o on. cl100k_base: gpt-4, gpt-3.5-turbo and the embedding models. Only for the protocols OpenAI, AzureOpenAI and VercelAIGateway. Set it only if the maker of the model names it: with the wrong tokenizer, a call may cost more than was reserved. Unset: bytes, which is safe for every model.
 	Tokenizer *string `json:"tokenizer,omitempty"`
-	// reasoning says whether answers of the model contain all the reasoning that is billed. Hidden: they do not, so an answer that is cut off is charged for all the output that it could have had, unless the provider has reported its usage by then. Shown: they do, or the model does not reason. Unset: it follows from the provider's name of the model (OpenAI's o-series and GPT-5, for example, are Hidden), from what the request asks, and from the answer.
+	// reasoning says whether answers of the model contain all the reasoning that is billed. Hidden: they do not, so an answer that is cut off is charged for all the output that it could have had, unless the provider has already reported its usage. Shown: they do, or the model does not reason. Unset: Bursar decides by the provider's name for the model (OpenAI's o-series and GPT-5, for example, are Hidden), by what the request asks for, and by the answer.
 	Reasoning *string `json:"reasoning,omitempty"`
-	// maxOutputTokens is the maximum number of output tokens that a call may ask for. It is set on calls that name no maximum. Required with prices.output. Unset for embedding models, which have no output.
+	// maxOutputTokens is the maximum number of output tokens that a call may ask for. It is set on calls that specify none. Required with prices.output. Unset for embedding models, which have no output.
 	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
-	// prices are the prices of the model's tokens, until the first of priceChanges.
+	// prices are the prices of the model's tokens until the first of priceChanges takes effect.
 	Prices *PricesApplyConfiguration `json:"prices,omitempty"`
-	// priceChanges are prices that apply from later times on. A call costs what was in force when it was admitted; no call is priced again. Empty: the prices do not change.
+	// priceChanges are prices that apply from later times on. A call costs what the prices in force at its admission say, and is never priced again. Empty: the prices do not change.
 	PriceChanges []PriceChangeApplyConfiguration `json:"priceChanges,omitempty"`
 }
 

@@ -14,7 +14,7 @@ import (
 // ModelProviderApplyConfiguration represents a declarative configuration of the ModelProvider type for use
 // with apply.
 //
-// ModelProvider names a provider of paid models, and the prices of its models.
+// ModelProvider describes a provider of paid models, and the prices of its models.
 type ModelProviderApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`

@@ -7,7 +7,7 @@ package v1alpha1
 //
 // ModelProviderSpec is a provider and its models.
 type ModelProviderSpecApplyConfiguration struct {
-	// protocol is the API that the provider speaks. OpenAI: Chat Completions, Responses and Embeddings of OpenAI and of compatible providers. AzureOpenAI: OpenAI as Azure serves it. Anthropic. Gemini. VercelAIGateway: what Vercel's AI SDK speaks to its AI Gateway (`gateway()`, and models named by a string alone), whose endpoint is https://ai-gateway.vercel.sh without a version. Default: OpenAI.
+	// protocol is the API that the provider speaks. OpenAI: Chat Completions, Responses and Embeddings of OpenAI and of compatible providers. AzureOpenAI: OpenAI as Azure serves it. Anthropic: the API of Anthropic. Gemini: the API of Gemini. VercelAIGateway: the API that Vercel's AI SDK speaks to its AI Gateway (`gateway()`, and models named only by a string); its endpoint is https://ai-gateway.vercel.sh, without a version. Default: OpenAI.
 	Protocol *string `json:"protocol,omitempty"`
 	// endpoint is the base URL of the provider's API, up to and including the version, such as "https://api.openai.com/v1".
 	Endpoint *string `json:"endpoint,omitempty"`
@@ -15,35 +15,35 @@ type ModelProviderSpecApplyConfiguration struct {
 	CredentialFile *string `json:"credentialFile,omitempty"`
 	// models are the models that may be called, with their prices. A model that no ModelProvider lists is refused, except as unlistedModels allows.
 	Models []ModelApplyConfiguration `json:"models,omitempty"`
-	// unlistedModels makes the provider accept models that no ModelProvider lists, from tenants whose budget has unknownModel: PriceAsMostExpensive. Unset: it accepts none.
+	// unlistedModels makes the provider accept calls for models that no ModelProvider lists, from tenants whose budget has unknownModel: PriceAsMostExpensive. Unset: it accepts none.
 	//
-	// Such a call is held and settled at the highest price in force that any of models has for each kind of token, across longContext and serviceTiers. This is an estimate; the provider may bill more. List the provider's most expensive models. Extras selected by a model-name suffix, such as search, are not priced. Callers can reach every model that the provider's API key can.
+	// Such a call is held and settled, for each kind of token, at the highest price in force of any model in models, across longContext and serviceTiers. This is an estimate; the provider may bill more. List the provider's most expensive models. Extras selected by a model-name suffix, such as search, are not priced. Callers can reach every model that the provider's API key can.
 	//
-	// Only one ModelProvider per protocol may set this. A younger one that sets it, too, is not accepted (Conflicted).
+	// Only one ModelProvider per protocol may set this. A newer one that also sets it is not accepted (Conflicted).
 	UnlistedModels *UnlistedModelsApplyConfiguration `json:"unlistedModels,omitempty"`
-	// passFields are fields of requests that are passed on although Bursar cannot bound what they cost. By default, a request is refused if it has a field that Bursar does not know, or knows to cost more than tokens; the refusal names the field as it is written here.
+	// passFields are request fields that are passed on although Bursar cannot bound what they cost. By default, a request is refused if it has a field that Bursar does not know, or knows to cost more than tokens. The refusal names the field as it is written here.
 	//
-	// A field is its path in the request's JSON, with "[]" after an array: "chat_template_kwargs", "messages[].content[].cache_control". To pass one value of a field, write it after "=": "tools[].type=code_execution_20250825", "context_management.edits[].type=compact_20260112". Values of a header field are written the same way: "anthropic-beta=context-1m-2025-08-07". "*", alone, passes every field.
+	// A field is written as its path in the request's JSON, with "[]" after an array: "chat_template_kwargs", "messages[].content[].cache_control". To pass only one value of a field, write the value after "=": "tools[].type=code_execution_20250825", "context_management.edits[].type=compact_20260112". Values of a header field are written in the same way: "anthropic-beta=context-1m-2025-08-07". A lone "*" passes every field.
 	//
-	// No money is reserved for what such a field costs beyond tokens, and the provider's bill for it is not counted. Use "*" only if the provider bills nothing but tokens at the prices in models, such as your own vLLM or Ollama.
+	// No money is reserved for what such a field costs beyond tokens, and the provider's bill for it is not counted. Use "*" only if the provider bills only tokens, at the prices in models, as your own vLLM or Ollama does.
 	//
-	// Unset: no field is passed on beyond those that Bursar knows.
+	// Unset: only the fields that Bursar knows are passed on.
 	PassFields []string `json:"passFields,omitempty"`
-	// neutralUsage are members of the usage in the provider's answers that cost nothing beyond what its tokens cost. By default, a usage with a number that Bursar does not know, such as a count of searches or a fee, is not believed: the call is charged what was held for it, and the enforcer's log names the member.
+	// neutralUsage are members of the usage in the provider's answers that cost nothing beyond what the tokens cost. By default, a usage that has a number that Bursar does not know, such as a count of searches or a fee, is not trusted: the call is charged what was held for it, and the enforcer's log names the member.
 	//
-	// A member is its path in the usage, and stands for everything in it: "num_search_queries", "plugins.search". "*", alone, stands for every member: use it only if the provider bills nothing but tokens at the prices in models.
+	// A member is written as its path in the usage, and stands for everything in it: "num_search_queries", "plugins.search". A lone "*" stands for every member: use it only if the provider bills only tokens, at the prices in models.
 	//
-	// Unset: no member is neutral beyond those that Bursar knows.
+	// Unset: only the members that Bursar knows to be neutral are neutral.
 	NeutralUsage []string `json:"neutralUsage,omitempty"`
-	// costReported makes a call cost what the usage in the provider's answer says that it costs, all in all: cost (OpenRouter, Vercel AI Gateway), cost.total_cost (Perplexity), cost_in_usd_ticks (xAI) or estimated_cost (DeepInfra), in US dollars. The prices in models then only bound what a call can cost: list those of the most expensive route that the provider may take. A call whose usage reports no cost is charged what was held for it, as is one that is reported to cost nothing although its tokens have a price.
+	// costReported makes a call cost the total that the usage in the provider's answer reports: cost (OpenRouter, Vercel AI Gateway), cost.total_cost (Perplexity), cost_in_usd_ticks (xAI) or estimated_cost (DeepInfra), in US dollars. The prices in models then only bound what a call can cost: list those of the most expensive route that the provider may take. A call is charged what was held for it if its usage reports no cost, or reports a cost of zero although its tokens have a price.
 	//
-	// Unset: a call costs what the prices in models say. If the provider reports a higher cost, it is charged what was held for it.
+	// Unset: a call costs what the prices in models say. If the provider reports a higher cost, the call is charged what was held for it.
 	CostReported *bool `json:"costReported,omitempty"`
-	// onClientGone says what becomes of a streamed answer whose client has disconnected. Stop: the connection to the provider is closed, so that the model stops, and the call is charged the most that it can have cost by what was seen of its answer. Drain: the answer is read to its end, for at most --drain-timeout of the enforcer, and the call costs what the provider reports; set it for a provider that bills an answer in full though nobody reads it, or if the provider's own figure matters more than what a stop saves. Default: Stop.
+	// onClientGone says what happens to a streamed answer whose client has disconnected. Stop: the connection to the provider is closed, so that the model stops, and the call is charged the most that it can have cost by the part of its answer that was seen. Drain: the answer is read to its end, for at most the enforcer's --drain-timeout, and the call costs what the provider reports. Set Drain for a provider that bills an answer in full even if nobody reads it, or if the provider's own figure matters more than what a stop saves. Default: Stop.
 	//
-	// It does not apply to answers that are not streamed, nor to calls with an Idempotency-Key: they are drained.
+	// It does not apply to answers that are not streamed, or to calls with an Idempotency-Key. Those are drained.
 	OnClientGone *string `json:"onClientGone,omitempty"`
-	// checkInterval is after how long without an answered call each enforcer asks the provider for something that costs nothing, such as its list of models, and how often from then on: whole seconds between "1m" and "24h", such as "10m". A wrong key or host then shows in the conditions CredentialValid and Reachable before there is a caller. Unset: enforcers ask the provider for nothing but calls.
+	// checkInterval is how long an enforcer waits without an answered call before it sends the provider a request that costs nothing, such as one for its list of models, and how often it does so from then on: whole seconds between "1m" and "24h", such as "10m". A wrong key or host then shows in the conditions CredentialValid and Reachable before the first call. Unset: enforcers send the provider only calls.
 	CheckInterval *string `json:"checkInterval,omitempty"`
 }
 

@@ -13,19 +13,19 @@ import (
 type MoneyLimitApplyConfiguration struct {
 	// name identifies the limit within the budget.
 	Name *string `json:"name,omitempty"`
-	// period is how often the amount becomes available again: Minute, Hour, Day, Week, Month, Quarter or Year, or a fixed window from 1s to 24h, such as "5m". Minutes, hours and windows start at multiples of their length since 1970 in UTC; the others follow the calendar of timeZone.
+	// period is how often the amount becomes available again: Minute, Hour, Day, Week, Month, Quarter or Year, or a fixed window from 1s to 24h, such as "5m". Minutes, hours and windows start at multiples of their length since 1970 in UTC. The others follow the calendar of timeZone.
 	Period *string `json:"period,omitempty"`
 	// amount is how much may be spent in each period, in US dollars, or in the budget's currency if it has one, such as "5.00".
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
-	// per is Tenant for one amount for the whole tenant, or User, Group or Key for the same amount for each user, each group or each APIKey. A call counts in every group of its caller, and is admitted only if it fits into all of them. Calls with tokens have no APIKey, and callers without a group have none: such calls do not count. Default: Tenant.
+	// per is Tenant for one amount for the whole tenant, or User, Group or Key for the same amount for each user, group or APIKey. A call counts in each of its caller's groups, and is admitted only if it fits into all of them. With Key, calls authenticated by a token do not count, because they have no APIKey. With Group, calls of callers without a group do not count. Default: Tenant.
 	Per *apiv1alpha1.Scope `json:"per,omitempty"`
 	// tiers are the tiers of users whose calls count against the limit. Empty: all tiers.
 	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
 	// models are the models whose calls count against the limit, by their names in ModelProviders. Empty: all models.
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
-	// groups are groups of callers: calls count whose caller is in one of them. With per: Group, these groups alone have an amount. Empty: all callers, and all groups.
+	// groups are the groups of callers whose calls count: the caller must be in one of them. With per: Group, only these groups have an amount. Empty: all callers, and all groups.
 	Groups []apiv1alpha1.Group `json:"groups,omitempty"`
-	// labels are labels of callers, with their values: calls count whose caller has all of them. Empty: all callers.
+	// labels are labels and values. Only calls whose caller has all of them count. Empty: all callers.
 	Labels *apiv1alpha1.CallerLabels `json:"labels,omitempty"`
 }
 

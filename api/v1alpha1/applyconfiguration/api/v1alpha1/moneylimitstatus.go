@@ -20,17 +20,17 @@ type MoneyLimitStatusApplyConfiguration struct {
 	Granted *string `json:"granted,omitempty"`
 	// spent is the cost of settled calls in this period, in US dollars.
 	Spent *string `json:"spent,omitempty"`
-	// held is the most that open calls may cost, in US dollars.
+	// held is the maximum that open calls may cost, in US dollars.
 	Held *string `json:"held,omitempty"`
-	// inCurrency has the same in the budget's currency. Unset: the budget has none, so amounts are written in US dollars.
+	// inCurrency shows the same figures in the budget's currency. Unset: the budget has no currency, and its amounts are in US dollars.
 	InCurrency *FiguresInCurrencyApplyConfiguration `json:"inCurrency,omitempty"`
 	// percent is spent as a percentage of amount, rounded down.
 	Percent *int64 `json:"percent,omitempty"`
-	// rung is Warn, Downgrade or Trip: the action of the highest rung reached in this period. Unset: none is reached.
+	// rung is the action of the highest rung reached in this period: Warn, Downgrade or Trip. Unset: no rung is reached.
 	Rung *apiv1alpha1.Action `json:"rung,omitempty"`
 	// resetsAt is when the period turns and spent starts again at zero.
 	ResetsAt *v1.Time `json:"resetsAt,omitempty"`
-	// exhaustsAt is a forecast of when the amount will be used up if spending continues as in the last minutes: at most ten minutes, and at most a quarter of the period. It is exact to the minute within the next hour, and coarser beyond. Unset: no sign that the amount will be used up before resetsAt.
+	// exhaustsAt is a forecast of when the amount will be used up if spending continues as in the last minutes: at most ten minutes, and at most a quarter of the period. It is exact to the minute within the next hour, and coarser beyond. Unset: nothing suggests that the amount will be used up before resetsAt.
 	ExhaustsAt *v1.Time `json:"exhaustsAt,omitempty"`
 }
 

@@ -11,7 +11,7 @@ import (
 //
 // Namespaces selects namespaces.
 type NamespacesApplyConfiguration struct {
-	// from is Same for this object's namespace, All for every namespace, or Selector for those that match selector and this object's namespace. Default: Same.
+	// from is Same for this object's namespace, All for every namespace, or Selector for this object's namespace and those that match selector. Default: Same.
 	From *apiv1alpha1.NamespacesFrom `json:"from,omitempty"`
 	// selector selects namespaces by their labels. Required with from: Selector; not allowed otherwise.
 	Selector *LabelSelectorApplyConfiguration `json:"selector,omitempty"`

@@ -5,7 +5,7 @@ package v1alpha1
 // NearestLimitApplyConfiguration represents a declarative configuration of the NearestLimit type for use
 // with apply.
 //
-// NearestLimit is the limit of which the largest percentage is used.
+// NearestLimit is the limit with the largest percentage used.
 type NearestLimitApplyConfiguration struct {
 	// name is the name of the limit in the spec.
 	Name *string `json:"name,omitempty"`

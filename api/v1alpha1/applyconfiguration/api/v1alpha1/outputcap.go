@@ -9,17 +9,17 @@ import (
 // OutputCapApplyConfiguration represents a declarative configuration of the OutputCap type for use
 // with apply.
 //
-// OutputCap is the most output that one call may ask for.
+// OutputCap bounds the output that one call may ask for.
 type OutputCapApplyConfiguration struct {
 	// tiers are the tiers of users whose calls are capped. Empty: all tiers.
 	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
-	// models are the models whose calls are capped, by their names in ModelProviders: those that are called, not those that are asked for. Empty: all models.
+	// models are the models whose calls are capped, by their names in ModelProviders. What counts is the model that is called, not the one that was asked for. Empty: all models.
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
-	// groups are groups of callers: calls are capped whose caller is in one of them. Empty: all callers.
+	// groups are the groups of callers whose calls are capped: the caller must be in one of them. Empty: all callers.
 	Groups []apiv1alpha1.Group `json:"groups,omitempty"`
-	// labels are labels of callers, with their values: calls are capped whose caller has all of them. Empty: all callers.
+	// labels are labels and values. Only calls whose caller has all of them are capped. Empty: all callers.
 	Labels *apiv1alpha1.CallerLabels `json:"labels,omitempty"`
-	// maxOutputTokens is the most output tokens, reasoning included, that a call may ask for: for each answer, where it asks for several. Requests that are not valid with so few, because the model may think for longer, are refused with status 400.
+	// maxOutputTokens is the maximum number of output tokens, including reasoning, that a call may ask for. If a call asks for several answers, it applies to each of them. A request that is not valid with so few tokens, because the model may think for longer, is refused with status 400.
 	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
 }
 

@@ -9,7 +9,7 @@ import (
 // PagerDutyAlertsApplyConfiguration represents a declarative configuration of the PagerDutyAlerts type for use
 // with apply.
 //
-// PagerDutyAlerts names a service of PagerDuty.
+// PagerDutyAlerts names a PagerDuty service.
 type PagerDutyAlertsApplyConfiguration struct {
 	// routingKeySecretRef names the Secret key that contains the integration key of the service's Events API v2 integration: 32 letters and digits.
 	RoutingKeySecretRef *SecretKeyRefApplyConfiguration `json:"routingKeySecretRef,omitempty"`

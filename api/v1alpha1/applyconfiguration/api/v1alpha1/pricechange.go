@@ -11,7 +11,7 @@ import (
 //
 // PriceChange is a change of a model's prices at a given time.
 type PriceChangeApplyConfiguration struct {
-	// effectiveFrom is when the prices come into force, such as "2027-01-01T00:00:00Z". Calls that were made before the change was applied keep what they cost.
+	// effectiveFrom is when the prices take effect, such as "2027-01-01T00:00:00Z". Calls that were made before the change was applied keep what they cost.
 	EffectiveFrom *v1.Time `json:"effectiveFrom,omitempty"`
 	// prices replaces the whole price list: repeat every price that still applies.
 	Prices *PricesApplyConfiguration `json:"prices,omitempty"`

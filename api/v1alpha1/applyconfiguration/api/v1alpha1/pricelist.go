@@ -9,13 +9,13 @@ import (
 // PriceListApplyConfiguration represents a declarative configuration of the PriceList type for use
 // with apply.
 //
-// PriceList has the price of each kind of token. Calls that could use a kind without a price are refused.
+// PriceList is the price of each kind of token. Calls that could use a kind without a price are refused.
 type PriceListApplyConfiguration struct {
 	// input is the price in US dollars per million input tokens that no more specific price covers, such as "2.50".
 	Input *apiv1alpha1.Price `json:"input,omitempty"`
 	// cachedInput is the price in US dollars per million input tokens that the provider reads from its cache. Default: input.
 	CachedInput *apiv1alpha1.Price `json:"cachedInput,omitempty"`
-	// cacheWrite5m is the price in US dollars per million input tokens that the provider writes to its cache for five minutes, or for as long as it keeps them where it has one price for all, if it bills them separately. Unset: calls that ask for them are refused, and a call that is reported to have used them is charged what was held for it.
+	// cacheWrite5m is the price in US dollars per million input tokens that the provider writes to its cache for five minutes, if it bills them separately. If the provider has one price for all cache writes, it applies however long the tokens are kept. Unset: calls that ask for them are refused, and a call that is reported to have used them is charged what was held for it.
 	CacheWrite5m *apiv1alpha1.Price `json:"cacheWrite5m,omitempty"`
 	// cacheWrite1h is the price in US dollars per million input tokens that the provider writes to its cache for one hour. Unset: calls that could use them are refused.
 	CacheWrite1h *apiv1alpha1.Price `json:"cacheWrite1h,omitempty"`

@@ -9,13 +9,13 @@ import (
 // PriceMultiplierApplyConfiguration represents a declarative configuration of the PriceMultiplier type for use
 // with apply.
 //
-// PriceMultiplier is the factor of calls in which a property has a value.
+// PriceMultiplier is the factor for calls in which a property has a given value.
 type PriceMultiplierApplyConfiguration struct {
 	// property is the provider's name of the property: "inference_geo" or "speed" of Anthropic.
 	Property *string `json:"property,omitempty"`
-	// value is what the provider calls the value, such as "us" or "fast".
+	// value is the provider's name of the value, such as "us" or "fast".
 	Value *string `json:"value,omitempty"`
-	// factor is what the cost of the call's tokens is multiplied by: a decimal string between 0 and 1000, such as "1.1". Fees are not multiplied.
+	// factor multiplies the cost of the call's tokens: a decimal string between 0 and 1000, such as "1.1". Fees are not multiplied.
 	Factor *apiv1alpha1.Factor `json:"factor,omitempty"`
 }
 

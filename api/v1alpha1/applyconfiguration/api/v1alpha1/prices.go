@@ -12,15 +12,15 @@ import (
 // Prices are the prices of a model's tokens at one time.
 type PricesApplyConfiguration struct {
 	PriceListApplyConfiguration `json:""`
-	// longContext are the prices of calls with long input. Unset: length of input does not change the price.
+	// longContext are the prices of calls with long input. Unset: the length of the input does not change the price.
 	LongContext []LongContextPricesApplyConfiguration `json:"longContext,omitempty"`
 	// serviceTiers are the prices of service tiers other than the provider's default. Calls that ask for a tier that is not listed are refused. Empty: only the default tier can be called.
 	ServiceTiers []ServiceTierPricesApplyConfiguration `json:"serviceTiers,omitempty"`
-	// multipliers are factors on the cost of a call's tokens, for properties of a call that change the price of all its tokens, in every service tier. Those of several properties are multiplied with each other. Unset: a call that asks for such a property is refused, and one whose answer names it is charged in full.
+	// multipliers are factors on the cost of a call's tokens, for properties of a call that change the price of all its tokens, in every service tier. The factors of several properties are multiplied with each other. Unset: a call that asks for such a property is refused, and a call whose answer names one is charged in full.
 	//
-	// Money is reserved at the highest factor that can apply: the one of the value that the call asks for, and of a property that the call does not name, the highest of all its values.
+	// Money is reserved at the highest factor that can apply. For a property that the call names, that is the factor of the value that it asks for. For a property that the call does not name, it is the highest factor of all its values.
 	Multipliers []PriceMultiplierApplyConfiguration `json:"multipliers,omitempty"`
-	// fees are prices of what the provider bills by its use, beside tokens, such as searches, in every service tier. Unset: a call that asks for something that has no fee is refused, and one whose answer counts such uses is charged in full.
+	// fees are the prices of what the provider bills per use in addition to tokens, such as searches, in every service tier. Unset: a call that asks for something that has no fee is refused, and a call whose answer counts such uses is charged in full.
 	Fees []FeeApplyConfiguration `json:"fees,omitempty"`
 }
 

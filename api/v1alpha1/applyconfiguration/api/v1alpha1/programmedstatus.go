@@ -13,11 +13,11 @@ import (
 type ProgrammedStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status describes.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// revision is the number of the compiled configuration that contains the observed generation. Unset: none does yet.
+	// revision is the number of the compiled configuration that contains the observed generation. Unset: no configuration contains it yet.
 	Revision *int64 `json:"revision,omitempty"`
 	// enforcers counts the live enforcers, and those that run the revision.
 	Enforcers *EnforcerCountApplyConfiguration `json:"enforcers,omitempty"`
-	// conditions are the observations of the object's state. Ready, Accepted, Programmed, Reconciling, Stalled and Warning are always present.
+	// conditions describe the observed state of the object. Ready, Accepted, Programmed, Reconciling, Stalled and Warning are always present.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

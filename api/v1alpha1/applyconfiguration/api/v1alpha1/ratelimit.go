@@ -9,7 +9,7 @@ import (
 // RateLimitApplyConfiguration represents a declarative configuration of the RateLimit type for use
 // with apply.
 //
-// RateLimit is a token bucket. It holds up to burst units, each call takes what it needs, and the bucket refills steadily with requests or tokens units per window. With concurrent, it holds that many calls, and each call returns its unit when it ends. Exactly one of requests, tokens and concurrent must be set.
+// RateLimit is a token bucket. It holds up to burst units, and each call takes what it needs. The bucket refills steadily, by requests or tokens units per window. With concurrent, it holds that many calls, and each call returns its unit when it ends. Exactly one of requests, tokens and concurrent must be set.
 type RateLimitApplyConfiguration struct {
 	// name identifies the limit within the policy.
 	Name *string `json:"name,omitempty"`
@@ -17,11 +17,11 @@ type RateLimitApplyConfiguration struct {
 	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
 	// models are the models that the limit applies to, by their names in ModelProviders. Empty: all models.
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
-	// groups are groups of callers: the limit applies to calls whose caller is in one of them. With per: Group, these groups alone have a bucket. Empty: all callers, and all groups.
+	// groups are the groups of callers that the limit applies to: the caller must be in one of them. With per: Group, only these groups have a bucket. Empty: all callers, and all groups.
 	Groups []apiv1alpha1.Group `json:"groups,omitempty"`
-	// labels are labels of callers, with their values: the limit applies to calls whose caller has all of them. Empty: all callers.
+	// labels are labels and values. The limit applies only to calls whose caller has all of them. Empty: all callers.
 	Labels *apiv1alpha1.CallerLabels `json:"labels,omitempty"`
-	// per is Tenant for one bucket for the whole tenant, or User, Group or Key for one bucket for each user, each group or each APIKey. A call takes from the bucket of every group of its caller. Calls with tokens have no APIKey, and callers without a group have none: the limit does not apply to such calls.
+	// per is Tenant for one bucket for the whole tenant, or User, Group or Key for one bucket for each user, group or APIKey. A call takes from the bucket of each of its caller's groups. With Key, the limit does not apply to calls authenticated by a token, which have no APIKey. With Group, it does not apply to callers without a group.
 	Per *apiv1alpha1.Scope `json:"per,omitempty"`
 	// requests is the number of calls per window. Exactly one of requests, tokens and concurrent must be set.
 	Requests *int64 `json:"requests,omitempty"`

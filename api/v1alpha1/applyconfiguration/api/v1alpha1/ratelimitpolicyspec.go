@@ -9,7 +9,7 @@ import (
 // RateLimitPolicySpecApplyConfiguration represents a declarative configuration of the RateLimitPolicySpec type for use
 // with apply.
 //
-// RateLimitPolicySpec is how fast tenants may call: the tenant that targetRef names, or each of those that targetSelector selects. Each tenant has its own buckets.
+// RateLimitPolicySpec says how fast tenants may call. It applies to the tenant that targetRef names, or to each tenant that targetSelector selects. Each tenant has its own buckets.
 type RateLimitPolicySpecApplyConfiguration struct {
 	// targetRef names the TenantBudget in this namespace whose tenant the limits apply to. Exactly one of targetRef and targetSelector must be set.
 	TargetRef *TargetRefApplyConfiguration `json:"targetRef,omitempty"`
@@ -17,7 +17,7 @@ type RateLimitPolicySpecApplyConfiguration struct {
 	TargetSelector *TargetSelectorApplyConfiguration `json:"targetSelector,omitempty"`
 	// limits are the rate limits. A call is admitted only if it fits into every limit that applies to it. A tenant gets at most 128 limits in total from policies in its TenantBudget's namespace, and 128 from all other namespaces, oldest policies first. A policy that would exceed this is left out for that tenant, and is not Programmed.
 	Limits []RateLimitApplyConfiguration `json:"limits,omitempty"`
-	// unlimitedTiers says what happens to calls of users of a tier that none of the policy's limits of requests or tokens with per: User selects. Allow: this policy does not limit them; the condition Warning of their APIKeys says so if no other policy does. Deny: they are refused with status 403, so that a misspelt tier does not escape its limits. Children's users are not concerned. Default: Allow.
+	// unlimitedTiers says what happens to calls of users whose tier is not selected by any of the policy's limits with requests or tokens and per: User. Allow: this policy does not limit them; if no other policy does, the condition Warning of their APIKeys says so. Deny: they are refused with status 403, so that a misspelt tier does not escape its limits. It does not apply to the users of children. Default: Allow.
 	UnlimitedTiers *apiv1alpha1.UnlimitedTiers `json:"unlimitedTiers,omitempty"`
 }
 

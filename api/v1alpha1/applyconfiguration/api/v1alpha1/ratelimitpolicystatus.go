@@ -12,7 +12,7 @@ import (
 // RateLimitPolicyStatus is the observed state of a RateLimitPolicy.
 type RateLimitPolicyStatusApplyConfiguration struct {
 	ProgrammedStatusApplyConfiguration `json:""`
-	// targets is the number of TenantBudgets that the limits apply to: those that are named or selected, and themselves accepted.
+	// targets is the number of accepted TenantBudgets that the limits apply to.
 	Targets *int32 `json:"targets,omitempty"`
 }
 

@@ -9,9 +9,9 @@ import (
 // ReplacementApplyConfiguration represents a declarative configuration of the Replacement type for use
 // with apply.
 //
-// Replacement says which model is called instead of which.
+// Replacement says which model is called instead of another.
 type ReplacementApplyConfiguration struct {
-	// from is the model that is asked for.
+	// from is the model that the call asks for.
 	From *apiv1alpha1.ModelName `json:"from,omitempty"`
 	// to is the model that is called instead.
 	To *apiv1alpha1.ModelName `json:"to,omitempty"`

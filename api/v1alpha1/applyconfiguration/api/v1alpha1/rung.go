@@ -9,21 +9,21 @@ import (
 // RungApplyConfiguration represents a declarative configuration of the Rung type for use
 // with apply.
 //
-// Rung is what happens when a percentage of a limit is spent.
+// Rung is what happens when a given percentage of a limit is spent.
 type RungApplyConfiguration struct {
-	// atPercent is a percentage of the limit's amount; the rung is reached when spending gets there.
+	// atPercent is the percentage of the limit's amount, from 1 to 100. The rung is reached when that much is spent.
 	AtPercent *int32 `json:"atPercent,omitempty"`
-	// action is what happens at the rung. Warn: an Event is raised, and alerts are sent; calls continue. Downgrade: calls go to a cheaper model, as models says. Trip: paid calls are refused until the period turns or the limit is raised, except for what fallback allows.
+	// action is what happens at the rung. Warn: an Event is raised, alerts are sent, and calls continue. Downgrade: calls go to the cheaper models listed in models. Trip: paid calls are refused until the period turns or the limit is raised, except as fallback allows.
 	Action *apiv1alpha1.Action `json:"action,omitempty"`
-	// models says which model is called instead of which. Required with action Downgrade; not allowed with others. For a model that a parent replaces, too, the parent's replacement is called.
+	// models lists which model is called instead of which. Required with action Downgrade; not allowed otherwise. If a parent also replaces the model, the parent's replacement is called.
 	Models []ReplacementApplyConfiguration `json:"models,omitempty"`
-	// fallback is what to try, in order, instead of refusing a call. Only with action Trip. Applies when a limit of the tenant, the user or a parent is tripped or has too little left, or the breaker is forced open; never to rate limits. Empty, or if none has an answer: the call is refused.
+	// fallback lists what to try, in order, instead of refusing a call. Only with action Trip. It applies when a limit of the tenant, the user or a parent is tripped or has too little left, or when the breaker is forced open. It never applies to rate limits. Empty, or if none has an answer: the call is refused.
 	//
-	// Cache returns the answer to an earlier call of the tenant whose request was the same, byte for byte. One user's answer is then given to another user who asks the same: list Cache only where users may see each other's answers. Answers are kept from the time Cache is listed, only in the memory of each enforcer, and for no other tenant.
+	// Cache returns the answer to an earlier call of the tenant whose request was the same, byte for byte. One user may get the answer that was given to another user: list Cache only where users may see each other's answers. Answers are kept only from the time that Cache is listed, only in the memory of each enforcer, and only for the same tenant.
 	//
-	// CheapestModel calls the model of the same protocol that can do what the call asks for and whose prices are lowest for what the call may use, if it costs nothing or fits into what is left of the limits. It ignores the tenant's own Trip rung, but not the amounts. It passes a parent's Trip rung only if that rung has CheapestModel for this model, too, and a parent's Downgrade rung only with a model that the rung does not replace. While the breaker is forced open, only models that cost nothing are called.
+	// CheapestModel calls the model of the same protocol that can do what the call asks for and has the lowest prices for what the call may use. It calls that model only if it costs nothing or fits into what is left of the limits. It ignores the tenant's own Trip rung, but not the amounts of limits. It passes a parent's Trip rung only if that rung also has CheapestModel for this model, and a parent's Downgrade rung only with a model that the rung does not replace. While the breaker is forced open, only models that cost nothing are called.
 	//
-	// Message answers with message, as a model would, except calls that demand a schema or a call of a tool, which could not read it: those are refused. It must be last.
+	// Message answers with message, as a model would. Calls that demand a schema or a tool call are refused instead, because they could not read the message. It must be last.
 	Fallback []apiv1alpha1.Fallback `json:"fallback,omitempty"`
 	// message is the text that the Message fallback returns to callers. Required with Message in fallback; not allowed otherwise.
 	Message *string `json:"message,omitempty"`

@@ -14,7 +14,7 @@ type ServiceTierPricesApplyConfiguration struct {
 	// name is the provider's name of the service tier, such as "flex", "priority" or "batch".
 	Name                        *string `json:"name,omitempty"`
 	PriceListApplyConfiguration `json:""`
-	// longContext are the prices of calls with long input in this service tier. Unset: length of input does not change the price.
+	// longContext are the prices of calls with long input in this service tier. Unset: the length of the input does not change the price.
 	LongContext []LongContextPricesApplyConfiguration `json:"longContext,omitempty"`
 }
 

@@ -9,17 +9,17 @@ import (
 // SignInClientApplyConfiguration represents a declarative configuration of the SignInClient type for use
 // with apply.
 //
-// SignInClient is the console as the issuer knows it. Register it there with the redirect URI "https://CONSOLE/sign-in/callback".
+// SignInClient is the console as a client of the issuer. Register it there with the redirect URI "https://CONSOLE/sign-in/callback".
 type SignInClientApplyConfiguration struct {
-	// clientID is the client's id at the issuer. An ID token is issued for it: list it in issuer.audiences unless the issuer adds another audience.
+	// clientID is the client's ID at the issuer. ID tokens are issued for it: list it in issuer.audiences unless the issuer adds another audience.
 	ClientID *string `json:"clientID,omitempty"`
-	// clientSecretFile is the name of the file that contains the client's secret, in the directory that the console mounts (--client-secrets-dir). Unset: the client is public, and PKCE alone protects its codes. The secret itself is never in a resource.
+	// clientSecretFile is the name of the file that contains the client's secret, in the directory that the console mounts (--client-secrets-dir). Unset: the client is public, and only PKCE protects its authorization codes. The secret itself is never in a resource.
 	ClientSecretFile *string `json:"clientSecretFile,omitempty"`
-	// scopes are asked for in addition to openid. Default: profile and email.
+	// scopes are the scopes to request in addition to openid. Default: profile and email.
 	Scopes []string `json:"scopes,omitempty"`
-	// token says which of the tokens that the issuer gives the console is verified as the person's: IDToken or AccessToken. An AccessToken must be a signed JWT. Default: IDToken.
+	// token says which of the issuer's tokens the console verifies to identify the person: IDToken or AccessToken. An AccessToken must be a signed JWT. Default: IDToken.
 	Token *apiv1alpha1.SessionToken `json:"token,omitempty"`
-	// displayName is what people read where they choose at which issuer to sign in. Unset: the name of the IdentityProvider.
+	// displayName is the name that people see when they choose an issuer to sign in at. Unset: the name of the IdentityProvider.
 	DisplayName *string `json:"displayName,omitempty"`
 }
 

@@ -13,7 +13,7 @@ import (
 type TargetSelectorApplyConfiguration struct {
 	// kind is the targets' kind. Default, and only value: TenantBudget.
 	Kind *string `json:"kind,omitempty"`
-	// matchLabels are labels, with their values, that a target must have. Anyone who may change a target's labels can take it out of the policy; to prevent that, select only by the labels of namespaces. Empty: targets may have any labels.
+	// matchLabels are the labels and values that a target must have. Anyone who may change a target's labels can take it out of the policy; to prevent that, select only by the labels of namespaces. Empty: targets may have any labels.
 	MatchLabels *apiv1alpha1.MatchLabels `json:"matchLabels,omitempty"`
 	// matchExpressions are further requirements that a target's labels must meet. Empty: none.
 	MatchExpressions *apiv1alpha1.MatchExpressions `json:"matchExpressions,omitempty"`

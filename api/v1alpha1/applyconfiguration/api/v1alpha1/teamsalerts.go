@@ -7,7 +7,7 @@ package v1alpha1
 //
 // TeamsAlerts names a channel or chat of Microsoft Teams.
 type TeamsAlertsApplyConfiguration struct {
-	// urlSecretRef names the Secret key that contains the URL of a workflow that begins with "When a Teams webhook request is received" and posts the card that it is sent. Anyone who has the URL can post there. The URL of an incoming webhook of the connectors that Microsoft has retired does not work.
+	// urlSecretRef names the Secret key that contains the URL of a workflow that begins with "When a Teams webhook request is received" and posts the card that it receives. Anyone who has the URL can post there. Incoming webhook URLs of the connectors that Microsoft has retired do not work.
 	URLSecretRef *SecretKeyRefApplyConfiguration `json:"urlSecretRef,omitempty"`
 }
 

@@ -12,11 +12,11 @@ import (
 // TenantBudgetStatus is the observed state of a TenantBudget.
 type TenantBudgetStatusApplyConfiguration struct {
 	ProgrammedStatusApplyConfiguration `json:""`
-	// path is the tenants from the top of the budget tree down to this one, such as "acme/sales", as the budget was last accepted. Unset: it was not accepted yet.
+	// path lists the tenants from the root of the budget tree down to this one, such as "acme/sales", as of the last accepted generation. Unset: the budget has not been accepted yet.
 	Path *string `json:"path,omitempty"`
 	// limits are the tenant's own limits with per: Tenant, and how much of each is used.
 	Limits []MoneyLimitStatusApplyConfiguration `json:"limits,omitempty"`
-	// nearest is the limit of which the largest percentage is used, for the columns of kubectl get.
+	// nearest is the limit with the largest percentage used, for the columns of kubectl get.
 	Nearest *NearestLimitApplyConfiguration `json:"nearest,omitempty"`
 	// breaker is the state of the tenant's breaker.
 	Breaker *BreakerStatusApplyConfiguration `json:"breaker,omitempty"`

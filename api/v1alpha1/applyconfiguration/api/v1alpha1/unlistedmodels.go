@@ -5,11 +5,11 @@ package v1alpha1
 // UnlistedModelsApplyConfiguration represents a declarative configuration of the UnlistedModels type for use
 // with apply.
 //
-// UnlistedModels bounds a call for a model that no ModelProvider lists.
+// UnlistedModels bounds calls for models that no ModelProvider lists.
 type UnlistedModelsApplyConfiguration struct {
-	// maxOutputTokens is the maximum number of output tokens that a call may ask for. It is set on calls that name no maximum.
+	// maxOutputTokens is the maximum number of output tokens that a call may ask for. It is set on calls that specify none.
 	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
-	// contextWindow is the maximum number of input tokens of any such model. Unset: input is bounded only by the size of the request, and files and recordings are refused, as are images with the protocols OpenAI and AzureOpenAI, because the size does not bound them.
+	// contextWindow is the maximum number of input tokens of any such model. Unset: only the size of the request bounds the input. Files and recordings are then refused, as are images with the protocols OpenAI and AzureOpenAI, because the size does not bound them.
 	ContextWindow *int64 `json:"contextWindow,omitempty"`
 }
 

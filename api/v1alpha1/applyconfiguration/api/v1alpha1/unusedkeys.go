@@ -5,9 +5,9 @@ package v1alpha1
 // UnusedKeysApplyConfiguration represents a declarative configuration of the UnusedKeys type for use
 // with apply.
 //
-// UnusedKeys says for how long is long.
+// UnusedKeys sets how long a key must be unused to raise an alert.
 type UnusedKeysApplyConfiguration struct {
-	// days is for how many days nobody has called with the key, or since it was created. Default: 90.
+	// days is the number of days, from 7 to 365, since the key was last used or, if it never was, since it was created. Default: 90.
 	Days *int32 `json:"days,omitempty"`
 }
 

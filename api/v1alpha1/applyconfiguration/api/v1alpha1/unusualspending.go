@@ -9,9 +9,9 @@ import (
 // UnusualSpendingApplyConfiguration represents a declarative configuration of the UnusualSpending type for use
 // with apply.
 //
-// UnusualSpending says which spending is too little to be told.
+// UnusualSpending sets the least spending that raises an alert.
 type UnusualSpendingApplyConfiguration struct {
-	// minAmount is what must have been spent within the hour, in the currency of the limits. Default: "1.00".
+	// minAmount is the least amount that must be spent within the hour to raise an alert, in the currency of the limits. Default: "1.00".
 	MinAmount *apiv1alpha1.Amount `json:"minAmount,omitempty"`
 }
 

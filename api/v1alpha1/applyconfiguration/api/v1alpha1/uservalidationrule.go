@@ -13,7 +13,7 @@ import (
 type UserValidationRuleApplyConfiguration struct {
 	// expression is a CEL expression over the variable user that must be true, such as "!user.username.startsWith('test-')". user has the fields username, tenants, tier, admin, groups and labels.
 	Expression *apiv1alpha1.CELExpression `json:"expression,omitempty"`
-	// message is what a caller is told whose token does not meet the expression. Unset: that a rule of the IdentityProvider is not met.
+	// message is what a caller is told if the token does not meet the expression. Unset: that a rule of the IdentityProvider is not met.
 	Message *string `json:"message,omitempty"`
 }
 

@@ -9,7 +9,7 @@ import (
 // VirtualModelApplyConfiguration represents a declarative configuration of the VirtualModel type for use
 // with apply.
 //
-// VirtualModel is a name for the first of several models whose call fits into the limits.
+// VirtualModel is a name that stands for several models. The first of them whose call fits into the limits is called.
 type VirtualModelApplyConfiguration struct {
 	// name is what callers ask for, such as "auto". If a model has the same name, the virtual model takes precedence.
 	Name *apiv1alpha1.ModelName `json:"name,omitempty"`
