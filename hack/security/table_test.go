@@ -63,7 +63,7 @@ func TestEachRowIsATest(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "SECURITY.md"))
 	testkit.Must(t, err)
 	seen := map[string]bool{}
-	all := rows(t, string(text), "What who writes in a namespace can do to others")
+	all := rows(t, string(text), "What those who write in a namespace can do to others")
 	if len(all) < 40 {
 		t.Errorf("the table has %d rows", len(all))
 	}
