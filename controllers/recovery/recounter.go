@@ -64,13 +64,13 @@ type Recounter struct {
 	calls     OpenCalls
 	ledger    ReachableLedger
 	// locks has a lock for each tenant: its counters are set by one goroutine at a time.
-	locks sync.Map
-	// goingOn has a place for each of those who may go on counting when who has asked them waits no longer.
-	goingOn chan struct{}
+	locks   sync.Map
+	goingOn goingOn
 }
 
 const (
-	// mostGoingOn is how many may go on: each has a connection to Postgres, of which others need some.
+	// mostGoingOn is how many tenants may be counted on when who has asked for it waits no longer: each takes a
+	// connection to Postgres, of which others need some.
 	mostGoingOn = 2
 	// pingTimeout is how long Postgres may take to say that it is there, and busy counting.
 	pingTimeout = time.Second
@@ -78,7 +78,7 @@ const (
 
 // NewRecounter makes a Recounter.
 func NewRecounter(documents Documents, epoch CurrentEpoch, counters Counters, calls OpenCalls, ledger ReachableLedger) *Recounter {
-	return &Recounter{documents: documents, epoch: epoch, counters: counters, calls: calls, ledger: ledger, goingOn: make(chan struct{}, mostGoingOn)}
+	return &Recounter{documents: documents, epoch: epoch, counters: counters, calls: calls, ledger: ledger}
 }
 
 // Prepare fails if applying the document would make calls be refused because the ledger does
@@ -187,15 +187,13 @@ func formers(root, left string, before []string) (all []string) {
 // It is limiterstore.ErrNotValid when there is more to count than can be until ctx ends. That goes on,
 // for up to longestRecount, and the counters are valid soon; of a few tenants at a time.
 func (o *Recounter) Recount(ctx context.Context, document limiterv1.Tenant) error {
-	select {
-	case o.goingOn <- struct{}{}:
-	default:
+	if !o.goingOn.begin(document.Tenant) {
 		return o.recountAll(ctx, ctx, document)[0]
 	}
 	counting, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestRecount)
 	done := make(chan error, 1)
 	go func() {
-		defer func() { <-o.goingOn }()
+		defer o.goingOn.end(document.Tenant)
 		defer cancel()
 		done <- o.recountRecovering(ctx, counting, document)
 	}()
@@ -209,6 +207,30 @@ func (o *Recounter) Recount(ctx context.Context, document limiterv1.Tenant) erro
 		return err
 	}
 	return fmt.Errorf("tenant %s: %w: there is much to count in the ledger", document.Tenant, limiterstore.ErrNotValid)
+}
+
+// goingOn are the tenants that are counted on though who has asked for it may wait no longer, mostGoingOn at most.
+// Each is there once: who asks for it meanwhile waits for it, and takes no place from others.
+type goingOn struct {
+	mu      sync.Mutex
+	tenants []string
+}
+
+// begin reports whether a tenant may be counted on; the caller must call end then.
+func (g *goingOn) begin(tenant string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.tenants) == mostGoingOn || slices.Contains(g.tenants, tenant) {
+		return false
+	}
+	g.tenants = append(g.tenants, tenant)
+	return true
+}
+
+func (g *goingOn) end(tenant string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tenants = slices.DeleteFunc(g.tenants, func(t string) bool { return t == tenant })
 }
 
 // mayGoOn is nil if only the time of ctx is over, and the ledger answers, so that there is but much to count.

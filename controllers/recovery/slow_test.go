@@ -65,6 +65,49 @@ func TestMuchToCount(t *testing.T) {
 	testkit.Must(t, w.recountWithin(t, recounter, acme, time.Minute))
 }
 
+// TestWhoWaitsTakesNoPlace: who waits for a tenant that is being counted keeps no other tenant from being counted for
+// longer than who asks for it waits.
+func TestWhoWaitsTakesNoPlace(t *testing.T) {
+	w := newWorld(t)
+	w.start(t, 1)
+	epoch := w.completed(t, 0)
+	at := w.now(t)
+	globex, call := acme, acmeCall("of-globex", at, 40*money.Cent, true)
+	globex.Tenant, call.Tenant, call.Root = "globex", "globex", "globex"
+	w.toLedger(t, acmeCall("of-acme", at, 40*money.Cent, true), call)
+	letGo := w.holdUp(t)
+	asked := make(chan struct{}, 8)
+	recounter := recovery.NewRecounter(limiterstore.NewDocuments(w.redis), noted{w.epochs, asked}, w.counters, w.calls, w.ledger)
+	if err := w.recountWithin(t, recounter, acme, 100*time.Millisecond); !errors.Is(err, limiterstore.ErrNotValid) {
+		t.Fatalf("a tenant that is still being counted: %v, want %v", err, limiterstore.ErrNotValid)
+	}
+	<-asked
+	waited := make(chan error, 1)
+	go func() { waited <- recounter.Recount(t.Context(), acme) }()
+	<-asked
+	if err := w.recountWithin(t, recounter, globex, 100*time.Millisecond); !errors.Is(err, limiterstore.ErrNotValid) {
+		t.Errorf("another tenant that is still being counted: %v, want %v", err, limiterstore.ErrNotValid)
+	}
+	letGo()
+	testkit.Must(t, <-waited)
+	testkit.Eventually(t, "the other tenant is counted, though nobody asks again", func() bool {
+		counters := limiterstore.TenantCounters{Root: "globex", Tenant: "globex", Epoch: epoch}
+		admits, valid, err := w.counters.Valid(t.Context(), counters, limiterv1.MoneyField(daily(limiterv1.PerTenant)))
+		return err == nil && admits && valid[0]
+	})
+}
+
+// noted notes that it was asked for the epoch.
+type noted struct {
+	recovery.CurrentEpoch
+	asked chan<- struct{}
+}
+
+func (n noted) Current(ctx context.Context) (limiterv1.Epoch, error) {
+	n.asked <- struct{}{}
+	return n.CurrentEpoch.Current(ctx)
+}
+
 // TestNobodyGoesOnCounting: who does not want a tenant counted any more ends that, and so does a ledger that
 // does not answer.
 func TestNobodyGoesOnCounting(t *testing.T) {
