@@ -95,7 +95,7 @@ type ModelProviderSpec struct {
 	//
 	// A member is written as its path in the usage, and stands for everything in it: "num_search_queries", "plugins.search". A lone "*" stands for every member: use it only if the provider bills only tokens, at the prices in models.
 	//
-	// Unset: only the members that Bursar knows to be neutral are neutral.
+	// Unset: only those that Bursar itself knows to be neutral.
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:XValidation:rule="!('*' in self) || self.size() == 1",message="\"*\" stands for every member: remove the others, or \"*\""
 	// +kubebuilder:validation:items:MinLength=1
@@ -115,7 +115,7 @@ type ModelProviderSpec struct {
 	// +kubebuilder:validation:Enum=Stop;Drain
 	// +optional
 	OnClientGone string `json:"onClientGone,omitempty"`
-	// checkInterval is how long an enforcer waits without an answered call before it sends the provider a request that costs nothing, such as one for its list of models, and how often it does so from then on: whole seconds between "1m" and "24h", such as "10m". A wrong key or host then shows in the conditions CredentialValid and Reachable before the first call. Unset: enforcers send the provider only calls.
+	// checkInterval is how long an enforcer waits without an answered call before it sends the provider a request that costs nothing, such as one for its list of models, and how often it does so from then on: whole seconds between "1m" and "24h", such as "10m". A wrong key or host then shows in the conditions CredentialValid and Reachable before the first call. Unset: enforcers send the provider nothing except calls.
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(s|m|h))+$') && duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="must be a duration of whole seconds between 1m and 24h, such as \"10m\""
 	// +optional
@@ -153,7 +153,7 @@ type Model struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\s\\\\p{C}\\\\p{Z}]+$')",message="must be the provider's name of the model, without blanks and control characters"
 	// +optional
 	UpstreamName string `json:"upstreamName,omitempty"`
-	// answeredAs are other names that the provider's answers have for this model. A call costs what the model that the answer names costs. The answer names this model if it has its name or upstreamName, or that with the date or version of a snapshot, "-latest" or another prefix before a slash. Otherwise, it names another model of this ModelProvider if it has the upstreamName of that model. If the answer names any other model, the call is charged what was held for it, and the enforcer's log names the model. A lone "*" stands for every name: use it if the provider has one price for all that it may answer with, as your own vLLM or llama.cpp does.
+	// answeredAs are other names that the provider's answers have for this model. A call is charged at the prices of the model that the answer names. That is this model if the answer has its name or upstreamName, with or without the date or version of a snapshot, "-latest", or a different prefix before a slash. Otherwise, it is another model of this ModelProvider if the answer has the upstreamName of that model. If the answer names any other model, the call is charged what was held for it, and the enforcer's log names the model. A lone "*" stands for every name: use it if the provider has one price for all that it may answer with, as your own vLLM or llama.cpp does.
 	//
 	// With AzureOpenAI, the deployment decides the model, and answers may name any model. Unset: no other names.
 	// +kubebuilder:validation:MaxItems=16
@@ -185,7 +185,7 @@ type Model struct {
 	// prices are the prices of the model's tokens until the first of priceChanges takes effect.
 	// +required
 	Prices Prices `json:"prices"`
-	// priceChanges are prices that apply from later times on. A call costs what the prices in force at its admission say, and is never priced again. Empty: the prices do not change.
+	// priceChanges are prices that apply from later times on. A call is charged at the prices in force at its admission, and is never repriced. Empty: the prices do not change.
 	// +kubebuilder:validation:MaxItems=4
 	// +listType=map
 	// +listMapKey=effectiveFrom

@@ -11,7 +11,7 @@ type ModelApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// upstreamName is the provider's name for the model. Default: name.
 	UpstreamName *string `json:"upstreamName,omitempty"`
-	// answeredAs are other names that the provider's answers have for this model. A call costs what the model that the answer names costs. The answer names this model if it has its name or upstreamName, or that with the date or version of a snapshot, "-latest" or another prefix before a slash. Otherwise, it names another model of this ModelProvider if it has the upstreamName of that model. If the answer names any other model, the call is charged what was held for it, and the enforcer's log names the model. A lone "*" stands for every name: use it if the provider has one price for all that it may answer with, as your own vLLM or llama.cpp does.
+	// answeredAs are other names that the provider's answers have for this model. A call is charged at the prices of the model that the answer names. That is this model if the answer has its name or upstreamName, with or without the date or version of a snapshot, "-latest", or a different prefix before a slash. Otherwise, it is another model of this ModelProvider if the answer has the upstreamName of that model. If the answer names any other model, the call is charged what was held for it, and the enforcer's log names the model. A lone "*" stands for every name: use it if the provider has one price for all that it may answer with, as your own vLLM or llama.cpp does.
 	//
 	// With AzureOpenAI, the deployment decides the model, and answers may name any model. Unset: no other names.
 	AnsweredAs []string `json:"answeredAs,omitempty"`
@@ -25,7 +25,7 @@ type ModelApplyConfiguration struct {
 	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
 	// prices are the prices of the model's tokens until the first of priceChanges takes effect.
 	Prices *PricesApplyConfiguration `json:"prices,omitempty"`
-	// priceChanges are prices that apply from later times on. A call costs what the prices in force at its admission say, and is never priced again. Empty: the prices do not change.
+	// priceChanges are prices that apply from later times on. A call is charged at the prices in force at its admission, and is never repriced. Empty: the prices do not change.
 	PriceChanges []PriceChangeApplyConfiguration `json:"priceChanges,omitempty"`
 }
 

@@ -33,7 +33,7 @@ type ModelProviderSpecApplyConfiguration struct {
 	//
 	// A member is written as its path in the usage, and stands for everything in it: "num_search_queries", "plugins.search". A lone "*" stands for every member: use it only if the provider bills only tokens, at the prices in models.
 	//
-	// Unset: only the members that Bursar knows to be neutral are neutral.
+	// Unset: only those that Bursar itself knows to be neutral.
 	NeutralUsage []string `json:"neutralUsage,omitempty"`
 	// costReported makes a call cost the total that the usage in the provider's answer reports: cost (OpenRouter, Vercel AI Gateway), cost.total_cost (Perplexity), cost_in_usd_ticks (xAI) or estimated_cost (DeepInfra), in US dollars. The prices in models then only bound what a call can cost: list those of the most expensive route that the provider may take. A call is charged what was held for it if its usage reports no cost, or reports a cost of zero although its tokens have a price.
 	//
@@ -43,7 +43,7 @@ type ModelProviderSpecApplyConfiguration struct {
 	//
 	// It does not apply to answers that are not streamed, or to calls with an Idempotency-Key. Those are drained.
 	OnClientGone *string `json:"onClientGone,omitempty"`
-	// checkInterval is how long an enforcer waits without an answered call before it sends the provider a request that costs nothing, such as one for its list of models, and how often it does so from then on: whole seconds between "1m" and "24h", such as "10m". A wrong key or host then shows in the conditions CredentialValid and Reachable before the first call. Unset: enforcers send the provider only calls.
+	// checkInterval is how long an enforcer waits without an answered call before it sends the provider a request that costs nothing, such as one for its list of models, and how often it does so from then on: whole seconds between "1m" and "24h", such as "10m". A wrong key or host then shows in the conditions CredentialValid and Reachable before the first call. Unset: enforcers send the provider nothing except calls.
 	CheckInterval *string `json:"checkInterval,omitempty"`
 }
 
