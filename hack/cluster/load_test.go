@@ -119,6 +119,7 @@ func (l *load) noneFailed() {
 func (l *load) booked(ctx context.Context) {
 	GinkgoHelper()
 	var rows []recorded
+	billed := bill(ctx, http.MethodGet).Calls
 	eventually(ctx, "all calls are in the ledger", func(g Gomega) {
 		var err error
 		rows, err = ledger(ctx)
@@ -128,8 +129,11 @@ func (l *load) booked(ctx context.Context) {
 			settled[row.ID] = row.Outcome == "Settled"
 		}
 		g.Expect(slices.DeleteFunc(slices.Clone(l.answered), func(id string) bool { return settled[id] })).To(BeEmpty(), "calls that are lost")
+		for _, call := range billed { // those of an enforcer that was killed are charged once it has been silent for six seconds
+			g.Expect(settled).To(HaveKey(call.ID), "a call that the provider billed")
+		}
 	})
-	spent := agrees(rows, bill(ctx, http.MethodGet).Calls, "load")
+	spent := agrees(rows, billed, "load")
 	eventually(ctx, "the status has what the ledger has", func(g Gomega) {
 		status := fields(ctx, "{.status.limits[0].spent}", "-n", "load", "tenantbudget", "load")
 		g.Expect(status).To(HaveLen(1))
