@@ -67,12 +67,23 @@ func TestLivePagesEnd(t *testing.T) {
 // else has, nor, while the ledger is away, that anybody has.
 func TestWhatIsOpenEndsWithTheSession(t *testing.T) {
 	w := newWorld(t)
+	watched := make(chan struct{})
+	w.reached = func(r *http.Request) {
+		if r.URL.Path == "/watched" {
+			close(watched)
+		}
+	}
 	c := w.start(true)
 	b, other := newBrowser(t, c), newBrowser(t, c)
 	b.signIn(b.get(c.URL+"/"), "carla")
 	other.signIn(other.get(c.URL+"/"), "carla")
 	told := make(chan answer, 1)
 	go func() { told <- b.stay().get(c.URL + "/watched") }()
+	select {
+	case <-watched:
+	case got := <-told:
+		t.Fatalf("it does not begin: %d %s", got.StatusCode, got.body)
+	}
 	other.ask(http.MethodPost, c.URL+signin.OutPath, nil, nil)
 	w.setAway(true)
 	time.Sleep(20 * time.Millisecond) // nothing ends
