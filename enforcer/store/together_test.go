@@ -18,10 +18,10 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// writes counts the scripts that are sent, and lets none through while it is shut.
+// writes counts the scripts that are about to be sent, and those that are: none while it is shut.
 type writes struct {
-	scripts atomic.Int64
-	shut    sync.RWMutex
+	begun, scripts atomic.Int64
+	shut           sync.RWMutex
 }
 
 func (w *writes) DialHook(next redis.DialHook) redis.DialHook {
@@ -49,6 +49,7 @@ func (w *writes) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 }
 
 func (w *writes) note(scripts int64) {
+	w.begun.Add(scripts)
 	w.shut.RLock()
 	defer w.shut.RUnlock()
 	w.scripts.Add(scripts)
@@ -96,12 +97,12 @@ func TestNobodyWaitsForTheWritesOfOthers(t *testing.T) {
 	seen.shut.Lock()
 	const under = 4 // as many as may be under way at once
 	answers := make(chan error, under)
-	for range under {
+	for n := range int64(under) {
 		go func() {
 			_, err := admitter.Admit(context.Background(), tenant, newCall(tenant, 1))
 			answers <- err
 		}()
-		time.Sleep(20 * time.Millisecond) // until it is; were it not, the next would wait with it
+		testkit.Eventually(t, "it is under way", func() bool { return seen.begun.Load() == n+1 }) // else the next would wait with it
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
