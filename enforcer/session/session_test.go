@@ -158,8 +158,11 @@ func TestSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantNews(t, messages, told)
-	if n := client.ZCard(t.Context(), limiterv1.SessionsKey).Val() + client.HLen(t.Context(), limiterv1.SessionStatesKey).Val(); n != 0 {
-		t.Errorf("%d traces of a session that has left", n)
+	if _, err := client.ZScore(t.Context(), limiterv1.SessionsKey, s.ID()).Result(); !errors.Is(err, goredis.Nil) {
+		t.Errorf("a session that has left is still among those that live: %v", err)
+	}
+	if hasState, err := client.HExists(t.Context(), limiterv1.SessionStatesKey, s.ID()).Result(); err != nil || hasState {
+		t.Errorf("the state of a session that has left is still there: %v, %v", hasState, err)
 	}
 }
 

@@ -39,7 +39,8 @@ func (c *clocks) enforcer(ahead *time.Duration) *admission.Admitter {
 }
 
 // decide makes a call of a cent, settles it if it is admitted, and returns what was
-// decided, and by which limit.
+// decided, and by which limit. A refusal does not come with the rate limits of a user while
+// the enforcer remembers it, which it does for a second of the machine's time: they are left out.
 func (c *clocks) decide(enforcer *admission.Admitter, tenant *admission.Tenant) (decision, by string) {
 	c.Helper()
 	d, err := enforcer.Admit(c.Context(), tenant, newCall(tenant, money.Cent))
@@ -49,7 +50,7 @@ func (c *clocks) decide(enforcer *admission.Admitter, tenant *admission.Tenant) 
 	if d.Hold == nil {
 		refusal := *d.Refusal
 		refusal.Tenant = "" // each has its own
-		return fmt.Sprintf("refused: %+v, %+v", refusal, d.Rates), refusal.Limit
+		return fmt.Sprintf("refused: %+v", refusal), refusal.Limit
 	}
 	if err := d.Hold.Settle(c.Context(), money.Cent, 0, nil); err != nil {
 		c.Fatal(err)
