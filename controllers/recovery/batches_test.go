@@ -14,8 +14,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// timedCounters are counters that take their time to be made valid: together, as long as the slowest of
-// those that are made valid together.
+// timedCounters are counters that take some time to be made valid. A group that is made valid together takes
+// as long as the slowest of it.
 type timedCounters struct {
 	Counters
 	takes func(tenant string, together int) time.Duration
@@ -55,8 +55,8 @@ func (validEpoch) Current(context.Context) (limiterv1.Epoch, error) {
 	return limiterv1.Epoch{Number: 1, State: limiterv1.EpochValid}, nil
 }
 
-// TestSlowTenants: when Redis has lost everything, a tenant of which there is much to count is put aside, and
-// counted when the others may call again. Where all take long, none is taken for one that is slow.
+// TestSlowTenants: when Redis has lost everything, a tenant with much to count is put aside, and counted once
+// the others may call again. When all take long, none is treated as a slow one.
 func TestSlowTenants(t *testing.T) {
 	const tenants = 2000
 	name := func(i int) string { return fmt.Sprintf("tenant-%d", i) }

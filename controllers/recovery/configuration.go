@@ -21,15 +21,14 @@ const (
 	// tenants are in one at most. Where a batch fails, its tenants are tried again in batches smaller
 	// by this factor, until each is alone: none keeps the others from being counted.
 	recountsAtOnce, mostInBatch, smaller = 8, 256, 16
-	// recountTimeout is how long the recount of a batch may take at first, so that one tenant of which
-	// there is much to count does not hold up the others in its batch for longer. It doubles, up to
-	// longestRecount, where smaller batches take longer, too, which is then no single tenant's doing, and
-	// for tenants that are tried alone.
+	// recountTimeout bounds the first recount of a batch, so that one tenant with much to count does not
+	// hold up the others in its batch for longer. It doubles, up to longestRecount, for tenants that are
+	// tried alone, and when smaller batches take longer, too, which is then not the doing of a single
+	// tenant.
 	recountTimeout, longestRecount = time.Second, time.Minute
-	// recountPause is the pause before those are tried again that failed alone.
+	// recountPause is the pause before tenants that failed alone are tried again.
 	recountPause = time.Second
-	// recountRounds is how often a tenant is tried. What fails more often is left to its
-	// controller.
+	// recountRounds is how often a tenant is tried before it is left to its controller.
 	recountRounds = 12
 )
 
@@ -65,7 +64,7 @@ func (c *configuration) remember(ctx context.Context) error { return c.store.Upd
 // restore restores what Redis has lost or, where this manager has no copy either, lets
 // the controllers begin anew.
 func (c *configuration) restore(ctx context.Context) error {
-	c.stop() // of an epoch that is over
+	c.stop() // of the previous epoch
 	if !c.copied.Complete {
 		return c.store.Begin(ctx)
 	}
@@ -77,8 +76,8 @@ func (c *configuration) restore(ctx context.Context) error {
 	return err
 }
 
-// recount begins to make the counters of all tenants valid, and returns at once. Each
-// controller does the same as it comes to its tenant; whoever is later finds it done.
+// recount begins to make the counters of all tenants valid, and returns at once. Each controller does the
+// same when it comes to its tenant; whichever is later finds it done.
 func (c *configuration) recount(ctx context.Context) {
 	tenants := c.tenants()
 	ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -120,9 +119,9 @@ func pause(ctx context.Context, length time.Duration) {
 	}
 }
 
-// recountAll recounts tenants, so many in a batch and each batch within a timeout, and returns those that
-// failed, and whether most batches took longer. Where the first batches of many all did, the others are
-// not tried.
+// recountAll recounts tenants in batches of inBatch, each within the timeout. It returns the tenants that
+// failed, and whether most batches took longer. If as many batches as are recounted at once all take
+// longer, the others are not tried.
 func (c *configuration) recountAll(ctx context.Context, tenants []limiterv1.Tenant, inBatch int, timeout time.Duration) (failed []limiterv1.Tenant, mostSlow bool) {
 	var round recountRound
 	var group errgroup.Group
@@ -140,19 +139,19 @@ func (c *configuration) recountAll(ctx context.Context, tenants []limiterv1.Tena
 			return nil
 		})
 	}
-	_ = group.Wait() // who failed is in the round
+	_ = group.Wait() // the round has the tenants that failed
 	return round.failed, 2*round.slow > round.done
 }
 
-// recountRound is what has become of batches, of which some are recounted at once.
+// recountRound collects the results of batches, some of which are recounted at the same time.
 type recountRound struct {
 	mu     sync.Mutex
 	failed []limiterv1.Tenant
-	// done is how many batches are, and slow is how many of these took too long.
+	// done is how many batches have ended, and slow how many of these took too long.
 	done, slow int
 }
 
-// note notes what has become of a batch.
+// note records the result of a batch.
 func (r *recountRound) note(tenants []limiterv1.Tenant, errs []error, isSlow bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -174,7 +173,8 @@ func (r *recountRound) skip(tenants []limiterv1.Tenant) {
 	r.failed = append(r.failed, tenants...)
 }
 
-// isHopeless is whether as many batches as are recounted at once have taken too long, and none has not.
+// isHopeless reports whether all batches have taken too long so far, and at least as many as are
+// recounted at once.
 func (r *recountRound) isHopeless() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

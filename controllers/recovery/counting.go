@@ -46,12 +46,12 @@ func (o *Recounter) makeValid(ctx context.Context, levels []levelCounters) []err
 			errs[of[i]] = fmt.Errorf("set the counters of tenant %s: %w", c.Level.Tenant, c.err)
 		}
 	}
-	// What was valid before is valid still: calls that need no more may go on.
+	// What was valid before still is: calls that need nothing else may go on.
 	_ = o.counters.Resume(context.WithoutCancel(ctx), failed...) // after an error, the next attempt resumes them
 	return errs
 }
 
-// set sets what is missing of all, and resumes the tenants.
+// set sets what is missing of all tenants, and resumes them.
 func (o *Recounter) set(ctx context.Context, all []*counting) {
 	for _, step := range []func(context.Context, []*counting) error{o.remember, o.count, o.setCounted} {
 		going := withoutFailed(all)
@@ -70,7 +70,8 @@ func withoutFailed(all []*counting) []*counting {
 	return slices.DeleteFunc(slices.Clone(all), func(c *counting) bool { return c.err != nil })
 }
 
-// remember reads what the tenants' own counters say of what there is to count.
+// remember reads from the tenants' own counters which trees they come from, and which owners'
+// counters are unknown.
 func (o *Recounter) remember(ctx context.Context, all []*counting) error {
 	tenants := make([]*limiterstore.SuspendedTenant, len(all))
 	for i, c := range all {
@@ -83,8 +84,8 @@ func (o *Recounter) remember(ctx context.Context, all []*counting) error {
 	return nil
 }
 
-// count counts what is missing, from the calls in the shards of the tenants, and of the trees from
-// which they come, and from the ledger.
+// count counts what is missing: from the calls in the shards of the tenants and of their former
+// trees, and from the ledger.
 func (o *Recounter) count(ctx context.Context, all []*counting) error {
 	shards := map[uint32]bool{}
 	for _, c := range all {
@@ -92,7 +93,8 @@ func (o *Recounter) count(ctx context.Context, all []*counting) error {
 			shards[shard] = true
 		}
 	}
-	// Calls are read before the ledger: one on its way from here to there is in both.
+	// Calls are read before the ledger: a call on its way from Redis to the ledger may then be in
+	// both, but never in neither.
 	in, err := o.calls.InShards(ctx, slices.Sorted(maps.Keys(shards))...)
 	if err != nil {
 		return err
@@ -111,7 +113,7 @@ func (c *counting) shards() []uint32 {
 	return shards
 }
 
-// countIn counts what is missing, as the ledger has it at one moment, with the calls in shards.
+// countIn counts what is missing, as the ledger is at one moment, with the calls in shards.
 func countIn(ctx context.Context, ledger budgetstore.LedgerSnapshot, all []*counting, in map[uint32]limiterstore.ShardCalls) error {
 	moments, err := latest(ctx, ledger, all, in)
 	if err != nil {
@@ -136,10 +138,10 @@ func countIn(ctx context.Context, ledger budgetstore.LedgerSnapshot, all []*coun
 	return countAll(ctx, ledger, recounts...)
 }
 
-// latest is, for each of the tenants, the time at which it is to be counted: now, or when the last
-// of its calls was admitted that are on record, should the clock have been set back since. What
-// those spent must not be forgotten as their period turns again. A record that is further
-// ahead than limiterv1.MostAhead is not believed.
+// latest is, for each tenant, the time at which to count it: now or, if the clock was set back
+// since, when the last of its calls on record was admitted. Otherwise, what those calls spent
+// would be forgotten when their period begins for the second time. A record that is further ahead
+// than limiterv1.MostAhead is not believed.
 func latest(ctx context.Context, ledger budgetstore.LedgerSnapshot, all []*counting, in map[uint32]limiterstore.ShardCalls) ([]time.Time, error) {
 	spans := make([]budgetstore.TenantSpan, len(all))
 	for i, c := range all {

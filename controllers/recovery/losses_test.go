@@ -21,8 +21,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// times is how often something is lost, and seed what chance begins from: more and another
-// one by BURSAR_FAULTS and BURSAR_SEED.
+// times is how often something is lost, and seed what the random choices begin from.
+// BURSAR_FAULTS and BURSAR_SEED set them.
 func times(t *testing.T, few int) (times int, chance *rand.Rand) {
 	t.Helper()
 	times, err := strconv.Atoi(cmp.Or(os.Getenv("BURSAR_FAULTS"), strconv.Itoa(few)))
@@ -255,7 +255,8 @@ func TestSilentInBothStores(t *testing.T) {
 		time.Since(died).Round(time.Millisecond), time.Since(back).Round(time.Millisecond))
 }
 
-// TestAnEnforcerKnowsANewerEpoch than Redis has: its data has gone back, whatever else it says.
+// TestAnEnforcerKnowsANewerEpoch: if an enforcer knows a newer epoch than Redis has, the data of
+// Redis has gone back, whatever else it says.
 func TestAnEnforcerKnowsANewerEpoch(t *testing.T) {
 	w := newWorld(t)
 	w.announce(t, "live")

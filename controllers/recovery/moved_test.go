@@ -77,8 +77,8 @@ func TestMoved(t *testing.T) {
 	}
 }
 
-// TestParentIsGone: tenants below one whose budget was deleted go on counting against it, and none of them has
-// it counted anew, which would keep all of them waiting, whenever it is looked at.
+// TestParentIsGone: tenants go on counting against a parent whose budget was deleted. Looking at one of them
+// does not have the parent counted anew, which would keep all of them waiting.
 func TestParentIsGone(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)
@@ -125,9 +125,9 @@ func TestMovedOnBeforeCallsHaveEnded(t *testing.T) {
 	}
 }
 
-// TestHeldThoughRecorded: an enforcer told the ledger of the end of a call, and not Redis,
-// which was out of its reach. Counted anew, the call counts once: it holds its bound for as long
-// as another has not ended it, who will release that, and post what it is charged in its place.
+// TestHeldThoughRecorded: an enforcer told the ledger of the end of a call, but not Redis, which
+// was out of its reach. In a recount, the call counts once: it holds its bound until another
+// session ends it in Redis, which releases the hold and posts what the call is charged.
 func TestHeldThoughRecorded(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)

@@ -14,7 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// rebuild suspends the limiter under a new epoch, and makes that valid when everything
+// rebuild suspends the limiter under a new epoch, and makes the epoch valid once everything
 // that only enforcers knew is in Postgres and in Redis.
 func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) error {
 	begin := time.Now()
@@ -58,8 +58,9 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	return nil
 }
 
-// begin begins an epoch, or continues one that another manager has begun and not
-// completed. One that is valid in a shard nobody announces for any more.
+// begin begins a new epoch, or continues one that another manager has begun and not
+// completed. It does not continue an epoch that some shard already has as valid, because
+// enforcers can no longer announce calls for it there.
 func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (number int64, err error) {
 	e := found.Epoch
 	isWhole := found.Gaps == limiterv1.Shards && !found.Marks.Behind(r.marks)
@@ -74,18 +75,19 @@ func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (n
 	if err := r.epochs.Begin(ctx, e, number, found.Runs()); err != nil {
 		return 0, err
 	}
-	r.keptAt = time.Time{} // Postgres is told at once
+	r.keptAt = time.Time{} // tell Postgres at once
 	if err := r.raise(ctx, nil, found.Marks, newMarks); err != nil {
 		return 0, err
 	}
-	// After Redis: an enforcer that hears of an epoch here does not go back to one before.
+	// Postgres comes after Redis: an enforcer that hears of an epoch in Postgres believes
+	// no older one in Redis.
 	return number, r.numbers.Begin(ctx, number)
 }
 
-// awaitAnnouncements waits until every session that lives has announced its open calls. A
-// session that Redis has lost is waited for until its life is over, counted from its
-// last heartbeat, and however often Redis is lost meanwhile. It is errLost when the
-// epoch is not being rebuilt any more: nobody announces for it then.
+// awaitAnnouncements waits until every live session has announced its open calls. It also
+// waits for sessions that Redis has lost, each until the life of a session has passed
+// since its last heartbeat, however often Redis is lost meanwhile. It returns errLost
+// when the epoch is no longer being rebuilt, because then nobody announces for it.
 func (r *Rebuilder) awaitAnnouncements(ctx context.Context, number int64, runs []string) error {
 	tick := time.NewTicker(announceEvery)
 	defer tick.Stop()
@@ -124,7 +126,7 @@ func (r *Rebuilder) awaited(ctx context.Context, number int64, runs []string) ([
 	if err != nil {
 		return nil, err
 	}
-	// The epoch is read last: what was read before was not of another one.
+	// The epoch is read last: if it is still the same, so it was for what was read before.
 	epoch, err := r.epochs.Current(ctx)
 	if err != nil {
 		return nil, err
@@ -136,8 +138,8 @@ func (r *Rebuilder) awaited(ctx context.Context, number int64, runs []string) ([
 	return r.sessions.awaited(announced), nil
 }
 
-// takeIn takes to Redis what sessions have announced in Postgres, and adds them to those
-// that have announced.
+// takeIn copies to Redis the calls that sessions have announced in Postgres, and adds these
+// sessions to announced.
 func (r *Rebuilder) takeIn(ctx context.Context, number int64, announced map[string]bool) error {
 	sessions, err := r.numbers.Announced(ctx, number)
 	if err != nil {
@@ -171,9 +173,9 @@ func isRebuilding(epoch limiterv1.Epoch, number int64, runs []string) bool {
 	return epoch.Number == number && epoch.State == limiterv1.EpochRebuilding && slices.Equal(epoch.Runs, runs)
 }
 
-// dropEnded drops the calls that an old Redis has brought back: those of dead sessions that
-// the ledger has, and those of sessions that have left, of which the ledger does not have
-// the shares that they gave back.
+// dropEnded drops calls that older data of Redis has brought back: those that the ledger
+// has, and those of sessions that have left. The latter may be shares that were given back,
+// which the ledger never has.
 func (r *Rebuilder) dropEnded(ctx context.Context) error {
 	left, err := r.numbers.Left(ctx)
 	if err != nil {

@@ -22,14 +22,15 @@ const (
 	// keepMarksEvery is how often Postgres is told of the high-water marks, and newMarks how
 	// much is added to them with an epoch: more than other managers may have seen.
 	keepMarksEvery, newMarks = 10 * time.Second, 1000
-	// keepTimeEvery is how often the limiter's time is taken on where it is ahead of the clock.
+	// keepTimeEvery is how often the limiter's time is moved on where it is ahead of the clock.
 	keepTimeEvery = limiterv1.LongestGap / 6
-	// postgresTimeout is how long Postgres may take to say who lives.
+	// postgresTimeout is how long Postgres may take to say which sessions live.
 	postgresTimeout = time.Second
 	// announceEvery is how often the rebuilder checks which sessions have announced, and
 	// askPostgresEvery how often Postgres is asked for that.
 	announceEvery, askPostgresEvery = 20 * time.Millisecond, 100 * time.Millisecond
-	// tellAfter is how long announcements are waited for before the log says whose.
+	// tellAfter is how long announcements are waited for before the log names the sessions that
+	// are missing.
 	tellAfter = 3 * time.Second
 	// oldestVersion is the first major version of Redis that forgets scripts when it
 	// is started again, and does not hand them to replicas.
@@ -51,20 +52,20 @@ type Epochs interface {
 	KeepTime(ctx context.Context) error
 }
 
-// Enforcers are who work under the epoch.
+// Enforcers are the enforcers that work under the epoch.
 type Enforcers interface {
 	Fleet(ctx context.Context) (limiterstore.Fleet, error)
 }
 
-// Calls are the calls that dead enforcers left behind, and those that others announce.
+// Calls are the open and settled calls of sessions in Redis.
 type Calls interface {
 	OpenCalls
 	Announce(ctx context.Context, number int64, session string, calls map[uint32]map[string][]byte) error
 	Drop(ctx context.Context, shard uint32, session string, ids ...string) error
 }
 
-// Numbers are the numbers of the epochs that there were, as Postgres knows them, and what
-// sessions say there.
+// Numbers is what Postgres knows of epochs: their numbers, the sessions and what they have
+// announced there, and the high-water marks.
 type Numbers interface {
 	Last(ctx context.Context) (int64, error)
 	Next(ctx context.Context, seen int64) (int64, error)
@@ -84,7 +85,7 @@ type LedgerReader interface {
 	Read(ctx context.Context, read func(budgetstore.LedgerSnapshot) error) error
 }
 
-// Turn is whose turn it is to rebuild.
+// Turn decides which manager rebuilds.
 type Turn interface {
 	// Take takes the turn, or keeps it, and reports whether it is this manager's.
 	Take(ctx context.Context) (bool, error)
@@ -94,9 +95,9 @@ type Turn interface {
 
 // Rebuilder begins a new epoch whenever Redis cannot be trusted with the old one.
 //
-// It works in every manager, and one of them rebuilds: whose turn it is, Postgres knows,
-// so that nothing depends on the API server. Should two rebuild nevertheless, because one
-// was stopped in the midst of it, the one with the newer epoch wins.
+// It works in every manager, and one of them rebuilds. Postgres decides which one, so
+// that nothing depends on the API server. Should two rebuild nevertheless, because one
+// was paused in the middle of it, the one with the newer epoch wins.
 type Rebuilder struct {
 	epochs    Epochs
 	enforcers Enforcers
@@ -106,23 +107,24 @@ type Rebuilder struct {
 	turn      Turn
 	// configuration is restored together with the counters.
 	configuration *configuration
-	// leads is closed once this manager leads: it rebuilds first, others where it does not.
+	// leads is closed once this manager leads. The leader rebuilds first; other managers do if
+	// it does not.
 	leads <-chan struct{}
-	// looks is how often Redis was seen in need of a rebuild since it last was not.
+	// looks is how many looks in a row have found something to rebuild.
 	looks int
 
-	// last is the number of the newest epoch that became valid, as Postgres knows it; -1
-	// before it was asked.
+	// last is the number of the newest epoch that became valid, as far as this manager knows;
+	// -1 before Postgres was asked.
 	last int64
-	// known is the number of the newest epoch that an enforcer knows: one that is newer than
-	// that of Redis says that Redis has gone back.
+	// known is the number of the newest epoch that an enforcer knows. If it is newer than the
+	// epoch in Redis, the data of Redis has gone back.
 	known int64
-	// sessions are those that announcements are waited for from.
+	// sessions are the sessions whose announcements a rebuild waits for.
 	sessions sessions
-	// marks are the high-water marks of the data, and keptAt is when Postgres was told.
+	// marks are the high-water marks of the data, and keptAt is when Postgres was last told.
 	marks  limiterstore.Marks
 	keptAt time.Time
-	// timeKeptAt is when the limiter's time was last taken on.
+	// timeKeptAt is when the limiter's time was last moved on.
 	timeKeptAt time.Time
 	// failure is what was logged last.
 	failure string
@@ -172,7 +174,7 @@ func (r *Rebuilder) Start(ctx context.Context) error {
 	}
 }
 
-// note logs a failure when it is another than before.
+// note logs a failure unless the last look failed in the same way.
 func (r *Rebuilder) note(ctx context.Context, err error) {
 	failure := ""
 	if err != nil {
@@ -191,13 +193,14 @@ func (r *Rebuilder) look(ctx context.Context) error {
 	lookCtx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	r.hearPostgres(lookCtx)
-	// The epoch is read after who works under it: what a Redis that has lost its data does
-	// not say is not taken for the truth by an epoch that was there before.
+	// The fleet is read before the epoch. In the other order, Redis could lose its data in
+	// between, and an empty fleet would be believed because of the epoch that was there before.
 	fleet, err := r.enforcers.Fleet(lookCtx)
 	if err != nil {
 		return err // a Redis that does not answer admits nothing
 	}
-	// So is it after what Postgres knows: other managers go on meanwhile.
+	// Postgres is read before the epoch, too. Other managers go on meanwhile: in the other
+	// order, Redis could seem to have gone back.
 	if err := r.recall(lookCtx); err != nil {
 		return err
 	}
@@ -226,11 +229,11 @@ func (r *Rebuilder) look(ctx context.Context) error {
 	if mine, err := r.takeTurn(lookCtx); err != nil || !mine {
 		return err
 	}
-	defer func() { _ = r.turn.End(context.WithoutCancel(lookCtx)) }() // or it ends by itself
+	defer func() { _ = r.turn.End(context.WithoutCancel(lookCtx)) }() // if this fails, the turn expires
 	switch {
 	case unfit != "":
 		return r.epochs.Refuse(lookCtx, unfit)
-	case isValid: // the counters are there
+	case isValid: // only the configuration is lost
 		return r.configuration.restore(lookCtx)
 	}
 	ctx, cancelRebuild := context.WithTimeout(ctx, rebuildTimeout)
@@ -271,12 +274,12 @@ func (r *Rebuilder) raise(ctx context.Context, seen, found limiterstore.Marks, b
 	if time.Since(r.keptAt) < keepMarksEvery {
 		return nil
 	}
-	r.keptAt = time.Now() // Postgres may be away: that is told elsewhere
+	r.keptAt = time.Now() // Postgres may be away, which is reported elsewhere
 	_ = r.numbers.KeepMarks(ctx, marks)
 	return nil
 }
 
-// keepTime takes the limiter's time on now and then.
+// keepTime moves the limiter's time on, now and then.
 func (r *Rebuilder) keepTime(ctx context.Context) error {
 	if time.Since(r.timeKeptAt) < keepTimeEvery {
 		return nil
@@ -285,8 +288,8 @@ func (r *Rebuilder) keepTime(ctx context.Context) error {
 	return r.epochs.KeepTime(ctx)
 }
 
-// superseded is nil when another has rebuilt the epoch or is about to, and errLost when
-// Redis has lost it.
+// superseded returns nil when another manager has rebuilt the limiter or is about to, and
+// errLost when Redis has lost the epoch.
 func (r *Rebuilder) superseded(ctx context.Context) error {
 	epoch, err := r.epochs.Current(ctx)
 	if err == nil && epoch.Number == 0 {
@@ -295,8 +298,8 @@ func (r *Rebuilder) superseded(ctx context.Context) error {
 	return err
 }
 
-// takeTurn takes the turn to rebuild. A manager that does not lead lets the leader go
-// first: that is where the controllers work.
+// takeTurn takes the turn to rebuild. A manager that does not lead leaves the first look to the
+// leader, where the controllers work.
 func (r *Rebuilder) takeTurn(ctx context.Context) (bool, error) {
 	r.looks++
 	select {
@@ -309,7 +312,7 @@ func (r *Rebuilder) takeTurn(ctx context.Context) (bool, error) {
 	return r.turn.Take(ctx)
 }
 
-// Unfit is why servers must not be trusted with money; empty when they may be.
+// Unfit says why servers must not be trusted with money; empty if they may be.
 func Unfit(servers []redisclient.Server) string {
 	for _, server := range servers {
 		switch {
@@ -322,7 +325,7 @@ func Unfit(servers []redisclient.Server) string {
 	return ""
 }
 
-// remember remembers who lives under a valid epoch, and forgets everybody else.
+// remember remembers the sessions that live under a valid epoch, and forgets all others.
 func (r *Rebuilder) remember(fleet limiterstore.Fleet) {
 	r.sessions.complete = true
 	r.sessions.redis.forgetAll()
@@ -338,8 +341,8 @@ func newest(fleet limiterstore.Fleet) (number int64) {
 	return number
 }
 
-// hearPostgres takes in who lives by what Postgres says. An error means that it is not
-// there, and hears nobody.
+// hearPostgres takes in which sessions Postgres says live and which have left. If Postgres does
+// not answer, nothing changes.
 func (r *Rebuilder) hearPostgres(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, postgresTimeout)
 	defer cancel()

@@ -32,7 +32,8 @@ type recount struct {
 	counters map[limiterv1.Owner]map[string][]byte
 	// tallies are the money counters among them, as they were counted: field -> tally.
 	tallies map[limiterv1.Owner]map[string]*tally
-	// estimated is whether a counter counts an open call with its bound that does not end there.
+	// estimated is whether a counter includes the bound of an open call whose end will not be posted
+	// to it.
 	estimated bool
 	// forget is when the owners' counters may be forgotten.
 	forget time.Time
@@ -46,14 +47,14 @@ type call struct {
 	recorded *budgetstore.RecordedCall
 }
 
-// Expected are the counters of a tenant, and of owners in it, as they are to be by the
-// ledger and calls that may not be in it: field -> counter.
+// Expected are the counters of a tenant and of its owners as they should be, by the ledger and by
+// calls that may not be in it yet: field -> counter.
 type Expected map[limiterv1.Owner]map[string]limiterv1.MoneyCounter
 
-// Expect counts what a tenant and its owners have spent and hold, at a time, with calls of the
-// trees with the roots formers, from which the tenant has come, too: the least and the
-// most that their counters may say is spent. These differ by calls that Redis says have cost
-// something else than the ledger says, until Redis forgets them.
+// Expect counts what a tenant and its owners have spent and hold at now. formers are the roots
+// of the trees from which the tenant has come, whose calls count too. The counters may say any
+// amount from least to most: these differ by calls that a counter may have at another cost
+// than the ledger has, until Redis forgets the calls.
 func Expect(
 	ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant, formers []string, calls []limiterstore.StoredCall, now time.Time,
 ) (least, most Expected, err error) {
@@ -80,9 +81,9 @@ func Expect(
 	return least, most, nil
 }
 
-// newRecount is a recount of what is missing, at a time, with those of the calls, by the tenants
-// whose limits they count against, that count in the tree of the level or came from the trees with the
-// roots formers.
+// newRecount makes a recount of what is missing of a level. calls are grouped by the tenants whose
+// limits they count against. Of those, it takes the calls that were admitted in the level's tree or in
+// one of the trees with the roots formers.
 func newRecount(level levelCounters, missing, formers []string, calls map[string][]call, now time.Time) (*recount, error) {
 	zone, err := period.Zone(level.TimeZone)
 	if err != nil {
@@ -100,9 +101,9 @@ func newRecount(level levelCounters, missing, formers []string, calls map[string
 	return r, nil
 }
 
-// callsByTenant are calls by the tenants whose limits they count against, with what the ledger has
-// of them. What cannot be read as one was never made: the entry of a call that was voided is
-// empty.
+// callsByTenant groups calls by the tenants whose limits they count against, and adds what the
+// ledger has of each. It leaves out records that are no call, such as the empty one of a voided
+// call.
 func callsByTenant(stored []limiterstore.StoredCall, recorded map[string]budgetstore.RecordedCall) map[string][]call {
 	calls := map[string][]call{}
 	for _, found := range stored {
@@ -123,7 +124,7 @@ func callsByTenant(stored []limiterstore.StoredCall, recorded map[string]budgets
 	return calls
 }
 
-// countAll counts what is missing in all of the recounts, as the ledger has it at one moment.
+// countAll counts what is missing in all recounts, as the ledger is at one moment.
 func countAll(ctx context.Context, ledger budgetstore.LedgerSnapshot, recounts ...*recount) error {
 	var sums []budgetstore.Sum
 	for _, r := range recounts {
@@ -147,7 +148,7 @@ func countAll(ctx context.Context, ledger budgetstore.LedgerSnapshot, recounts .
 	return nil
 }
 
-// limits are those of the level's whose counters are missing.
+// limits are the level's money limits whose counters are missing.
 func (r *recount) limits() (missing []limiterv1.MoneyLimit) {
 	for _, limit := range r.level.Money {
 		if slices.Contains(r.missing, wantedOf(limit)) {
@@ -157,14 +158,14 @@ func (r *recount) limits() (missing []limiterv1.MoneyLimit) {
 	return missing
 }
 
-// sum is what the ledger is to add up for a limit.
+// sum is what the ledger has to add up for a limit.
 func (r *recount) sum(limit limiterv1.MoneyLimit) budgetstore.Sum {
 	now := period.Containing(limit.Period, r.zone, r.now)
 	earlier := period.Containing(limit.Period, r.zone, now.Start.Add(-time.Millisecond))
 	return budgetstore.Sum{Tenant: r.level.Level.Tenant, Limit: limit, Earlier: earlier, Now: now}
 }
 
-// countLimit counts a limit, of which the ledger has added up sum.
+// countLimit counts a limit, from what the ledger has added up and from the calls of Redis.
 func (r *recount) countLimit(limit limiterv1.MoneyLimit, sum budgetstore.Sum, spent map[limiterv1.Owner]budgetstore.Spent) {
 	earlier, now, field := sum.Earlier, sum.Now, limiterv1.MoneyField(limit)
 	counters := map[limiterv1.Owner]*tally{}
@@ -223,8 +224,8 @@ func (r *recount) set(owner limiterv1.Owner, field string, value []byte) {
 	r.counters[owner][field] = value
 }
 
-// countInFlight counts the calls in flight. Other buckets begin full: how fast
-// calls came is on record nowhere.
+// countInFlight counts the calls in flight. Other buckets begin full, because how fast calls came is
+// recorded nowhere.
 func (r *recount) countInFlight() {
 	all := map[limiterv1.Owner]map[string]int64{{}: {}}
 	for _, limit := range r.level.Rates {

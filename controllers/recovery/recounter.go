@@ -42,7 +42,7 @@ type OpenCalls interface {
 	InShards(ctx context.Context, shards ...uint32) (map[uint32]limiterstore.ShardCalls, error)
 }
 
-// ReachableLedger is where what was spent is on record.
+// ReachableLedger is the ledger, and whether it can be reached.
 type ReachableLedger interface {
 	Read(ctx context.Context, read func(budgetstore.LedgerSnapshot) error) error
 	Ping(ctx context.Context) error
@@ -69,10 +69,11 @@ type Recounter struct {
 }
 
 const (
-	// mostGoingOn is how many tenants may be counted on when who has asked for it waits no longer: each takes a
-	// connection to Postgres, of which others need some.
+	// mostGoingOn is how many recounts may go on after their callers have stopped waiting. Each takes a connection
+	// to Postgres, and others need some, too.
 	mostGoingOn = 2
-	// pingTimeout is how long Postgres may take to say that it is there, and busy counting.
+	// pingTimeout is how long Postgres may take to answer a ping, which tells a slow recount from a Postgres that
+	// is away.
 	pingTimeout = time.Second
 )
 
@@ -81,10 +82,10 @@ func NewRecounter(documents Documents, epoch CurrentEpoch, counters Counters, ca
 	return &Recounter{documents: documents, epoch: epoch, counters: counters, calls: calls, ledger: ledger}
 }
 
-// Prepare fails if applying the document would make calls be refused because the ledger does
-// not answer: a new limit must count what was spent before. Of tenants that come from another
-// budget tree, or had no document, it forgets what counted in the tree of the document: they
-// may have spent elsewhere since.
+// Prepare fails if applying the document needs the ledger and the ledger does not answer: a
+// new limit must count what was spent before, and until then all calls would be refused. For
+// tenants that come from another budget tree, or had no document, it forgets their counters
+// in the document's tree, because they may have spent elsewhere since.
 func (o *Recounter) Prepare(ctx context.Context, document limiterv1.Tenant) error {
 	epoch, err := o.epoch.Current(ctx)
 	if err != nil || epoch.State != limiterv1.EpochValid {
@@ -107,10 +108,10 @@ func (o *Recounter) Prepare(ctx context.Context, document limiterv1.Tenant) erro
 	return nil
 }
 
-// move forgets the counters of the tenants of the document that are not in its tree yet,
-// in that tree and in the one that they come from, or in which they were when they last had a
-// document. Not so of an ancestor that has none any more, and had its last in this tree: what is spent
-// below it is counted here as before.
+// move forgets the counters of those tenants of the document that are not in its tree yet: in that
+// tree, and in the tree that they come from, or were in when they last had a document. It leaves out
+// an ancestor whose document is gone and was in this tree: what is spent below it is still counted
+// here.
 func (o *Recounter) move(ctx context.Context, document limiterv1.Tenant, epoch limiterv1.Epoch) error {
 	all := levels(document, epoch)
 	tenants := make([]string, len(all))
@@ -141,8 +142,9 @@ func (o *Recounter) move(ctx context.Context, document limiterv1.Tenant, epoch l
 	return nil
 }
 
-// leave forgets the counters of a tenant that comes from the tree with the root former, or from
-// none if that is empty. What is open in the trees from which it had come there counts on, too.
+// leave forgets the counters of a tenant that comes from the tree with the root former, or from none if former is
+// empty. Open calls in that tree, and in those from which the tenant had come there, still count: their roots are
+// kept.
 func (o *Recounter) leave(ctx context.Context, l levelCounters, former string) error {
 	if former == "" {
 		return o.counters.Forget(ctx, l.TenantCounters)
@@ -161,16 +163,16 @@ func (o *Recounter) leave(ctx context.Context, l levelCounters, former string) e
 	if err := o.counters.Forget(ctx, l.TenantCounters, formers(l.Root, former, before)...); err != nil || !l.own {
 		return err
 	}
-	// Who still runs the document of the other tree is to admit nothing there.
+	// Enforcers that still run the document of the other tree must admit nothing there.
 	return o.counters.Forget(ctx, left)
 }
 
-// mostFormers bounds the trees that are remembered: a tenant does not move more often than that
-// in the life of a call.
+// mostFormers bounds how many former trees are remembered: a tenant does not move more often than that in the life
+// of a call.
 const mostFormers = 16
 
-// formers are the roots of the trees from which a tenant comes that is now in the tree with the
-// root: the one that it leaves, and those from which it had come there.
+// formers are the roots of the trees from which a tenant has come to the tree with the root: the one that it
+// leaves now, and those before it.
 func formers(root, left string, before []string) (all []string) {
 	for _, former := range append([]string{left}, before...) {
 		if former != root && !slices.Contains(all, former) && len(all) < mostFormers {
@@ -180,12 +182,13 @@ func formers(root, left string, before []string) (all []string) {
 	return all
 }
 
-// Recount makes the counters of the tenant and of its ancestors valid under the epoch,
-// where they are not. Its error is a *limiterstore.SuspendedError when no epoch is
-// valid, and budgetstore.ErrUnavailable when the ledger is unavailable.
+// Recount makes the counters of the tenant and of its ancestors valid under the epoch, where they are
+// not. It returns a *limiterstore.SuspendedError when no epoch is valid, and
+// budgetstore.ErrUnavailable when the ledger is unavailable.
 //
-// It is limiterstore.ErrNotValid when there is more to count than can be until ctx ends. That goes on,
-// for up to longestRecount, and the counters are valid soon; of a few tenants at a time.
+// If the time of ctx runs out before all is counted, it returns limiterstore.ErrNotValid, and the
+// recount goes on for up to longestRecount. At most mostGoingOn recounts may do that; others end with
+// ctx.
 func (o *Recounter) Recount(ctx context.Context, document limiterv1.Tenant) error {
 	if !o.goingOn.begin(document.Tenant) {
 		return o.recountAll(ctx, ctx, document)[0]
@@ -209,14 +212,15 @@ func (o *Recounter) Recount(ctx context.Context, document limiterv1.Tenant) erro
 	return fmt.Errorf("tenant %s: %w: there is much to count in the ledger", document.Tenant, limiterstore.ErrNotValid)
 }
 
-// goingOn are the tenants that are counted on though who has asked for it may wait no longer, mostGoingOn at most.
-// Each is there once: who asks for it meanwhile waits for it, and takes no place from others.
+// goingOn are the tenants whose recounts may go on after their callers have stopped waiting, mostGoingOn at most.
+// Each tenant is there once: later callers wait for the recount that is under way, and take no place from other
+// tenants.
 type goingOn struct {
 	mu      sync.Mutex
 	tenants []string
 }
 
-// begin reports whether a tenant may be counted on; the caller must call end then.
+// begin reports whether a tenant's recount may outlast its caller. If so, end must be called once it is over.
 func (g *goingOn) begin(tenant string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -233,7 +237,7 @@ func (g *goingOn) end(tenant string) {
 	g.tenants = slices.DeleteFunc(g.tenants, func(t string) bool { return t == tenant })
 }
 
-// mayGoOn is nil if only the time of ctx is over, and the ledger answers, so that there is but much to count.
+// mayGoOn returns nil if ctx has only run out of time and the ledger answers, so that the recount is just slow.
 func (o *Recounter) mayGoOn(ctx context.Context) error {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ctx.Err()
@@ -243,7 +247,8 @@ func (o *Recounter) mayGoOn(ctx context.Context) error {
 	return o.ledger.Ping(pinging)
 }
 
-// recountRecovering is recountAll of one tenant. A panic is an error, as it is for who reconciles.
+// recountRecovering is recountAll for one tenant. It returns a panic as an error, as controller-runtime does for
+// reconcilers.
 func (o *Recounter) recountRecovering(waiting, counting context.Context, document limiterv1.Tenant) (err error) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
@@ -254,13 +259,14 @@ func (o *Recounter) recountRecovering(waiting, counting context.Context, documen
 }
 
 // RecountAll does what Recount does for many tenants, in few round trips for all of them. The errors
-// are in the order of the documents. Where Redis or the ledger does not answer to what is asked for
-// all, all fail that were still to be counted, and each may yet be recounted alone.
+// are in the order of the documents. If a query that several tenants share fails, all of these fail,
+// though each may succeed alone.
 func (o *Recounter) RecountAll(ctx context.Context, documents ...limiterv1.Tenant) []error {
 	return o.recountAll(ctx, ctx, documents...)
 }
 
-// recountAll recounts tenants. Until waiting ends, it waits for others who count one of them.
+// recountAll recounts tenants until counting ends. Until waiting ends, it waits for others that are counting one
+// of them.
 func (o *Recounter) recountAll(waiting, counting context.Context, documents ...limiterv1.Tenant) []error {
 	epoch, err := o.epoch.Current(waiting)
 	if err == nil && epoch.State != limiterv1.EpochValid {

@@ -8,21 +8,22 @@ import (
 )
 
 const (
-	// longestGap is how far two looks at a store may lie apart for the time between them to
-	// count as silence: the store was not there to hear anybody for longer.
+	// longestGap is the longest time between two looks at a store that counts as silence of
+	// its sessions. After a longer gap, the store may not have been there to hear them.
 	longestGap = 2 * lookEvery
-	// sameTime is how much earlier the last heartbeat in one store may be than in the other
-	// where both were heard: heartbeats go to both, each in its own time.
+	// sameTime is how much earlier a session's last heartbeat may be in one store than in
+	// the other if both have heard it until the end: heartbeats go to both stores, each in
+	// its own time.
 	sameTime = 2 * limiterv1.Heartbeat
-	// heardWithin is how long a store has to be there until everybody has been heard who
-	// lives and can reach it.
+	// heardWithin is how long a store has to be there to have heard every live session that
+	// can reach it.
 	heardWithin = limiterv1.Heartbeat + limiterv1.Heartbeat/2
 )
 
 // heard are the sessions that a store has heard.
 type heard struct {
-	// silent is for how long each was silent while the store was there to hear it, and beat
-	// when it was heard last, by this machine's clock.
+	// silent is for how long each session was silent while the store was there to hear it,
+	// and beat when the session was heard last, by this machine's clock.
 	silent map[string]time.Duration
 	beat   map[string]time.Time
 	// watched is for how long the store was there, and askedAt when it was last asked.
@@ -30,8 +31,8 @@ type heard struct {
 	askedAt time.Time
 }
 
-// take takes in which sessions a store says live, and for how long each is silent. Others
-// stay: the store may have lost what it knew of them.
+// take takes in which sessions a store says live, and for how long each has been silent.
+// Other sessions stay: the store may have lost what it knew of them.
 func (h *heard) take(live map[string]time.Duration, now time.Time) {
 	if h.silent == nil {
 		h.silent, h.beat = map[string]time.Duration{}, map[string]time.Time{}
@@ -74,16 +75,17 @@ func (h *heard) lives(session string) bool {
 	return known && silent < limiterv1.SessionLife
 }
 
-// sessions are the sessions that may have calls open, as Redis and Postgres know them, and
-// knew them before they lost what they had.
+// sessions are the sessions that may have calls open, as Redis and Postgres know them, or
+// knew them before they lost their data.
 type sessions struct {
 	redis, postgres heard
-	// complete is whether these are all: an open epoch was seen, and who lives under it.
+	// complete is whether these are all of them: a valid epoch was seen, and the sessions
+	// that live under it.
 	complete bool
 }
 
-// all reports whether these are all sessions that may have calls open: everybody who
-// lives has had the time to say so.
+// all reports whether these are all sessions that may have calls open: the sessions under a
+// valid epoch are known, or every live session has had the time to be heard.
 func (s *sessions) all() bool {
 	return s.complete || s.redis.watched >= heardWithin && s.postgres.watched >= heardWithin
 }
@@ -104,9 +106,9 @@ func (s *sessions) awaited(announced map[string]bool) (missing []string) {
 	return slices.Compact(missing)
 }
 
-// mayLive reports whether a session may live. One that was heard in both stores until it
-// fell silent in both is over when it is over by one of them: Redis may not have been
-// there to count its silence.
+// mayLive reports whether a session may live. It does while Postgres says so. After
+// that, Redis is believed only if it has heard the session for longer than Postgres has:
+// otherwise it may just not have been there to count the session's silence.
 func (s *sessions) mayLive(session string) bool {
 	if s.postgres.lives(session) {
 		return true

@@ -16,7 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// holdUp has whoever reads calls in the ledger wait until they are let go.
+// holdUp has everybody who reads calls in the ledger wait until letGo is called.
 func (w *world) holdUp(t *testing.T) (letGo func()) {
 	t.Helper()
 	admin, err := pgx.Connect(t.Context(), w.adminDSN)
@@ -39,8 +39,8 @@ func (w *world) recountWithin(t *testing.T, recounter *recovery.Recounter, docum
 	return recounter.Recount(ctx, document)
 }
 
-// TestMuchToCount: a tenant of which there is more to count than who asks for it has time for is counted all
-// the same. Who asks meanwhile is told so, and is not kept.
+// TestMuchToCount: a tenant with more to count than its caller has time for is counted all the same. Callers are told
+// meanwhile that it is not valid yet, and are not kept waiting.
 func TestMuchToCount(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)
@@ -65,8 +65,8 @@ func TestMuchToCount(t *testing.T) {
 	testkit.Must(t, w.recountWithin(t, recounter, acme, time.Minute))
 }
 
-// TestWhoWaitsTakesNoPlace: who waits for a tenant that is being counted keeps no other tenant from being counted for
-// longer than who asks for it waits.
+// TestWhoWaitsTakesNoPlace: a caller that waits for a tenant that is already being counted does not keep another
+// tenant's recount from going on after its caller has stopped waiting.
 func TestWhoWaitsTakesNoPlace(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)
@@ -108,8 +108,7 @@ func (n noted) Current(ctx context.Context) (limiterv1.Epoch, error) {
 	return n.CurrentEpoch.Current(ctx)
 }
 
-// TestNobodyGoesOnCounting: who does not want a tenant counted any more ends that, and so does a ledger that
-// does not answer.
+// TestNobodyGoesOnCounting: a recount ends when its caller cancels it, and when the ledger does not answer.
 func TestNobodyGoesOnCounting(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)
@@ -136,7 +135,7 @@ func TestNobodyGoesOnCounting(t *testing.T) {
 	}
 }
 
-// pingless is a ledger that does not answer when it is asked whether it does.
+// pingless is a ledger that does not answer a ping.
 type pingless struct{ *budgetstore.LedgerReader }
 
 func (pingless) Ping(context.Context) error { return budgetstore.ErrUnavailable }

@@ -13,8 +13,8 @@ import (
 // tally is a counter that is being counted.
 type tally struct {
 	limiterv1.MoneyCounter
-	// less and more are how much less, and more, than is spent here a counter may say that was
-	// not counted just now; earlierLess and earlierMore are the same of the period before.
+	// less and more are by how much a counter that was not counted just now may say less, or
+	// more, than is spent here; earlierLess and earlierMore are the same for the period before.
 	less, more, earlierLess, earlierMore money.Nanos
 }
 
@@ -53,9 +53,9 @@ func (t *tally) at(moment time.Time) (of amounts, ok bool) {
 	return amounts{&t.Spent, &t.Held, &t.less, &t.more}, true
 }
 
-// add adds a call of Redis, which holds its bound in this counter or does not. An open call
-// that does not is counted as if it had cost its bound: its end will not be told to the counter,
-// which has the bound, or for a share nothing, until the tenant is counted anew.
+// add adds a call of Redis, which holds its bound in this counter or does not. An open call that
+// does not is counted as if it had cost its bound, or nothing if it is a share or a probe: its
+// end will not be posted to this counter, which stays as it is until the tenant is recounted.
 func (t *tally) add(call call, holds bool) {
 	if call.recorded != nil {
 		t.addRecorded(call, holds)
@@ -67,7 +67,7 @@ func (t *tally) add(call call, holds bool) {
 	case !call.Settled && holds:
 		*of.held += call.Amount
 	case isGivenBack(call):
-		// A share is taken anew with the limit.
+		// A share that is not held in this counter is taken anew with the limit.
 	default:
 		*of.spent += call.Amount
 		if !holds {
@@ -79,11 +79,11 @@ func (t *tally) add(call call, holds bool) {
 	}
 }
 
-// addRecorded adds a call that the ledger has, and Redis too. Where it is open, its enforcer
-// told the ledger alone how it ended, as Redis was out of reach: it holds its bound until
-// another has ended it there, and its cost is posted only then. Where Redis says that it
-// has cost something else than the ledger says, it was charged in full without its enforcer, or
-// counted before it had ended, and the tenant is, or soon will be, counted anew.
+// addRecorded adds a call that is in the ledger and in Redis, too. If it is open in Redis,
+// Redis was out of its enforcer's reach when it ended. It holds its bound until another session
+// ends it in Redis, and its cost is posted only then. If Redis has it at another cost than the
+// ledger, it was charged in full without its enforcer, or counted before it had ended. Then the
+// tenant is recounted, or soon will be.
 func (t *tally) addRecorded(call call, holds bool) {
 	of, ok := t.at(call.AdmittedAt)
 	switch {
@@ -115,5 +115,5 @@ func (c call) bound() money.Nanos {
 	return entry.Held
 }
 
-// isGivenBack reports whether a call is open and will have cost nothing.
+// isGivenBack reports whether a call is open and will have cost nothing when it ends.
 func isGivenBack(call call) bool { return !call.Settled && (call.Share || call.Probe) }

@@ -8,16 +8,16 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// turn is levels that are made valid together, each of another tenant, while nobody else in this
-// process sets their counters.
+// turn is a group of levels that are made valid together. Each is of another tenant and locked: nobody
+// else in this process sets its counters meanwhile.
 type turn struct {
 	levels []levelCounters
-	// documents are the numbers of the documents that have each of the levels.
+	// documents are, for each level, the indexes of the documents that have it.
 	documents [][]int
 	locks     []lock
 }
 
-// lock is held by one at a time.
+// lock is a mutex that can be waited for until a context ends.
 type lock chan struct{}
 
 func (l lock) tryLock() bool {
@@ -41,14 +41,14 @@ func (l lock) lock(ctx context.Context) error {
 
 func (l lock) unlock() { <-l }
 
-// takeTurn takes the next level of each document, of what is left of each from the root down. A level
-// has to wait for another turn where another document has the same tenant as another level, or
-// somebody else is setting its counters, unless there is nothing else to do: then that is waited for until
-// ctx ends. There is no level in the turn once nothing is left.
+// takeTurn takes the next level of each document. left is what is left of each, from the root down. A
+// level is left for a later turn if the turn has a different level of the same tenant, or if somebody else
+// is setting its counters. If there is nothing else to do, takeTurn waits for the latter until ctx ends.
+// The turn is empty once nothing is left.
 func (o *Recounter) takeTurn(ctx context.Context, left [][]levelCounters) (*turn, error) {
 	const busy = -1
 	next, places := &turn{}, map[string]int{} // where in the turn the level of a tenant is, or busy
-	var waiting []int                         // the documents whose next level others are setting
+	var waiting []int                         // the documents whose next level is locked by others
 	for document, levels := range left {
 		if len(levels) == 0 {
 			continue
@@ -68,7 +68,7 @@ func (o *Recounter) takeTurn(ctx context.Context, left [][]levelCounters) (*turn
 	}
 	if len(next.levels) == 0 && len(waiting) > 0 {
 		level := left[waiting[0]][0]
-		if err := o.lockOf(level).lock(ctx); err != nil { // holding no other: nobody waits for this one meanwhile
+		if err := o.lockOf(level).lock(ctx); err != nil { // holding no other lock, so that nobody waits for this one
 			return nil, fmt.Errorf("tenant %s: %w: somebody else is setting them: %w", level.TenantCounters.Tenant, limiterstore.ErrNotValid, err)
 		}
 		next.add(level, waiting[0], o.lockOf(level))
@@ -80,13 +80,13 @@ func (t *turn) add(level levelCounters, document int, lock lock) {
 	t.levels, t.documents, t.locks = append(t.levels, level), append(t.documents, []int{document}), append(t.locks, lock)
 }
 
-// makeTurnValid makes the counters of a turn valid, and lets others set them then.
+// makeTurnValid makes the counters of a turn valid, and then releases its locks.
 func (o *Recounter) makeTurnValid(ctx context.Context, t *turn) []error {
 	defer t.end()
 	return o.makeValid(ctx, t.levels)
 }
 
-// end lets others set the counters.
+// end releases the locks.
 func (t *turn) end() {
 	for _, lock := range t.locks {
 		lock.unlock()
