@@ -34,7 +34,7 @@ type Alert struct {
 // Rung is a rung of a limit.
 type Rung struct {
 	Limit string
-	// Amount is that of the limit; of ledgerv1.Requested and RequestDecided, what is asked for.
+	// Amount is that of the limit or, of ledgerv1.Requested and RequestDecided, what is asked for.
 	Amount money.Nanos
 	// Action is that of the rung, or one of those in api/ledger/v1.
 	Action    limiterv1.Action
@@ -44,8 +44,8 @@ type Rung struct {
 // OwnerRung is a rung of a limit that counts owners.
 type OwnerRung struct {
 	Rung
-	// Owner is the one owner for whom the limit has this rung, by a grant; those of
-	// all others are of the zero Owner.
+	// Owner is the only owner for whom the limit has this rung, because of a grant; zero for a
+	// rung of all others.
 	Owner limiterv1.Owner
 	// Period is the period that the limit is in.
 	Period period.Span
@@ -62,9 +62,9 @@ func Recipients(alerts *v1alpha1.Alerts) (recipients []Recipient) {
 	return recipients
 }
 
-// Tells is whether the filters let a recipient be told of a rung: if one of those that name the
-// recipient selects it, or none names the recipient. PagerDuty is never told of a decision: the
-// incident of the request ends with it.
+// Tells reports whether the filters let a recipient be told of a rung: one of those that name
+// the recipient selects the rung, or none names the recipient. PagerDuty is never told of a
+// decision, because a decision ends the incident of its request.
 func Tells(filters []v1alpha1.AlertFilter, recipient Recipient, rung Rung) bool {
 	if rung.Action == ledgerv1.RequestDecided && recipient.Channel == ledgerv1.PagerDuty {
 		return false
@@ -84,7 +84,7 @@ func Tells(filters []v1alpha1.AlertFilter, recipient Recipient, rung Rung) bool 
 	return !named
 }
 
-// Alerts are the rows of the rungs that are reached, and of who is told of them.
+// Alerts are the rows of the rungs that are reached, and of the recipients who are told of them.
 type Alerts struct{ pool *pgxpool.Pool }
 
 // NewAlerts makes Alerts.
@@ -102,14 +102,14 @@ type TenantAlerts struct {
 	// OwnerRungs are the rungs of limits that count owners, whether or not one has reached
 	// them: an alert about an owner stays unresolved while its rung exists.
 	OwnerRungs []OwnerRung
-	// Recipients are who is told of what is new, as far as the filters select it.
+	// Recipients are told of what is new, as far as the filters select it.
 	Recipients []Recipient
 	Filters    []v1alpha1.AlertFilter
 }
 
 // MostAnHour is how many alerts of a tenant are sent within an hour, and how many about its
-// owners. Further alerts are recorded, and muted. What is asked for is counted apart: nobody keeps
-// others from being told of spending by asking for more.
+// owners. Further alerts are recorded, and muted. Requests for more are counted apart, so that
+// asking for more keeps nobody from being told of spending.
 const MostAnHour = 60
 
 // reachedAlerts are the rungs that are reached as rows.
@@ -128,10 +128,10 @@ WHERE a.tenant_id = @tenant AND (a.resolved_at IS NOT NULL OR a.budget_uid <> @u
   AND (a.limit_name, a.user_id, a.group_name, a.credential, a.period_start, a.action, a.at_percent, a.amount_nanos)
     = (r.limit_name, r.user_id, r.group_name, r.credential, r.period_start, r.action, r.at_percent, r.amount_nanos)`
 
-// raiseAlerts inserts the rows of new alerts and of their deliveries. Of a limit whose period is
-// shorter than a day, even one with a change of clocks, a rung is told once in 24 hours: a
-// brake of five minutes is not to send mail all day. Of several managers,
-// only the first to insert an alert inserts its deliveries.
+// raiseAlerts inserts the rows of new alerts and of their deliveries. A rung of a limit whose
+// period is shorter than a day (which has 23 hours when the clocks change) is sent only once in
+// 24 hours: a limit of five minutes must not send mail all day. If several managers insert an
+// alert, only the first inserts its deliveries.
 const raiseAlerts = reachedAlerts + `, fresh AS (
   SELECT r.*, row_number() OVER (PARTITION BY r.user_id || r.group_name || r.credential = '', r.request_id IS NULL ORDER BY r.spent_nanos DESC) + (
       SELECT count(*) FROM cost_alerts AS a
@@ -248,7 +248,7 @@ func (a TenantAlerts) args() pgx.NamedArgs {
 	}
 }
 
-// told are who is told of which limit and action, of those that are reached.
+// told returns which recipients are told of which limit and action, of those that are reached.
 func (a TenantAlerts) told() []map[string]any {
 	rows, done := []map[string]any{}, map[Rung]bool{}
 	for _, alert := range a.Reached {

@@ -31,14 +31,14 @@ type UserHour struct {
 	Start          time.Time
 	Cost           money.Nanos
 	Calls, Refused int64
-	// Since is when the day began on which the user first called or, if that is later, since when there
-	// are sums: those from before are not all of what was used.
+	// Since is the beginning of the day on which the user first called or, if that is later, when the sums
+	// begin to be complete: earlier ones lack some of what was used.
 	Since time.Time
 }
 
-// Hours are what the users of a tenant used in some hours, by UTC; nothing of the hours in which a
-// user did not call. Where the clocks of the tenant's time zone are half an hour off, those are its hours
-// in which the hours by UTC begin.
+// Hours returns what the users of a tenant used in some hours of UTC, without the hours in which a user
+// did not call. If the tenant's time zone is half an hour off, an hour is the one of that zone in which
+// the hour of UTC begins.
 func (a *Anomalies) Hours(ctx context.Context, tenant string, hours []time.Time) ([]UserHour, error) {
 	const used = `
 SELECT user_id, hour, sum_of(cost_nanos), sum_of(calls), sum_of(refused),
@@ -59,9 +59,8 @@ ORDER BY user_id, hour`
 	return all, nil
 }
 
-// UsedKeys are the APIKeys of a tenant, as namespace/name, with which somebody has called since a
-// day; of its calendar, all days that begin after a moment count. Where there are not yet sums of all calls
-// since then, they are not complete.
+// UsedKeys returns the APIKeys of a tenant, as namespace/name, that were used on the days of its calendar
+// that begin at since or later. They are not complete if some calls since then are not in the sums yet.
 func (a *Anomalies) UsedKeys(ctx context.Context, tenant string, since time.Time) (keys map[string]bool, isComplete bool, err error) {
 	const used = `
 SELECT coalesce((SELECT complete_from <= @since FROM usage_calendars WHERE tenant_id = @tenant), true), ARRAY(

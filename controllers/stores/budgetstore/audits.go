@@ -17,8 +17,8 @@ func NewAudits(pool *pgxpool.Pool) *Audits { return &Audits{pool: pool} }
 
 // AuditSummary is how the counters of all tenants compare with the ledger.
 type AuditSummary struct {
-	// Tenants is how many there are, WithDrift of how many a counter differs from the ledger, and
-	// WithWrongSums of how many the sums of what was used do.
+	// Tenants is how many tenants there are, WithDrift how many of them have a counter that
+	// differs from the ledger, and WithWrongSums how many have sums of usage that differ from it.
 	Tenants, WithDrift, WithWrongSums int
 	// Drift is the sum of the differences of counters.
 	Drift money.Nanos

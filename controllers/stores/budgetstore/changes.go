@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Changes are the rows of who asked for changes.
+// Changes are the rows that say who asked for which change.
 type Changes struct{ pool *pgxpool.Pool }
 
 // NewChanges makes Changes.
@@ -20,10 +20,10 @@ func NewChanges(pool *pgxpool.Pool) *Changes { return &Changes{pool: pool} }
 
 // ChangeRequest is a request to the API server to change an object.
 type ChangeRequest struct {
-	// UID is that of the object, Generation the one that it has then.
+	// UID is that of the object, Generation the one that the request gives it.
 	UID        string
 	Generation int64
-	// Gist is that of the spec that it has then.
+	// Gist is that of the spec that the request gives it.
 	Gist string
 	// User is who asks, as the API server has authenticated them.
 	User string
@@ -87,8 +87,9 @@ type Currency struct {
 	Written map[string]string
 }
 
-// recordChange adds a row for the generation, with who asked for it: for what it says or, of
-// generations that were never recorded, for whatever they asked.
+// recordChange adds a row for the generation, with the users who asked for it: those who
+// asked for what it says and, if generations before it were never recorded, those who asked
+// for any of these.
 const recordChange = `
 INSERT INTO budget_changes (tenant_id, namespace, budget, budget_uid, generation, change, resource_version, field_manager, managed_at,
                             enforcement, breaker_forced, currency, usd_per_unit, rate_as_of, changed_by)

@@ -26,8 +26,8 @@ type Delivery struct {
 	// Attempt is how often it was taken, this time included.
 	Attempt int
 	Recipient
-	// Told is the first of the alerts, and Others are those that are told with it: first of the
-	// tenant's own, then of users, and in each of what most is spent of.
+	// Told is the first of the alerts, and Others are those in the same message: those of the
+	// tenant itself before those of users, and of each kind the greatest spending first.
 	Told
 	Others []Told
 	// Tenant has the budget with the UID.
@@ -53,11 +53,11 @@ func (d Delivery) All() []Told { return append([]Told{d.Told}, d.Others...) }
 // to be told in one message.
 const BundledFor = time.Minute
 
-// Among many managers one takes a row: a row that is locked is passed over, and one
-// that was taken is not due. That ends with the lease, should who took it have died. What was
-// never tried goes before what has failed: it is likelier to be taken. What was tried together
-// is tried together again, and with nothing else, so that a message is the same at every attempt.
-// What is muted waits until it is not.
+// Of many managers, one takes a row: the others skip rows that are locked, and a row that was
+// taken is not due before its lease is over, which also covers a manager that has died.
+// Deliveries that were never tried go before those that have failed, because they are likelier to
+// succeed. What was tried together is tried together again, and with nothing else, so that a
+// message is the same at every attempt. What is muted waits until it no longer is.
 const takeDelivery = `
 WITH due AS (
   SELECT d.delivery_id, d.attempts, d.bundle, d.tenant_id, d.channel, d.recipient, a.budget_uid, a.action, a.at_percent
@@ -135,8 +135,8 @@ WHERE a.resolved_at > now() - @looks_back::interval AND d.channel = @channel AND
 ORDER BY d.bundle, d.alert_id
 ON CONFLICT (alert_id, channel, recipient, resolves) DO NOTHING`
 
-// AnnounceResolutions adds deliveries to PagerDuty for the messages that it was sent of alerts
-// whose cause has gone since. It must run more often than once in as long as it looks back.
+// AnnounceResolutions adds a delivery to PagerDuty for each message that it was sent of alerts
+// whose causes have all gone since. It must run at least once in the time that it looks back.
 func (ds *Deliveries) AnnounceResolutions(ctx context.Context, looksBack time.Duration) (added int64, err error) {
 	tag, err := ds.pool.Exec(ctx, announceResolutions, pgx.NamedArgs{"looks_back": looksBack, "channel": ledgerv1.PagerDuty})
 	if err != nil {
@@ -151,8 +151,7 @@ FROM cost_alerts AS a
 WHERE a.alert_id = d.alert_id AND d.delivered_at IS NULL AND d.abandoned_at IS NULL AND NOT d.resolves
   AND a.resolved_at IS NOT NULL AND alert_is_muted(a)`
 
-// AbandonMuted notes of alerts whose cause has gone while they were muted that nobody will be
-// told of them.
+// AbandonMuted gives up the deliveries of alerts whose cause has gone while they were muted.
 func (ds *Deliveries) AbandonMuted(ctx context.Context) error {
 	if _, err := ds.pool.Exec(ctx, abandonMuted); err != nil {
 		return fmt.Errorf("abandon the deliveries of muted alerts: %w", err)
@@ -194,9 +193,9 @@ func (ds *Deliveries) end(ctx context.Context, statement string, d Delivery, arg
 	return nil
 }
 
-// Muted is how many alerts of the delivery's rung were recorded at about the same time, and
-// nobody is told of, because they were too many. Those of short periods, which are told once a
-// day, do not count.
+// Muted is how many alerts of the delivery's rung were recorded at about the same time but are
+// not sent, because they were too many. Alerts of short periods, which are sent once a day, do
+// not count.
 func (ds *Deliveries) Muted(ctx context.Context, d Delivery) (n int, err error) {
 	const muted = `
 SELECT count(*) FROM cost_alerts
@@ -240,8 +239,8 @@ type Spender struct {
 	Spent money.Nanos
 }
 
-// TopSpenders are the users of a tenant who have spent most of the calls that were admitted in
-// a period, by the ledger, most first.
+// TopSpenders are the users of a tenant who have spent most on calls that were admitted in a
+// period, by the ledger, most first.
 func (ds *Deliveries) TopSpenders(ctx context.Context, tenant string, span period.Span, most int) ([]Spender, error) {
 	const top = `
 SELECT user_id, sum(cost_nanos)::bigint FROM ai_usage_logs

@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Epochs is what is remembered of the epochs of the limiter outside Redis: their numbers,
-// and who lives and has announced for one without Redis.
+// Epochs is what Postgres remembers of the epochs of the limiter: their numbers, the
+// high-water marks, and which sessions live and have announced for an epoch here.
 type Epochs struct{ pool *pgxpool.Pool }
 
 // NewEpochs makes Epochs.
@@ -45,10 +45,10 @@ func (e *Epochs) Complete(ctx context.Context, number int64) error {
 	return nil
 }
 
-// turnLasts is how long it is a manager's turn to rebuild that does not end it.
+// turnLasts is how long a turn to rebuild lasts unless its manager keeps or ends it.
 const turnLasts = 10 * time.Second
 
-// Turn is whose turn it is to rebuild the limiter, by the clock of Postgres.
+// Turn decides which manager may rebuild the limiter, by the clock of Postgres.
 type Turn struct {
 	pool *pgxpool.Pool
 	name string
@@ -57,7 +57,8 @@ type Turn struct {
 // NewTurn makes a Turn for one manager.
 func NewTurn(pool *pgxpool.Pool) *Turn { return &Turn{pool: pool, name: uuid.NewString()} }
 
-// Take takes the turn, or keeps it, unless it is another's, and reports whether it did.
+// Take takes the turn, or keeps it, unless another manager has it, and reports whether
+// this one has it now.
 func (t *Turn) Take(ctx context.Context) (taken bool, err error) {
 	const take = `UPDATE limiter_epoch SET rebuilder = $1, rebuilder_until = now() + $2
 WHERE rebuilder = $1 OR rebuilder_until <= now()`
@@ -68,7 +69,7 @@ WHERE rebuilder = $1 OR rebuilder_until <= now()`
 	return tag.RowsAffected() == 1, nil
 }
 
-// End lets another have the turn at once.
+// End lets another manager have the turn at once.
 func (t *Turn) End(ctx context.Context) error {
 	const end = "UPDATE limiter_epoch SET rebuilder_until = now() WHERE rebuilder = $1"
 	if _, err := t.pool.Exec(ctx, end, t.name); err != nil {

@@ -56,7 +56,7 @@ func (g *Grants) Record(ctx context.Context, grant Grant) error {
 }
 
 // storable is a text as Postgres takes it: valid UTF-8 without NUL. No text must keep a
-// row from being written, and so an object from going.
+// row from being written, because that would keep its object from being deleted.
 func storable(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }

@@ -23,13 +23,13 @@ func NewLedgerReader(pool *pgxpool.Pool) *LedgerReader { return &LedgerReader{po
 // LedgerSnapshot is the ledger at one moment.
 type LedgerSnapshot struct{ tx pgx.Tx }
 
-// beginSnapshot begins to read the ledger as it is at one moment. The questions are few, and asked of
-// thousands of tenants: one plan for each will do. Left to itself, Postgres plans each time anew
-// where the ledger is small, which takes longer than the answer.
+// beginSnapshot begins to read the ledger as it is at one moment. The queries are few, and run for
+// thousands of tenants: one generic plan for each is enough. By default, Postgres plans them each
+// time while the ledger is small, which takes longer than running them.
 const beginSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = force_generic_plan"
 
-// Read lets a function read the ledger as it is at one moment. It is ErrUnavailable, as
-// what a LedgerSnapshot answers, when Postgres does not answer.
+// Read lets a function read the ledger as it is at one moment. Its error, and those of a LedgerSnapshot,
+// is ErrUnavailable when Postgres does not answer.
 func (r *LedgerReader) Read(ctx context.Context, read func(LedgerSnapshot) error) error {
 	var failed error
 	err := pgx.BeginTxFunc(ctx, r.pool, pgx.TxOptions{BeginQuery: beginSnapshot}, func(tx pgx.Tx) error {
@@ -61,9 +61,9 @@ func (r *LedgerReader) ActiveOwners(ctx context.Context, tenant string, per limi
 	return owners, nil
 }
 
-// LastAmended is when the ledger last took the true cost of a call in the place of its hold,
-// of those that count against limits of the tenant; zero when it never did. Calls that were
-// admitted before since are left aside.
+// LastAmended is when the ledger last replaced a hold with the true cost, of the calls that
+// count against limits of the tenant; zero if it never did. Calls that were admitted before
+// since are left out.
 func (r *LedgerReader) LastAmended(ctx context.Context, tenant string, since time.Time) (time.Time, error) {
 	const last = `
 SELECT max(amended_at) FROM ai_usage_logs
@@ -75,9 +75,9 @@ WHERE amended_at IS NOT NULL AND admitted_at >= $2 AND (tenant_id = $1 OR (ances
 	return at, nil
 }
 
-// LastElsewhere is when the ledger last took a call, of those that count against limits of
-// the tenant, that ended in another budget tree than that of a root; zero when it never did.
-// Calls that were admitted before since are left aside.
+// LastElsewhere is when the ledger last got a call that counts against limits of the tenant
+// and ended in another budget tree than the one with the root; zero if it never did. Calls
+// that were admitted before since are left out.
 func (r *LedgerReader) LastElsewhere(ctx context.Context, tenant, root string, since time.Time) (time.Time, error) {
 	const last = `
 SELECT max(recorded_at) FROM ai_usage_logs
@@ -105,8 +105,7 @@ func (r *LedgerReader) moment(ctx context.Context, query string, args ...any) (t
 // Ping reports whether Postgres answers.
 func (r *LedgerReader) Ping(ctx context.Context) error { return unanswered(r.pool.Ping(ctx)) }
 
-// Pin makes this the moment at which the ledger is read, rather than that of what is
-// read first.
+// Pin makes this the moment at which the ledger is read. Otherwise it is that of the first query.
 func (l LedgerSnapshot) Pin(ctx context.Context) error {
 	if _, err := l.tx.Exec(ctx, "SELECT 1"); err != nil {
 		return fmt.Errorf("read the ledger: %w", unanswered(err))
@@ -138,8 +137,9 @@ func (l LedgerSnapshot) Recorded(ctx context.Context, callIDs []string) (map[str
 	return recorded, nil
 }
 
-// The calls of asked.tenant, and with them those of the tenants below it: each kind is found by an index
-// of its own, which either of both by OR is not where the planner takes a partition for small.
+// The calls of asked.tenant, alone or with those of the tenants below it. Each kind is found by an index
+// of its own. With OR instead of UNION ALL, the planner would use neither where it takes a partition for
+// small.
 const (
 	ownCalls            = "(SELECT * FROM ai_usage_logs WHERE tenant_id = asked.tenant)"
 	callsWithThoseBelow = `(
@@ -204,7 +204,7 @@ type Sum struct {
 	Earlier, Now period.Span
 }
 
-// selection is what of a limit says which calls it counts, to be compared.
+// selection is the part of the limit that says which calls it counts, in a form that can be compared.
 func (s Sum) selection() string {
 	return fmt.Sprintf("%s %#v", s.Limit.Per, s.Limit.Selector)
 }
@@ -229,7 +229,7 @@ func (l LedgerSnapshot) SpentByOwner(ctx context.Context, sums ...Sum) ([]map[li
 	return spent, nil
 }
 
-// addUp adds up those of the sums with the numbers, which have the same selection.
+// addUp adds up the sums with the given indexes, which have the same selection.
 func (l LedgerSnapshot) addUp(ctx context.Context, sums []Sum, numbers []int, spent []map[limiterv1.Owner]Spent) error {
 	tenants := make([]string, len(numbers))
 	earlier, starts, ends := make([]time.Time, len(numbers)), make([]time.Time, len(numbers)), make([]time.Time, len(numbers))
@@ -266,7 +266,7 @@ func labelsOf(selector limiterv1.Selector) map[string]string {
 	return selector.Labels
 }
 
-// orNone is an empty array rather than none, which to SQL is neither empty nor not.
+// orNone returns an empty array for nil, which would be NULL: to SQL, that is neither empty nor not.
 func orNone(values []string) []string {
 	if values == nil {
 		return []string{}

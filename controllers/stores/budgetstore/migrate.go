@@ -28,15 +28,15 @@ const owner = "bursar_owner"
 // versionsTable is where the migrations that were run are noted.
 const versionsTable = "bursar_schema_versions"
 
-// Tries for the lock, a second apart, before Migrate gives up.
+// lockTries is how often Migrate tries to get the lock, a second apart, before it gives up.
 const lockTries = 60
 
-// Migrate brings the schema up to this program's version. Several may try at once:
-// an advisory lock lets one at a time through, and the others find nothing to do.
+// Migrate brings the schema up to this program's version. Several may try at once: an advisory
+// lock lets one at a time through, and the others find nothing to do.
 //
-// The login of the DSN must be able to become bursar_owner or, where the roles are
-// not there yet, to create them. Before a schema that is there is changed, which nothing takes
-// back, announce is told from which version to which.
+// The login of the DSN must be able to become bursar_owner or, where the roles are not there
+// yet, to create them. Before Migrate changes an existing schema, which cannot be undone, it
+// calls announce with the version from which and the version to which it migrates.
 func Migrate(ctx context.Context, ownerDSN string, announce ...func(from, to int64)) error {
 	config, err := postgresclient.Parse(ownerDSN)
 	if err != nil {
@@ -72,8 +72,8 @@ func up(ctx context.Context, db *sql.DB, announce []func(from, to int64)) error 
 	if err != nil {
 		return err
 	}
-	// Of migrations that were written side by side, one may land after another of a higher number
-	// that somebody has run: it is run then, too. Each stands by itself.
+	// Of two migrations that were written at the same time, the one with the lower number may be
+	// merged after somebody has run the other. It is run then, too: each stands by itself.
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithAllowOutofOrder(true),
 		goose.WithTableName(versionsTable), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// Policy is a RateLimitPolicy that limits of a budget are of.
+// Policy is a RateLimitPolicy that rate limits of a budget come from.
 type Policy struct {
 	Namespace, Name, UID string
 	Generation           int64
@@ -24,8 +24,8 @@ WITH wanted AS (
   SELECT * FROM jsonb_to_recordset(@rates) AS r (limit_name text, terms text, namespace text, policy text, policy_uid text, generation bigint, gist text)
 )`
 
-// closeChangedRates closes the rows of limits that changed or went: by doing of who asked for what
-// the policy says now, or for its end.
+// closeChangedRates closes the rows of limits that changed or are gone, and names who asked for
+// what the policy says now, or for its deletion.
 const closeChangedRates = wantedRates + `
 UPDATE rate_limits AS l SET valid_to = now(),
   closed_by = coalesce((
@@ -62,7 +62,8 @@ const closeRates = `
 UPDATE rate_limits SET valid_to = now()
 WHERE tenant_id = @tenant AND valid_to IS NULL AND EXISTS (SELECT FROM tenants AS t WHERE t.tenant_id = @tenant AND t.budget_uid = @uid)`
 
-// rates are the rate limits of a budget as rows. What is of no policy that is known is left out.
+// rates are the rate limits of a budget as rows. Those that come from no known policy are left
+// out.
 func (b Budget) rates() []map[string]any {
 	rows := []map[string]any{}
 	for _, rate := range b.Rates {
@@ -86,7 +87,7 @@ func (b Budget) policies() []map[string]any {
 	return rows
 }
 
-// has reports whether a rate limit of a budget in a namespace is of the policy.
+// has reports whether a rate limit of a budget in a namespace comes from the policy.
 func (p Policy) has(rate limiterv1.RateLimit, namespace string) bool {
 	name := p.Name + "/"
 	if p.Namespace != namespace {

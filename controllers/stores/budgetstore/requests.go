@@ -41,8 +41,8 @@ type Decided struct {
 	ExpiresAt time.Time
 }
 
-// decisionsAreToldFor is for how long after it was made it is told what was decided, should no manager
-// have led before.
+// decisionsAreToldFor is how long after a decision people are still told of it, if no manager has led
+// meanwhile.
 const decisionsAreToldFor = 72 * time.Hour
 
 const untold = `
@@ -58,13 +58,13 @@ WHERE CASE WHEN d.request_id IS NULL THEN r.expires_at > now() ELSE d.decided_at
 ORDER BY row_number() OVER (PARTITION BY r.tenant_id ORDER BY r.requested_at), r.tenant_id
 LIMIT @most`
 
-// mostUntold is how many requests are told of at a time.
+// mostUntold is how many requests Untold returns at most.
 const mostUntold = 1000
 
-// Untold are requests of which people are to be told: those that are open and of which there is no
-// alert, and those that were decided and of whose decision there is none. A thousand at most are
-// returned, the first of each tenant before the second of any, so that what waits for one tenant's
-// TenantBudget keeps nothing of others back; those of tenants that no TenantBudget has are not.
+// Untold returns requests that people have to be told of: open ones without an alert, and decided
+// ones without an alert of the decision. It returns mostUntold at most, the first of each tenant
+// before the second of any, so that requests that wait for a tenant's TenantBudget do not hold
+// back those of other tenants. Requests of tenants that no TenantBudget has are left out.
 func (r *Requests) Untold(ctx context.Context) ([]Request, error) {
 	rows, err := r.pool.Query(ctx, untold, pgx.NamedArgs{
 		"told_for": decisionsAreToldFor, "request": ledgerv1.Requested, "decision": ledgerv1.RequestDecided, "most": mostUntold,

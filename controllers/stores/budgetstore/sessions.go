@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// forgetSessions is how long sessions are remembered that are not heard of any more.
+// forgetSessions is how long sessions are remembered after they were last heard.
 const forgetSessions = 24 * time.Hour
 
 // Begin notes that an epoch is being rebuilt: sessions that cannot reach Redis are to
@@ -21,8 +21,8 @@ func (e *Epochs) Begin(ctx context.Context, number int64) error {
 	return nil
 }
 
-// Sessions are the sessions of enforcers that Postgres has heard of within a time, and
-// for how long each was silent since; and those that have left within that time.
+// Sessions are the sessions of enforcers that Postgres has heard within a time, each
+// with how long it has been silent since; and those that have left within that time.
 func (e *Epochs) Sessions(ctx context.Context, within time.Duration) (live map[string]time.Duration, left []string, err error) {
 	const heard = `
 SELECT session, clock_timestamp() - beat_at, has_left FROM limiter_sessions WHERE beat_at > clock_timestamp() - $1::interval`

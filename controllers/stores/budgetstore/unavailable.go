@@ -13,11 +13,11 @@ import (
 var ErrUnavailable = errors.New("the ledger is unavailable")
 
 // notServing are the classes of the errors with which Postgres answers that it cannot serve
-// now: the connection broke, it has not enough of something, an operator intervened.
+// now: the connection broke, resources are exhausted, an operator intervened.
 var notServing = map[string]bool{"08": true, "53": true, "57": true}
 
-// unanswered is an error of a query, with ErrUnavailable in it where Postgres gave no
-// answer to it. That the caller has gone says nothing about Postgres.
+// unanswered adds ErrUnavailable to the error of a query to which Postgres gave no answer. A
+// caller that has cancelled its context says nothing about Postgres.
 func unanswered(err error) error {
 	var answer *pgconn.PgError
 	switch {

@@ -20,21 +20,21 @@ type Usage struct{ pool *pgxpool.Pool }
 // NewUsage makes Usage.
 func NewUsage(pool *pgxpool.Pool) *Usage { return &Usage{pool: pool} }
 
-// AddQuarter makes the sums of each user of the next quarter of an hour that is over, and
-// returns until when there are such sums then; false if there is no such quarter.
+// AddQuarter makes the sums of each user for the next quarter of an hour that is over, and returns until when
+// there are such sums now; false if there is no such quarter.
 func (u *Usage) AddQuarter(ctx context.Context) (until time.Time, added bool, err error) {
 	return u.step(ctx, "SELECT sum_users()", "add up what users used")
 }
 
-// AddPast makes sums of calls of which there are none: of those from before there were any, and of
-// tenants whose time zone was changed, the last ones first. It returns the last day that it added up, as
-// its midnight by UTC; false if there are no such calls any more.
+// AddPast makes sums that are missing: of calls from before there were sums, and of tenants whose time
+// zone was changed, the latest first. It returns the day that it added up, as its midnight by UTC; false
+// if no sums are missing.
 func (u *Usage) AddPast(ctx context.Context) (day time.Time, added bool, err error) {
 	return u.step(ctx, "SELECT roll_up_past()::timestamp AT TIME ZONE 'UTC'", "add up what was used before")
 }
 
-// UnknownZones has the sums of tenants follow UTC whose time zone Postgres does not know, or not any more, so
-// that those of others are added up, and returns the time zones of such tenants.
+// UnknownZones makes the sums of tenants whose time zone Postgres does not know, or no longer knows, follow
+// UTC, so that those of other tenants are added up. It returns the time zones of such tenants.
 func (u *Usage) UnknownZones(ctx context.Context) (byTenant map[string]string, err error) {
 	rows, _ := u.pool.Query(ctx, "SELECT tenant, zone FROM leave_unknown_zones()") // ForEachRow has the error
 	byTenant = map[string]string{}
@@ -56,8 +56,8 @@ func (u *Usage) step(ctx context.Context, query, what string) (at time.Time, don
 	return *found, true, nil
 }
 
-// AddChanges adds up to so many changes to the sums, and returns how many there were; 0 if
-// somebody else is just at it.
+// AddChanges adds up to so many changes to the sums, and returns how many there were; 0 if another process is
+// adding them.
 func (u *Usage) AddChanges(ctx context.Context, most int) (added int, err error) {
 	if err := u.pool.QueryRow(ctx, "SELECT coalesce(roll_up_usage($1), 0)", most).Scan(&added); err != nil {
 		return 0, fmt.Errorf("roll up what was used: %w", unanswered(err))
@@ -65,20 +65,21 @@ func (u *Usage) AddChanges(ctx context.Context, most int) (added int, err error)
 	return added, nil
 }
 
-// Used are sums over the calls of a tenant, of a day.
+// Used is what a tenant used on a day, over all its calls.
 type Used struct {
 	Calls, Refused, Tokens int64
 	Cost, Held             money.Nanos
 }
 
-// dayOf is when a day of a tenant's calendar begins and ends, and when the third of the month does that it
-// lies in; nothing where there are no sums of that day yet.
+// dayOf is when a day of a tenant's calendar begins and ends, and when the third of the month begins that the
+// day lies in; nothing if there are no sums of that day yet.
 const dayOf = `
 SELECT zone, usage_day(zone, @day::date), usage_day(zone, @day::date + 1), usage_span(zone, 14400, usage_day(zone, @day::date)), users_until
 FROM usage_calendars AS c, usage_progress WHERE tenant_id = @tenant AND c.complete_from <= usage_day(zone, @day::date)`
 
-// usedOf are the sums of a tenant and a day: of the ledger, and each time that sums say the same. Those of a
-// third of a month are compared with those of its days, as if the others were right.
+// usedOf adds up what a tenant used on a day: by the ledger, and by each of the sums that should say the
+// same. Sums of a third of a month are compared after those of its other days were subtracted, as if these
+// were right.
 var usedOf = strings.NewReplacer("TOKENS", strings.Join(ledgerv1.TokenColumns(), " + ")).Replace(`
 WITH spans (summed_by, minutes, of_users) AS (
   SELECT '', 0, false UNION ALL SELECT summed_by, unnest(minutes), of_users FROM usage_kinds()
@@ -119,9 +120,9 @@ SELECT spans.summed_by, spans.minutes, coalesce(sum(calls), 0)::bigint, coalesce
 FROM spans LEFT JOIN used USING (summed_by, minutes)
 GROUP BY 1, 2 ORDER BY 1, 2`)
 
-// UsedOn is what the ledger says that a tenant used on a day of its calendar, which is that of its time
-// zone, and the first of the sums that say something else; the same where none does, or where there are
-// no sums of that day yet. Of day, the date is read.
+// UsedOn returns what the ledger says that a tenant used on a day of its calendar, in its time zone,
+// and the first of the sums that says something else. Both are the same if none does, or if there are
+// no sums of that day yet. Only the date of day is used.
 func (r *LedgerReader) UsedOn(ctx context.Context, tenant string, day time.Time) (recorded, summed Used, err error) {
 	var all []Used
 	atOnce := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}

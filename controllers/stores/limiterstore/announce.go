@@ -13,9 +13,10 @@ import (
 // announcePage is how many calls are put at once.
 const announcePage = 500
 
-// Announce makes the calls of a session that cannot reach Redis those that it has announced
-// elsewhere, by shard and id, and notes that it has announced for an epoch. What Redis has
-// as settled stays. Of a session that was declared dead the calls were ended by another.
+// Announce replaces the calls in Redis of a session that cannot reach Redis with those that
+// it has announced elsewhere, by shard and id, and notes that it has announced for an
+// epoch. Settled calls in Redis stay. If the session was declared dead, all its calls stay
+// as they are, because another session has ended them.
 func (c *Calls) Announce(ctx context.Context, number int64, session string, calls map[uint32]map[string][]byte) error {
 	err := c.announce(ctx, session, calls)
 	if err == nil {
@@ -32,7 +33,8 @@ func (c *Calls) announce(ctx context.Context, session string, calls map[uint32]m
 	if err != nil || dead > 0 {
 		return err
 	}
-	// It must be found by those who adopt, should it not come back.
+	// The session must be listed, so that another can adopt its calls if it does not come
+	// back.
 	now, err := c.client.Time(ctx).Result()
 	if err != nil {
 		return err
@@ -60,7 +62,7 @@ func (c *Calls) announce(ctx context.Context, session string, calls map[uint32]m
 	return err
 }
 
-// replaceCalls puts calls in the place of those under a key that are open.
+// replaceCalls replaces the open calls under a key.
 func replaceCalls(ctx context.Context, pipe redis.Pipeliner, key string, known []StoredCall, calls map[string][]byte) {
 	for _, call := range known {
 		if _, stays := calls[call.ID]; !stays && (!call.Settled || len(call.Body) == 0) {

@@ -33,8 +33,8 @@ type ShardCalls struct {
 	Now time.Time
 }
 
-// InShard are the calls in a shard of all sessions that there are or, if they are
-// dead, that have left some; and the time, by the clock that periods turn by.
+// InShard returns the calls in a shard, of live sessions and of dead ones that have left
+// some, and the time by the clock that periods turn by.
 func (c *Calls) InShard(ctx context.Context, shard uint32) (calls []StoredCall, now time.Time, err error) {
 	in, err := c.InShards(ctx, shard)
 	return in[shard].Calls, in[shard].Now, err
@@ -109,8 +109,8 @@ func (c *Calls) InOtherShards(ctx context.Context, except uint32, roots []string
 	return calls, nil
 }
 
-// decodeCalls are the calls of a session, and how many records there are beside them that
-// nobody can read.
+// decodeCalls returns the calls of a session, and how many unreadable records there are
+// beside them.
 func decodeCalls(session string, records map[string]string) (calls []StoredCall, unreadable int) {
 	for id, raw := range records {
 		if id == limiterv1.FencedField {
@@ -126,7 +126,7 @@ func decodeCalls(session string, records map[string]string) (calls []StoredCall,
 	return calls, unreadable
 }
 
-// Drop drops calls of a session that the ledger has.
+// Drop drops calls of a session that have ended.
 func (c *Calls) Drop(ctx context.Context, shard uint32, session string, ids ...string) error {
 	if err := c.client.HDel(ctx, limiterv1.CallsKey(shard, session), ids...).Err(); err != nil {
 		return fmt.Errorf("drop calls of session %s: %w", session, unanswered(err))

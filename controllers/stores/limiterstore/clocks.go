@@ -13,9 +13,9 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// KeepTime takes the limiter's time on in all shards where it is ahead of the clock of
-// Redis: there it goes by what scripts see of the clock, at most limiterv1.LongestGap from one
-// to the next, within which it must be called.
+// KeepTime moves the limiter's time on in all shards where it is ahead of the clock of Redis.
+// There, it only moves on when a script reads it, by what the clock has gained since the last
+// script, at most limiterv1.LongestGap. So KeepTime must be called more often than that.
 func (e *Epochs) KeepTime(ctx context.Context) error {
 	ahead, err := e.ahead(ctx)
 	if err != nil || len(ahead) == 0 {

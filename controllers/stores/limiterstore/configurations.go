@@ -62,7 +62,7 @@ func (c *Configurations) Update(ctx context.Context, copied *Configuration) erro
 	return nil
 }
 
-// apply applies a page. What is read anew is not complete before its last page.
+// apply applies a page. A copy that is read anew is complete only after its last page.
 func (c *Configuration) apply(page documents.Page) {
 	if page.From == 0 || c.Documents == nil {
 		c.Documents = map[limiterv1.DocumentID]string{}
@@ -112,7 +112,7 @@ func (c *Configurations) putAside(ctx context.Context, copied Configuration, doc
 			number, _, _ := strings.Cut(copied.Documents[id], " ")
 			revision, err := strconv.ParseInt(number, 10, 64)
 			if err != nil {
-				revision = copied.Revision // what enforcers cannot read, they are to hear of last
+				revision = copied.Revision // unreadable to enforcers, too: last
 			}
 			pipe.HSet(ctx, documentsKey, id.String(), copied.Documents[id])
 			pipe.ZAdd(ctx, changesKey, redis.Z{Score: float64(revision), Member: id.String()})
@@ -134,8 +134,8 @@ func (c *Configurations) Begin(ctx context.Context) error {
 	return nil
 }
 
-// Incomplete is the incarnation, should not every document of it have been put; empty
-// where it is complete or there is none.
+// Incomplete returns the incarnation if not every document of it was put; empty if it is
+// complete, or if there is none.
 func (c *Configurations) Incomplete(ctx context.Context) (incarnation string, err error) {
 	values, err := c.client.MGet(ctx, limiterv1.IncarnationKey, limiterv1.CompleteKey).Result()
 	if err != nil {
@@ -147,7 +147,7 @@ func (c *Configurations) Incomplete(ctx context.Context) (incarnation string, er
 	return values[0].(string), nil
 }
 
-// Complete says of an incarnation that every document of it was put.
+// Complete marks an incarnation as complete: every document of it was put.
 func (c *Configurations) Complete(ctx context.Context, incarnation string) error {
 	pipe := c.client.TxPipeline()
 	pipe.Set(ctx, limiterv1.CompleteKey, incarnation, 0)
@@ -158,7 +158,7 @@ func (c *Configurations) Complete(ctx context.Context, incarnation string) error
 	return nil
 }
 
-// Missing are those of the documents that there are not, in their order.
+// Missing returns those of the documents that do not exist, in their order.
 func (c *Configurations) Missing(ctx context.Context, ids []limiterv1.DocumentID) (missing []limiterv1.DocumentID, err error) {
 	for some := range slices.Chunk(ids, batch) {
 		pipe := c.client.Pipeline()

@@ -61,14 +61,14 @@ func (d *Documents) Put(ctx context.Context, id limiterv1.DocumentID, document a
 	if isNew := answer[1] == 1; isNew {
 		changes.WithLabelValues(string(id.Kind), "put").Inc()
 		if id.Kind == limiterv1.TenantDocument {
-			_ = d.client.HDel(ctx, limiterv1.LeftRootsKey, id.Name).Err() // nobody asks of who has a document
+			_ = d.client.HDel(ctx, limiterv1.LeftRootsKey, id.Name).Err() // only read for tenants without a document
 		}
 	}
 	return answer[0], nil
 }
 
-// incarnation is the one to begin where there is none: a leader begins none, so that what
-// was lost can be restored first.
+// incarnation is the name of the incarnation to begin if there is none. It is empty for a leader,
+// which begins none, so that what was lost can be restored first.
 func (d *Documents) incarnation() string {
 	if d.term != nil {
 		return ""
@@ -100,8 +100,8 @@ func (d *Documents) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid s
 	return withdrawn, nil
 }
 
-// release lets calls of a tenant end that is about to have no document, and returns the root of
-// its budget tree; empty if it has no document.
+// release lets the calls of a tenant end whose document is about to be withdrawn. It returns the
+// root of the tenant's budget tree; empty if the tenant has no document.
 func (d *Documents) release(ctx context.Context, tenant string) (root string, err error) {
 	roots, err := d.Roots(ctx, tenant)
 	root, found := roots[tenant]
@@ -154,8 +154,8 @@ func (o Observation) From(uid string) bool {
 	return slices.ContainsFunc(o.Sources, func(s limiterv1.Source) bool { return s.UID == uid })
 }
 
-// Observe reads a document and the live enforcers. What a leader has observed, no other
-// manager changes as long as it leads.
+// Observe reads a document and the live enforcers. No other manager changes what a leader has
+// observed for as long as it leads.
 func (d *Documents) Observe(ctx context.Context, id limiterv1.DocumentID) (Observation, error) {
 	if _, err := d.begun(ctx, ""); err != nil {
 		return Observation{}, err
@@ -163,12 +163,11 @@ func (d *Documents) Observe(ctx context.Context, id limiterv1.DocumentID) (Obser
 	return observe(ctx, d.client, id.String())
 }
 
-// batch is how many documents are read at once, so that Redis is kept busy by none of
-// many for long.
+// batch is how many documents are read at once, so that no read keeps Redis busy for long.
 const batch = 500
 
-// List reads documents without their bodies and without looking at who runs
-// them. Those that there are none of are left out.
+// List reads documents without their bodies and without the enforcers that run them. Ids without a
+// document are left out.
 func (d *Documents) List(ctx context.Context, ids ...limiterv1.DocumentID) ([]Observation, error) {
 	var documents []Observation
 	for some := range slices.Chunk(ids, batch) {
@@ -221,7 +220,7 @@ func (d *Documents) TenantNames(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// Owners are the objects that have put the documents which there are.
+// Owners returns the objects that have put the stored documents.
 func (d *Documents) Owners(ctx context.Context) (map[limiterv1.DocumentID]limiterv1.Source, error) {
 	owners := map[limiterv1.DocumentID]limiterv1.Source{}
 	var cursor uint64
@@ -276,7 +275,7 @@ func (d *Documents) Position(ctx context.Context) (documents.Position, error) {
 // pruneFrom is how many withdrawn documents there must be among the changes to take them out.
 const pruneFrom = 1000
 
-// Prune takes documents out of the changes that were withdrawn up to a position, if there are many,
+// Prune removes documents that were withdrawn up to a position from the changes, if there are many,
 // and returns how many.
 func (d *Documents) Prune(ctx context.Context, upTo documents.Position) (pruned int64, err error) {
 	pipe := d.client.Pipeline()
@@ -326,7 +325,7 @@ func (d *Documents) Roots(ctx context.Context, tenants ...string) (map[string]st
 }
 
 // LeftRoots are the roots of the budget trees in which tenants were when their documents were
-// withdrawn, by tenant. Those that have none left are left out.
+// withdrawn, by tenant. Those of which no such root is known are left out.
 func (d *Documents) LeftRoots(ctx context.Context, tenants ...string) (map[string]string, error) {
 	left, err := d.client.HMGet(ctx, limiterv1.LeftRootsKey, tenants...).Result()
 	if err != nil {

@@ -30,7 +30,7 @@ type Fleet struct {
 	// Incarnation is the life of the configuration that counts; empty when nothing
 	// was ever put.
 	Incarnation string
-	// Epoch is the epoch as it stands in Redis, to be compared alone.
+	// Epoch is the epoch as it is stored in Redis, only to be compared.
 	Epoch string
 	// Sessions are the live sessions by their ids. A state that a session has not
 	// reported, or that cannot be read, is zero.
@@ -99,7 +99,7 @@ func observe(ctx context.Context, client redis.UniversalClient, id string) (Obse
 			state = limiterv1.SessionState{}
 		}
 		observation.Sessions[answer[i]] = state
-		silent, _ := strconv.ParseInt(answer[i+2], 10, 64) // one that cannot be read was just heard
+		silent, _ := strconv.ParseInt(answer[i+2], 10, 64) // an unreadable one counts as just heard
 		observation.Silent[answer[i]] = time.Duration(silent) * time.Millisecond
 	}
 	return observation, nil

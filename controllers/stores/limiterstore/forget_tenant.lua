@@ -1,7 +1,7 @@
 -- Forgets which counters of a tenant in a budget tree are valid, and with them those of
 -- the whole tenant: nothing that counts against them is admitted until they are set anew.
--- Calls that are open still end: who sets counters of the tenant at this moment is to begin
--- anew.
+-- Open calls can still end: whoever is setting counters of the tenant at this moment has to
+-- begin anew.
 --
 -- KEYS[1]   counters of the tenant: hash
 -- KEYS[2]   number of the epoch in the shard

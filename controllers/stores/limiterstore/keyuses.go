@@ -17,8 +17,8 @@ type KeyUses struct{ client redis.UniversalClient }
 // NewKeyUses makes KeyUses.
 func NewKeyUses(client redis.UniversalClient) *KeyUses { return &KeyUses{client: client} }
 
-// Since returns when keys were used last, by the names of their documents, of those that were
-// used at a time or later.
+// Since returns when keys were last used, by the names of their documents. It leaves out keys
+// that were last used before from.
 func (u *KeyUses) Since(ctx context.Context, from time.Time) (map[string]time.Time, error) {
 	found, err := u.client.ZRangeByScoreWithScores(ctx, limiterv1.KeyUsesKey, &redis.ZRangeBy{
 		Min: strconv.FormatInt(from.Unix(), 10), Max: "+inf",

@@ -29,7 +29,7 @@ func (m Marks) Behind(known Marks) bool {
 	return false
 }
 
-// Above are the marks, each raised by some above what it is and was known to be.
+// Above returns the marks, each higher by so much than it is, and than it was known to be.
 func (m Marks) Above(known Marks, by int64) Marks {
 	above := Marks{}
 	for shard, mark := range m {
@@ -96,8 +96,8 @@ func (e *Epochs) atLeast(ctx context.Context, seen Marks) error {
 // ErrGoneBack means that a high-water mark is lower than it was seen.
 var ErrGoneBack = errors.New("the data of Redis has gone back")
 
-// Raise raises marks that are lower. It is ErrGoneBack where one is lower than it was seen
-// by the caller, which stays so, to be seen again; seen may be nil.
+// Raise raises marks that are lower. If one is lower than seen says, it stays as it is, to
+// be noticed again, and Raise returns ErrGoneBack. seen may be nil.
 func (e *Epochs) Raise(ctx context.Context, seen, marks Marks) error {
 	var raised []*redis.Cmd
 	_, err := e.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {

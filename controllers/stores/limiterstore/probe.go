@@ -13,19 +13,19 @@ import (
 
 // Proof is the result of a probe: whether calls of a tenant are admitted by its document.
 type Proof struct {
-	// Tenant is whose document it is, and Revision is that of the document; zero when
+	// Tenant is the tenant of the document, and Revision the document's revision; zero if
 	// there is none.
 	Tenant   string
 	Revision int64
 	// Answered is set when a probe was made by an enforcer that ran that revision.
 	Answered bool
-	// By is the enforcer, and Contradiction what it admits by that the document does
-	// not say; empty when there is nothing.
+	// By is the enforcer, and Contradiction says in what the enforcer admits by something
+	// else than the document; empty if in nothing.
 	By            string
 	Contradiction string
 }
 
-// Proven reports whether the document was seen to be what calls are admitted by.
+// Proven reports whether a probe has shown that calls are admitted by the document.
 func (p Proof) Proven() bool { return p.Answered && p.Contradiction == "" }
 
 // Probes are probes of enforcers that are wanted, and the answers to them.
@@ -80,7 +80,7 @@ func proofOf(tenant, stored, raw, incarnation string) (Proof, error) {
 	proof.Revision = observed.Revision
 	var answer limiterv1.ProbeAnswer
 	if proof.Revision == 0 || raw == "" || json.Unmarshal([]byte(raw), &answer) != nil {
-		return proof, nil // what nobody can read is no answer
+		return proof, nil // an unreadable answer is none
 	}
 	if answer.Incarnation != incarnation || answer.Revision < proof.Revision {
 		return proof, nil

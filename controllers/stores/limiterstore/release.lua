@@ -1,6 +1,6 @@
--- Lets calls of a tenant end whose counters nobody is going to set any more, because its
--- document is withdrawn: who has suspended the tenant may have died, and what it waits for
--- never comes. Who sets them at this moment is to begin anew.
+-- Lets the calls of a tenant end whose counters will not be set again, because its document
+-- is withdrawn: the manager that suspended the tenant may have died, and then nothing else
+-- would resume it. Whoever is setting the counters at this moment has to begin anew.
 --
 -- KEYS[1]   counters of the tenant: hash
 --

@@ -14,8 +14,8 @@ type scriptRun struct {
 }
 
 // runEach runs a script with each of several keys and arguments, in few round trips, and returns
-// the answers in their order. The runs are independent: where a server does not have the script
-// yet, or a slot is moving to another, one may come before another that is in front of it here.
+// the answers in their order. The runs must be independent: their order may change where a
+// server does not have the script yet, or where a slot is moving to another server.
 func runEach(ctx context.Context, client redis.UniversalClient, script *redis.Script, runs []scriptRun) []*redis.Cmd {
 	answers := make([]*redis.Cmd, 0, len(runs))
 	for some := range slices.Chunk(runs, batch) {

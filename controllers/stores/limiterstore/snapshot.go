@@ -35,10 +35,10 @@ type Snapshot struct {
 	// Formers are the roots of the trees from which the tenant has come, whose calls are among
 	// Calls as they were a moment later.
 	Formers []string
-	// Estimated is whether counters count, or did, an open call with its bound that does not end
-	// there: they say too much until they are counted anew.
+	// Estimated is whether counters include the bound of a call whose end is not posted to them:
+	// once it has ended, they say too much until they are recounted.
 	Estimated bool
-	// Unreadable is how many records of calls there are that nobody can read.
+	// Unreadable is how many records of calls cannot be read.
 	Unreadable int
 	// Broken counts what scripts found broken in the counters of the tenant and of its
 	// users, and mended, by "<kind>:<field>".
@@ -53,17 +53,17 @@ func decodeBroken(fields map[string]string) map[string]int64 {
 	broken := map[string]int64{}
 	for field, value := range fields {
 		if what, is := strings.CutPrefix(field, brokenPrefix); is {
-			broken[what], _ = strconv.ParseInt(value, 10, 64) // the scripts' own HINCRBY: else as good as none
+			broken[what], _ = strconv.ParseInt(value, 10, 64) // written by the scripts' HINCRBY; anything else counts as 0
 		}
 	}
 	return broken
 }
 
-// Snapshot reads the counters of money limits of a tenant in the budget tree with the root,
-// and of owners there. It is ErrNotValid when some of them are being set, or wait for that, as
-// they do if they are of another epoch than is open, or that one is not valid in this run of Redis,
-// which may have come back with older data: calls have ended that do not count there.
-// It is ErrBusy when they cannot be read at one moment.
+// Snapshot reads the counters of money limits of a tenant in the budget tree with the root, and of
+// owners there. It returns ErrNotValid when some of them are being set, or wait for that. They also
+// do if they are of another epoch than the shard's, or if that epoch is not valid in this run of
+// Redis: then the data may be older, and lack the ends of calls. It returns ErrBusy when all cannot
+// be read at one moment.
 func (c *Counters) Snapshot(ctx context.Context, root, tenant string, limits []limiterv1.MoneyLimit, owners []limiterv1.Owner) (Snapshot, error) {
 	fields := map[limiterv1.Scope][]string{}
 	for _, limit := range limits {
@@ -105,7 +105,7 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, limits []l
 	case now != token || open.Val() != token || !areValid(all.Val(), limits):
 		return Snapshot{}, fmt.Errorf("tenant %s: %w", tenant, ErrNotValid)
 	case !sameNames(sessions, after):
-		return Snapshot{}, ErrBusy // one that came has calls that were not read
+		return Snapshot{}, ErrBusy // a session that has come since has calls that were not read
 	}
 	if err := c.stillValid(ctx, token); err != nil {
 		return Snapshot{}, fmt.Errorf("tenant %s: %w", tenant, err)
@@ -131,8 +131,9 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, limits []l
 	return snapshot, err
 }
 
-// stillValid is ErrNotValid unless the epoch with the token is valid in the run of every master. It
-// is asked after something was read: what says that it was valid may be as old as the rest.
+// stillValid returns ErrNotValid unless the epoch with the token is valid in the run of every
+// master. It must be asked after the data was read, because in older data the epoch looks valid,
+// too.
 func (c *Counters) stillValid(ctx context.Context, token string) error {
 	servers, err := redisclient.Masters(ctx, c.client)
 	if err != nil {
@@ -149,7 +150,7 @@ func (c *Counters) stillValid(ctx context.Context, token string) error {
 	return nil
 }
 
-// unreadableBodies is how many of the calls are open and do not say where they are counted.
+// unreadableBodies is how many of the calls are open and do not say where they count.
 func unreadableBodies(calls []StoredCall) (unreadable int) {
 	for _, call := range calls {
 		if _, err := call.OpenCall(); err != nil && !call.Settled {
@@ -159,8 +160,8 @@ func unreadableBodies(calls []StoredCall) (unreadable int) {
 	return unreadable
 }
 
-// areValid reports whether the fields of a tenant's counters say that those of the limits are
-// valid, of the tenant and of owners.
+// areValid reports whether the fields of a tenant's counters say that the counters of all the
+// limits are valid, those of owners included.
 func areValid(counters map[string]string, limits []limiterv1.MoneyLimit) bool {
 	for _, limit := range limits {
 		if counters[validField(limiterv1.FieldOfAll(limit.Per, limiterv1.MoneyField(limit)))] == "" {
@@ -170,7 +171,8 @@ func areValid(counters map[string]string, limits []limiterv1.MoneyLimit) bool {
 	return true
 }
 
-// readable are the sessions, if the calls that they have in a shard can be read at once.
+// readable returns the sessions, or ErrBusy if they have too many calls in a shard to be read at
+// once.
 func (c *Counters) readable(ctx context.Context, shard uint32) ([]string, error) {
 	sessions, err := sessionsIn(ctx, c.client)
 	if err != nil {

@@ -5,8 +5,8 @@
 -- KEYS[2]   number of the epoch in the shard
 --
 -- ARGV[1]   number of the epoch
--- ARGV[2]   ticket: only who suspended the tenant last may resume it
--- ARGV[3]   1: what is not wanted is not valid any more, since nobody counts it
+-- ARGV[2]   ticket: only the last one to suspend the tenant may resume it
+-- ARGV[3]   1: what is not wanted is no longer valid, because nothing counts it
 -- ARGV[4..] what is wanted
 --
 -- The field 'epoch' is the number of the epoch while calls are admitted, and
@@ -18,9 +18,9 @@
 -- Answers {state, what is wanted and not valid...}, where state is
 --   'valid'        all is valid, and the tenant not suspended
 --   'suspended'    some is to be set, or nothing is and the tenant is to be resumed
---   'superseded'   the counters are of a newer epoch, or the shard has lost the epoch: who has
---                  begun before that must not make counters valid under it again, as
---                  enforcers admit calls until they hear of the loss
+--   'superseded'   the counters are of a newer epoch, or the shard has lost the epoch: a
+--                  recount that began before that must not make counters valid under it
+--                  again, because enforcers admit calls until they hear of the loss
 
 local epoch, ticket, own = ARGV[1], ARGV[2], ARGV[3] == '1'
 
@@ -47,7 +47,7 @@ if own then
 end
 if admits and #missing == 0 then return { 'valid' } end
 
--- What was counted once, and then not, must not pass for the truth.
+-- A counter that was counted once, and then not, must not be taken for the truth.
 for _, field in ipairs(missing) do redis.call('HDEL', KEYS[1], field) end
 redis.call('HSET', KEYS[1], 'epoch', 'closed:' .. epoch .. ':' .. ticket)
 return { 'suspended', unpack(missing) }

@@ -53,23 +53,24 @@ type SuspendedTenant struct {
 // validField is the field that says that the counters of something are valid.
 func validField(what string) string { return "valid:" + what }
 
-// unknownPrefix begins the fields of a tenant's counters that name counters of owners of which
-// the scripts have found an amount broken: the prefix, limiterv1.FieldOfAll, a NUL, the key.
+// unknownPrefix begins those fields of a tenant's counters that name an owner's counter in which a
+// script has found a broken amount: the prefix, limiterv1.FieldOfAll, a NUL, the key.
 const unknownPrefix = "unknown:"
 
 // Suspension is a tenant that is to be suspended if some of its wanted counters are not valid
 // under the epoch.
 type Suspension struct {
 	TenantCounters
-	// Own says that nothing else but what is wanted is counted.
+	// Own says that the tenant has no other counters than the wanted ones: what else was valid no longer
+	// is.
 	Own    bool
 	Wanted []string
 }
 
-// SuspendTenant suspends a tenant some of whose wanted counters are not valid under the
-// epoch. It returns nil when all are, and the tenant is not suspended. own says that nothing
-// else but what is wanted is counted. It is ErrSuperseded where Redis has another epoch, or
-// has lost this one.
+// SuspendTenant suspends a tenant if some of its wanted counters are not valid under the
+// epoch. It returns nil if all are valid and the tenant is not suspended anyway. own is
+// Suspension.Own. The error is ErrSuperseded if Redis has another epoch, or has lost this
+// one.
 func (c *Counters) SuspendTenant(ctx context.Context, tenant TenantCounters, own bool, wanted ...string) (*SuspendedTenant, error) {
 	suspended, errs := c.SuspendTenants(ctx, Suspension{tenant, own, wanted})
 	return suspended[0], errs[0]
@@ -109,9 +110,9 @@ const (
 	betweenRoots = ","
 )
 
-// Forget makes no counters of the tenant valid, since it was, or is about to be, counted in
-// another tree; formers are the roots of those that it comes from. It is ErrSuperseded
-// where Redis has another epoch, or has lost this one.
+// Forget makes all counters of the tenant invalid, because it was, or is about to be,
+// counted in another tree. formers are the roots of the trees that it comes from. The error
+// is ErrSuperseded if Redis has another epoch, or has lost this one.
 func (c *Counters) Forget(ctx context.Context, tenant TenantCounters, formers ...string) error {
 	keys := []string{tenant.key(), limiterv1.ShardEpochKey(limiterv1.Shard(tenant.Root))}
 	done, err := forgetTenantScript.Run(ctx, c.client, keys, tenant.Epoch.Token(), strings.Join(formers, betweenRoots)).Bool()
@@ -157,11 +158,11 @@ func (c *Counters) Valid(ctx context.Context, tenant TenantCounters, wanted ...s
 	return answer[0] == tenant.Epoch.Token(), valid, nil
 }
 
-// Remembered is what the counters of a suspended tenant say of what there is to count.
+// Remembered is what the counters of a suspended tenant say about what has to be counted.
 type Remembered struct {
 	// Formers are the roots of the trees from which the tenant has come, the last one first.
 	Formers []string
-	// Unknown are the owners of whose counters an amount is unknown, by what of them has to be set.
+	// Unknown are the owners with a counter whose amount is unknown, by what of them has to be set.
 	Unknown map[string][]limiterv1.Owner
 }
 
@@ -224,23 +225,25 @@ func (c *Counters) Resume(ctx context.Context, tenants ...*SuspendedTenant) []er
 // Counted is what was counted of a suspended tenant.
 type Counted struct {
 	*SuspendedTenant
-	// At is for which moment: the limiter's time is taken to it, unless it is later already.
+	// At is the moment for which it was counted: the limiter's time is moved on to it, unless it is
+	// later already.
 	At time.Time
 	// Counters are those of the tenant and of owners: field -> counter. Forget is when those of
 	// owners may be forgotten.
 	Counters map[limiterv1.Owner]map[string][]byte
 	Forget   time.Time
-	// Estimated is whether they count an open call with its bound, which does not end there, until
-	// they are counted anew.
+	// Estimated is whether they include the bound of a call whose end is not posted to them, until they
+	// are recounted.
 	Estimated bool
 }
 
-// Set sets what was counted of suspended tenants, says that what was missing is valid, and resumes
-// them. Where that fails, as the errors in the order of the tenants say, a tenant stays suspended.
+// Set sets what was counted of suspended tenants, says that what was missing is valid, and resumes them.
+// The errors are in the order of the tenants; a tenant with an error stays suspended.
 func (c *Counters) Set(ctx context.Context, tenants ...Counted) []error {
 	errs := make([]error, len(tenants))
 	for _, step := range []func(context.Context, []Counted, []error){
-		// A tenant is resumed once all the rest is there, which is no matter of order in one round trip.
+		// A tenant is resumed in a round trip of its own, once everything else is set: within one, the
+		// order is not certain.
 		c.advance, c.setOwners, c.resume,
 	} {
 		step(ctx, tenants, errs)
@@ -248,7 +251,7 @@ func (c *Counters) Set(ctx context.Context, tenants ...Counted) []error {
 	return errs
 }
 
-// advance takes the limiter's time in the shards of the tenants to the last moment for which one of
+// advance moves the limiter's time in the shards of the tenants on to the last moment for which one of
 // them was counted.
 func (c *Counters) advance(ctx context.Context, tenants []Counted, errs []error) {
 	moments := map[uint32]time.Time{}
@@ -273,8 +276,8 @@ func (c *Counters) advance(ctx context.Context, tenants []Counted, errs []error)
 	}
 }
 
-// setOwners sets the counters of owners, and notes which tenants' are estimated, where nothing has
-// failed yet.
+// setOwners sets the counters of owners, and notes which tenants' counters are estimated, for the
+// tenants without an error.
 func (c *Counters) setOwners(ctx context.Context, tenants []Counted, errs []error) {
 	var runs []scriptRun
 	var of []int
@@ -297,7 +300,7 @@ func (c *Counters) setOwners(ctx context.Context, tenants []Counted, errs []erro
 	}
 }
 
-// resume sets the tenants' own counters and resumes them, where nothing has failed.
+// resume sets the own counters of the tenants without an error, and resumes them.
 func (c *Counters) resume(ctx context.Context, tenants []Counted, errs []error) {
 	var runs []scriptRun
 	var of []int

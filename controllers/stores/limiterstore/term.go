@@ -13,7 +13,7 @@ import (
 
 // Lease says which manager leads.
 type Lease interface {
-	// Held fails unless this manager is seen to hold the Lease, while it asks.
+	// Held fails unless this manager is seen to hold the Lease at a moment during the call.
 	Held(ctx context.Context) error
 }
 
@@ -39,8 +39,8 @@ func NewLeaderDocuments(client redis.UniversalClient, lease Lease) *Documents {
 	return &Documents{client: client, term: &term{lease: lease}}
 }
 
-// begun is the name of the term, which is not to be the one that is over; empty for a
-// manager that is alone.
+// begun returns the name of the term; empty for a process without rivals. If the term is the
+// one that is over, it begins another.
 func (d *Documents) begun(ctx context.Context, over string) (string, error) {
 	if d.term == nil {
 		return "", nil
@@ -62,8 +62,8 @@ func (d *Documents) begun(ctx context.Context, over string) (string, error) {
 	return name, nil
 }
 
-// change runs a script that changes documents, with the term as its last key and
-// argument. Where the term is over, and the manager leads nevertheless, it begins another.
+// change runs a script that changes documents, with the term as its last key and argument. If
+// the term is over although the manager still leads, it begins another.
 func (d *Documents) change(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {
 	var over string
 	for attempt := 1; ; attempt++ {

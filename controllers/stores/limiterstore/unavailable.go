@@ -13,12 +13,12 @@ import (
 // ErrUnavailable means that Redis does not answer, or answers that it cannot serve now.
 var ErrUnavailable = errors.New("redis is unavailable")
 
-// notServing begin the answers of a Redis that is about to serve: it is loading its data,
-// or another server is to take over.
+// notServing are the beginnings of answers of a Redis that cannot serve yet: it is
+// loading its data, or another server is to take over.
 var notServing = []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY"}
 
-// unanswered is an error of a command, with ErrUnavailable in it where Redis gave no
-// answer to it. That the caller has gone says nothing about Redis.
+// unanswered adds ErrUnavailable to the error of a command to which Redis gave no answer.
+// A caller that has cancelled its context says nothing about Redis.
 func unanswered(err error) error {
 	var answer redis.Error
 	switch {

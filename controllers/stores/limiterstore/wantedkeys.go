@@ -15,8 +15,8 @@ type WantedKeys struct{ client redis.UniversalClient }
 // NewWantedKeys makes WantedKeys.
 func NewWantedKeys(client redis.UniversalClient) *WantedKeys { return &WantedKeys{client: client} }
 
-// Take returns the names of the IdentityProviders, each once. Who misses a key later says so
-// again.
+// Take returns the names of the IdentityProviders, each once. An enforcer that misses a key
+// later says so again.
 func (w *WantedKeys) Take(ctx context.Context) ([]string, error) {
 	names, err := w.client.HKeys(ctx, limiterv1.WantedKeysKey).Result()
 	if err != nil {
