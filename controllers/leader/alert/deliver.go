@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// workers is how many deliveries are made at a time, each of another tenant: so many
-	// tenants' receivers may hang before others wait for them.
+	// workers is how many deliveries are made at a time, each for another tenant: the receivers of
+	// so many tenants may hang before others have to wait.
 	workers = 8
 	// sendTimeout bounds an attempt.
 	sendTimeout = 15 * time.Second
@@ -53,7 +53,7 @@ type pauses struct {
 
 var usualPauses = pauses{look: 5 * time.Second, lease: time.Minute, first: 5 * time.Second}
 
-// Outbox is where it stands what is to be delivered.
+// Outbox is where deliveries wait.
 type Outbox interface {
 	Take(ctx context.Context, lease time.Duration, busy ...string) (*budgetstore.Delivery, error)
 	Delivered(ctx context.Context, d budgetstore.Delivery) error
@@ -75,7 +75,7 @@ type channel interface {
 	send(ctx context.Context, budget *v1alpha1.TenantBudget, l letter) error
 }
 
-// letter is what is told of a delivery beside the alerts themselves.
+// letter is a delivery, and what a message tells beside its alerts.
 type letter struct {
 	budgetstore.Delivery
 	// cluster is the name of the cluster, and link where more is to be seen; empty if the
@@ -83,7 +83,7 @@ type letter struct {
 	cluster, link string
 	// spenders are the users who have spent most in the period, most first.
 	spenders []budgetstore.Spender
-	// muted is how many more alerts there are of the rung that nobody is told of.
+	// muted is how many more alerts of the rung there are that are not sent.
 	muted int
 }
 
@@ -217,7 +217,7 @@ func (d *Deliverer) deliver(ctx context.Context, delivery budgetstore.Delivery) 
 	}
 }
 
-// errUnknown is the error where it cannot be told whose alert it is.
+// errUnknown means that the budget of an alert could not be read.
 var errUnknown = errors.New("find the budget of an alert")
 
 func (d *Deliverer) attempt(ctx context.Context, delivery budgetstore.Delivery) error {
@@ -239,8 +239,8 @@ func (d *Deliverer) attempt(ctx context.Context, delivery budgetstore.Delivery) 
 // mostSpenders is how many of the users who have spent most a message names.
 const mostSpenders = 3
 
-// letter adds to a delivery what helps to understand it. A message goes without what the
-// database does not say.
+// letter adds to a delivery what helps to understand it. If the database does not answer, the
+// message goes without it.
 func (d *Deliverer) letter(ctx context.Context, budget *v1alpha1.TenantBudget, delivery budgetstore.Delivery) letter {
 	l := letter{Delivery: delivery, cluster: d.cluster, link: d.linkTo(budget, delivery)}
 	if delivery.Limit == "" {
@@ -262,7 +262,8 @@ func (d *Deliverer) letter(ctx context.Context, budget *v1alpha1.TenantBudget, d
 	return l
 }
 
-// linkTo is the link of a message: where a request is decided, or to what the manager was told.
+// linkTo returns the link of a message: to the console for requests, which are decided there, and
+// otherwise to the page that the manager was told of, if any.
 func (d *Deliverer) linkTo(budget *v1alpha1.TenantBudget, delivery budgetstore.Delivery) string {
 	if d.console != "" && (delivery.RequestID != "" || d.link == "") {
 		return d.console + "/alerts/" + delivery.AlertID + "?tenant=" + url.QueryEscape(delivery.Tenant)

@@ -86,8 +86,8 @@ func (e *email) check(context.Context, *v1alpha1.TenantBudget) error {
 	return nil
 }
 
-// send gives an e-mail to the mail server, which has it when it says so: what goes
-// wrong from then on changes nothing.
+// send gives an e-mail to the mail server. Once the server has accepted it, later
+// errors change nothing.
 func (e *email) send(ctx context.Context, budget *v1alpha1.TenantBudget, d letter) error {
 	if err := e.check(ctx, budget); err != nil {
 		return err

@@ -18,8 +18,9 @@ import (
 const (
 	// checkTimeout bounds a check, which a status waits for.
 	checkTimeout = 2 * time.Second
-	// What was found to be in order is believed for the one, and what was not for the
-	// other: Secrets are not watched, and each look is a request of the API server.
+	// A check that has found nothing wrong is believed for the one, and a check that
+	// has failed for the other: Secrets are not watched, and each check is a request
+	// to the API server.
 	believed     = 10 * time.Minute
 	looksAgainIn = 5 * time.Second
 )
@@ -29,7 +30,7 @@ type findings struct {
 	mu sync.Mutex
 	// checked is what looking at the settings of budgets found.
 	checked map[types.UID]finding
-	// failing is why deliveries of budgets failed that wait for another attempt.
+	// failing says, by budget, why a delivery failed that waits for another attempt.
 	failing map[string]string
 }
 

@@ -52,8 +52,8 @@ type data struct {
 	Muted  int    `json:"muted,omitempty"`
 }
 
-// rung is one alert. What is about a limit is left out where there is none, and the id of the
-// only one, which is the event's.
+// rung is one alert. Fields about a limit are left out of an alert without one. The id of a
+// single alert is left out, too, because it is the event's.
 type rung struct {
 	ID          string    `json:"id,omitempty"`
 	Limit       string    `json:"limit,omitempty"`

@@ -60,7 +60,7 @@ func aboutRequests(d letter) string {
 	return text
 }
 
-// standsOut says what stands out, of alerts of what is unusual.
+// standsOut says what is unusual, in alerts about that.
 var standsOut = map[limiterv1.Action]string{
 	ledgerv1.Unusual: "unusual spending", ledgerv1.ManyRefusals: "many calls were refused", ledgerv1.UnusedKey: "not used for a long time",
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
-// What fields are by default.
+// The defaults of fields.
 const (
 	defaultMinAmount  = v1alpha1.Amount("1.00")
 	defaultAtPercent  = int32(25)
@@ -70,7 +70,7 @@ func span(hour time.Time, zone *time.Location) string {
 	return hour.In(zone).Format("Monday 2006-01-02 15:04") + " and " + hour.Add(time.Hour).In(zone).Format("15:04 MST")
 }
 
-// minAmount is the least spending that is told of.
+// minAmount is the least spending that is reported.
 func minAmount(budget *v1alpha1.TenantBudget) money.Nanos {
 	amount := budget.Spec.Alerts.Anomalies.Spending.MinAmount
 	if amount == "" {
@@ -137,8 +137,8 @@ func (h hourUsed) areMany(asked v1alpha1.ManyRefusals) bool {
 	return h.refused >= ptr.Deref(asked.MinRefused, defaultMinRefused) && h.refused*100 >= percent*(h.calls+h.refused)
 }
 
-// unusedKeys are the APIKeys of a tenant with which nobody has called for long; none, and not complete, before
-// there are sums of as many days.
+// unusedKeys returns alerts of the tenant's APIKeys that nobody has used for long. There are none, and
+// isComplete is false, before there are sums of as many days.
 func (w *Watcher) unusedKeys(ctx context.Context, l look, budget *v1alpha1.TenantBudget, zone *time.Location) (found []budgetstore.Alert, isComplete bool, err error) {
 	asked := budget.Spec.Alerts.Anomalies.UnusedKeys
 	if asked == nil {

@@ -15,11 +15,11 @@ const (
 	hoursAWeek  = 3
 	fewestHours = 4 * hoursAWeek
 	// least is how many times the usual an hour must cost, and deviations by how many robust
-	// standard deviations it must be above that.
+	// standard deviations it must be above the usual.
 	least      = 4
 	deviations = 8
-	// perMAD makes a standard deviation of the median absolute deviation, of what is distributed
-	// normally.
+	// perMAD turns the median absolute deviation of a normal distribution into its standard
+	// deviation.
 	perMAD = 1.4826
 )
 

@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// every is how often it is looked whether another hour is over.
+	// every is how often the Watcher checks whether another hour is over.
 	every = time.Minute
-	// margin is how much further than an hour the sums must have come before it is looked at.
+	// margin is how far the sums must have come beyond an hour before the Watcher looks at it.
 	margin = 15 * time.Minute
-	// looksBack is how many hours a manager looks at that has just started.
+	// looksBack is how many hours a manager looks back when it begins to lead.
 	looksBack = 6
 	// timeout bounds a look at all budgets, and budgetTimeout that at one.
 	timeout       = 10 * time.Minute
 	budgetTimeout = time.Minute
-	// keysEvery is how often it is looked for keys that nobody uses, and keysAgain how soon again where not
-	// all calls were added up.
+	// keysEvery is how often unused keys are looked for, and keysAgain how soon again if not all calls were
+	// added up.
 	keysEvery = 24 * time.Hour
 	keysAgain = 15 * time.Minute
 	// longestPause is the longest pause after an attempt that failed.
@@ -64,8 +64,7 @@ type Watcher struct {
 type seen struct {
 	// next is the first hour that was not looked at, and keys when keys are looked at again.
 	next, keys time.Time
-	// failed is how many attempts have failed since the last that did not, and retry when the next
-	// one is made.
+	// failed is how many attempts in a row have failed, and retry when the next one is made.
 	failed int
 	retry  time.Time
 }
@@ -78,8 +77,8 @@ func New(sums Sums, alerts Alerts, objects client.Reader, waker Waker) *Watcher 
 // NeedLeaderElection keeps all but the leader out.
 func (w *Watcher) NeedLeaderElection() bool { return true }
 
-// Start looks until ctx ends. A failure is tried again. It is logged, of those of a tenant one
-// after the other the first.
+// Start looks until ctx ends. Failures are tried again; of several in a row of one tenant, only the first
+// is logged.
 func (w *Watcher) Start(ctx context.Context) error {
 	for {
 		if err := w.Look(ctx, time.Now()); err != nil && ctx.Err() == nil {
@@ -93,9 +92,8 @@ func (w *Watcher) Start(ctx context.Context) error {
 	}
 }
 
-// Look looks at the hours that are over and were not looked at, and, once a day, at keys. What was
-// raised already is not raised again. It fails as it failed for tenants for which it has not
-// failed before.
+// Look looks at the hours that are over and were not looked at and, once a day, at keys. It raises
+// no alert twice. It returns the errors of tenants whose last attempt did not fail.
 func (w *Watcher) Look(ctx context.Context, now time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -144,9 +142,9 @@ func (s *seen) isDue(l look) bool {
 	return !l.now.Before(s.retry) && (s.next.Before(l.end) || !l.now.Before(s.keys))
 }
 
-// attempt looks at a budget. After it has failed, it is tried after pauses that grow: what fails is
-// mostly a query that takes a minute, of which the database is to have few. It fails if that is the
-// first failure.
+// attempt looks at a budget. After failures, it is tried again after growing pauses: mostly a query
+// has failed that takes a minute, and the database must not get many of these. It only returns the
+// first of several errors in a row.
 func (w *Watcher) attempt(ctx context.Context, l look, budget *v1alpha1.TenantBudget, s *seen) error {
 	err := w.lookAtBudget(ctx, l, budget, s)
 	if err == nil {

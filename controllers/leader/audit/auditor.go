@@ -20,19 +20,19 @@ import (
 )
 
 const (
-	// round is how long it takes to look at all tenants, if there are many, and shortest
-	// is what lies between two, however many there are.
+	// round is how long it takes to audit all tenants, if there are many, and shortest is the
+	// shortest pause between two tenants, however many there are.
 	round    = 10 * time.Minute
 	shortest = 50 * time.Millisecond
 	// timeout bounds one audit.
 	timeout = time.Minute
-	// confirmAfter is how long after a difference was found it is looked again: what ends
-	// late is in the ledger a moment before its tenants are counted anew.
+	// confirmAfter is the pause before a difference is looked at again: when a call ends late, the
+	// ledger has it a moment before its tenants are recounted.
 	confirmAfter = time.Second
-	// mendAgain is how long a tenant is let alone that was counted anew because of a finding.
+	// mendAgain is the least time between two recounts of a tenant because of findings.
 	mendAgain = time.Minute
-	// mostOwners is how many users, groups and keys of a tenant are looked at in one audit: others
-	// the next time.
+	// mostOwners is how many users, groups and keys of a tenant are audited at a time. The next
+	// audit takes others.
 	mostOwners = 500
 )
 
@@ -67,7 +67,8 @@ type LedgerReader interface {
 	UsedOn(ctx context.Context, tenant string, day time.Time) (recorded, summed budgetstore.Used, err error)
 }
 
-// Summaries is where it is kept how all tenants compare, for who may not read the findings.
+// Summaries are where the Auditor keeps how all tenants compare, for readers that may not see the
+// findings.
 type Summaries interface {
 	Keep(ctx context.Context, summary budgetstore.AuditSummary) error
 }
@@ -88,10 +89,9 @@ type Auditor struct {
 	longest time.Duration
 	// known are the findings that were told, by tenant; nil before they were read.
 	known map[string][]Finding
-	// unseen is the last of what its counters could not see of a tenant when it was counted
-	// anew for that.
+	// unseen is, by tenant, the lastUnseen for which it was recounted.
 	unseen map[string]time.Time
-	// mended is when a tenant was last counted anew because of a finding.
+	// mended is, by tenant, when it was last recounted because of a finding.
 	mended map[string]time.Time
 }
 
@@ -139,7 +139,7 @@ func (a *Auditor) Start(ctx context.Context) error {
 	}
 }
 
-// begin is the tenants of a round. Findings about tenants that are gone are given up.
+// begin returns the tenants of a round, and drops the findings about tenants that are gone.
 func (a *Auditor) begin(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -208,8 +208,8 @@ func (a *Auditor) Audit(ctx context.Context, name string) error {
 	return a.recordDrift(ctx, document, slices.Concat(findings, sums))
 }
 
-// mend has a tenant counted anew where a finding says so, which nothing else would put right. What
-// is counted is read while the tenant is suspended, so that nothing is released, or admitted,
+// mend has a tenant recounted if a finding calls for it, because nothing else would correct its
+// counters. The tenant is suspended while it is counted, so that nothing is admitted or released
 // meanwhile.
 func (a *Auditor) mend(ctx context.Context, document limiterv1.Tenant, findings []Finding) error {
 	if !slices.ContainsFunc(findings, Finding.isMended) || time.Since(a.mended[document.Tenant]) < mendAgain {
@@ -220,8 +220,9 @@ func (a *Auditor) mend(ctx context.Context, document limiterv1.Tenant, findings 
 	return a.counters.Distrust(ctx, document.Root(), document.Tenant)
 }
 
-// confirm looks again at a difference that was not there before. Where the ledger has what
-// the counters could not see, the tenant is counted anew instead of complained about, once.
+// confirm looks again at a difference that was not there before. If the difference has an
+// explanation other than a fault, confirm has the tenant recounted instead, and returns
+// limiterstore.ErrNotValid.
 func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findings []Finding, estimated bool) ([]Finding, error) {
 	if hasDrift(findings) {
 		why, err := a.explained(ctx, document, findings, estimated)
@@ -250,8 +251,9 @@ func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findin
 	}), nil
 }
 
-// explained is why the counters differ from the ledger without a fault; empty if they should not.
-// Counters with estimates say too much, and never too little.
+// explained says why the counters differ from the ledger without a fault; empty if they should
+// not. What the counters could not see explains a difference only once. Estimates explain counters
+// that say too much, but not counters that say too little.
 func (a *Auditor) explained(ctx context.Context, document limiterv1.Tenant, findings []Finding, estimated bool) (why string, err error) {
 	oldest := slices.MinFunc(findings, func(a, b Finding) int { return a.Start.Compare(b.Start) }).Start
 	last, err := a.lastUnseen(ctx, document, oldest)
@@ -271,9 +273,9 @@ func (a *Auditor) explained(ctx context.Context, document limiterv1.Tenant, find
 	return "", nil
 }
 
-// lastUnseen is when the ledger last got what the tenant's counters could not see: it was
-// amended by an enforcer that could not have the tenant counted anew, as it has died or Redis
-// is out of its reach; or a call has ended in the budget tree that the tenant has left.
+// lastUnseen is when the ledger last got something that the tenant's counters could not see.
+// Either an enforcer amended a call and could not have the tenant recounted, because it died
+// or Redis was out of its reach; or a call ended in a budget tree that the tenant has left.
 func (a *Auditor) lastUnseen(ctx context.Context, document limiterv1.Tenant, since time.Time) (time.Time, error) {
 	amended, err := a.ledger.LastAmended(ctx, document.Tenant, since)
 	if err != nil {
@@ -328,8 +330,8 @@ func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) (findings
 	return compare(document.Level, snapshot, before, after), snapshot.Estimated, nil
 }
 
-// owners are users, groups and keys of the tenant that the ledger knows, from the moment on at
-// which it is read.
+// owners returns some of the users, groups and keys of the tenant that the ledger knows. It fixes
+// the moment at which the ledger is read.
 func (a *Auditor) owners(ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant) ([]limiterv1.Owner, error) {
 	if err := ledger.Pin(ctx); err != nil {
 		return nil, err

@@ -53,11 +53,11 @@ func (f Finding) key() string {
 	return key
 }
 
-// isMended reports whether a tenant of which this is found is counted anew. That is done where
-// something else is held than open calls hold, as no call is left that could end it; and where
-// less is counted as spent than the ledger has, which lets too much through. Where more is counted
-// it is left alone: a ledger that was restored from a backup has lost what was spent, and the
-// counters have not.
+// isMended reports whether a tenant with this finding is recounted. It is if it holds something
+// else than its open calls hold, because no call is left whose end would correct that; and if less
+// is counted as spent than the ledger has, which lets too much through. If more is counted, it is
+// left alone: a ledger that was restored from a backup has lost what was spent, and the counters
+// have not.
 func (f Finding) isMended() bool {
 	return f.Held || f.Broken == "" && f.Sums == "" && f.Counted < f.Recorded
 }
@@ -92,10 +92,10 @@ func (f Finding) text() string {
 // expected are the counters at one moment: the least and the most that they may say.
 type expected struct{ least, most recovery.Expected }
 
-// compare finds the counters of a moment that are neither what the ledger said before
-// it nor what it said after it nor anything between: what it said at that moment lies
-// there. What is held is to be what the calls hold that were open at that moment, unless
-// nobody can read what some of them hold.
+// compare finds the counters whose spending lies outside of what the ledger said before
+// and after the moment of the snapshot: what the ledger said at that moment lies in
+// between. What is held must be what the calls hold that were open at that moment, and
+// is not compared if some of these are unreadable.
 func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, after expected) []Finding {
 	var findings []Finding
 	for _, limit := range level.Money {
@@ -121,8 +121,9 @@ func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, afte
 func least(a, b money.Nanos) money.Nanos { return min(a, b) }
 func most(a, b money.Nanos) money.Nanos  { return max(a, b) }
 
-// extreme is what a counter was to say before or after, whichever is chosen: only a call that is
-// amended makes it less. What is held is that of before.
+// extreme is what a counter should have said, by the ledger before or after the snapshot,
+// whichever choose prefers: the later amount is less only if a call was amended. What is held is
+// that of before.
 func extreme(before, after limiterv1.MoneyCounter, choose func(a, b money.Nanos) money.Nanos) limiterv1.MoneyCounter {
 	before.Spent, before.EarlierSpent = choose(before.Spent, after.Spent), choose(before.EarlierSpent, after.EarlierSpent)
 	return before
@@ -163,7 +164,7 @@ func between(low, counter, high limiterv1.MoneyCounter) (findings []Finding) {
 			add(low.EarlierStart, low.EarlierSpent, counter.EarlierSpent, high.EarlierSpent)
 			hold(low.EarlierStart, counter.EarlierHeld, low.EarlierHeld)
 		}
-	case !low.Start.Before(counter.End): // no call has turned it yet
+	case !low.Start.Before(counter.End): // no call has turned the period yet
 		add(low.Start, low.Spent, 0, high.Spent)
 		hold(low.Start, 0, low.Held)
 		if counter.Start.Equal(low.EarlierStart) {

@@ -103,8 +103,8 @@ func (a *Auditor) summarize(ctx context.Context, roundEnded bool) {
 	a.summary = s
 }
 
-// hasDrift reports whether a counter is away from the ledger now. That one was broken is
-// told once, and stays on record after it was mended.
+// hasDrift reports whether a counter differs from the ledger now. Counters that were broken do
+// not count: they were mended, and only stay on record.
 func hasDrift(findings []Finding) bool {
 	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Broken == "" && f.Sums == "" })
 }
@@ -114,7 +114,7 @@ func ofSums(findings []Finding) []Finding {
 	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Sums == "" })
 }
 
-// hasWrongSums reports whether sums of what was used are away from the ledger.
+// hasWrongSums reports whether sums of usage differ from the ledger.
 func hasWrongSums(findings []Finding) bool {
 	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Sums != "" })
 }

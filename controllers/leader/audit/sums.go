@@ -13,9 +13,9 @@ import (
 // daysBack is how many days before the present one are looked at, one at random in each audit.
 const daysBack = 60
 
-// lookAtSums compares the sums of what the tenant used with the ledger: of the last two days of its
-// calendar, of another, and of those on which they were wrong before. It reads both at one moment. Days
-// are dates, as midnights by UTC: where it is tomorrow already, that day is looked at a day later.
+// lookAtSums compares the sums of what the tenant used with the ledger: of today and yesterday, of a
+// random day before, and of days on which they were wrong before. It reads both at one moment. Days are
+// dates by UTC: where it is tomorrow already, that day is compared a day later.
 func (a *Auditor) lookAtSums(ctx context.Context, tenant string, now time.Time) (findings []Finding, err error) {
 	today := now.UTC().Truncate(24 * time.Hour)
 	days := []time.Time{today, today.AddDate(0, 0, -1), today.AddDate(0, 0, -2-rand.IntN(daysBack-1))}
@@ -36,7 +36,7 @@ func (a *Auditor) lookAtSums(ctx context.Context, tenant string, now time.Time) 
 	return findings, nil
 }
 
-// wrongSums is the finding that the sums of a day are not the ledger.
+// wrongSums is the finding that the sums of a day differ from the ledger.
 func wrongSums(tenant string, day time.Time, recorded, summed budgetstore.Used) Finding {
 	date := day.UTC().Format(time.DateOnly)
 	return Finding{

@@ -40,8 +40,8 @@ type Watched struct {
 	Ping func(context.Context) error
 }
 
-// ErrUnknown is that it cannot be told whether a store is out of reach: what was told of it
-// stands.
+// ErrUnknown means that it is not known whether a store is out of reach. What was last
+// reported of it stands.
 var ErrUnknown = errors.New("not known")
 
 // Watcher watches stores.
@@ -182,9 +182,9 @@ var meanwhile = map[string]string{
 	Ledger:   "an enforcer cannot write to it, as the condition LedgerUnreachable of TenantBudgets explains; calls continue, and are recorded later",
 }
 
-// turn raises the Event that the store is out of reach since a time, or with an empty one
-// that it is back, and then writes the ConfigMap. The Event is raised once, even by two
-// managers: its name comes from the ConfigMap's state before.
+// turn raises the Event that the store is out of reach since a time or, if since is
+// empty, that it is back, and then writes the ConfigMap. The Event is raised once, even
+// by two managers: its name comes from the ConfigMap's state before.
 func (w *Watcher) turn(ctx context.Context, store Watched, since, note string) error {
 	lost := maps.Clone(w.lost)
 	event := events.Event{

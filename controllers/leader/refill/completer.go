@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// lookEvery is how often it is looked whether the configuration is complete.
+	// lookEvery is how often the Completer checks whether the configuration is complete.
 	lookEvery = 500 * time.Millisecond
 	// lookTimeout bounds one look.
 	lookTimeout = 5 * time.Second
@@ -28,9 +28,9 @@ const (
 type Configurations interface {
 	// Incomplete is the incarnation that is not complete; empty for none.
 	Incomplete(ctx context.Context) (incarnation string, err error)
-	// Missing are those of the documents that there are not.
+	// Missing returns those of the documents that do not exist.
 	Missing(ctx context.Context, ids []limiterv1.DocumentID) ([]limiterv1.DocumentID, error)
-	// Complete says of an incarnation that it is complete.
+	// Complete marks an incarnation as complete.
 	Complete(ctx context.Context, incarnation string) error
 }
 
@@ -106,8 +106,9 @@ type programmed interface {
 	GetProgrammedStatus() *v1alpha1.ProgrammedStatus
 }
 
-// expected are the documents of all objects that were accepted when they were last looked
-// at. What was never accepted has not worked yet, and nobody misses it.
+// expected returns the documents of all objects that were accepted when their controllers
+// last looked at them. An object that was never accepted has not worked yet, so its
+// document is not missed.
 func (c *Completer) expected(ctx context.Context) (ids []limiterv1.DocumentID, err error) {
 	var budgets v1alpha1.TenantBudgetList
 	var keys v1alpha1.APIKeyList

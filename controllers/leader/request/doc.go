@@ -1,7 +1,8 @@
-// Package request has people told of what users ask for beyond their limits, and of what admins
-// decide, for as long as the manager leads: each is an alert, which spec.alerts of the
-// TenantBudget says who is told of.
+// Package request raises alerts about what users ask for beyond their limits, and about what
+// admins decide, for as long as the manager leads. spec.alerts of the TenantBudget says who is
+// told of them.
 //
-// It reads what the console has written, and decides nothing. Whatever it says of who decided must
-// only reach admins: such alerts name no user, so that row-level security shows them to no other.
+// It reads what the console has written, and decides nothing. Which admin has decided must only be
+// shown to admins: such alerts name no user, so that row-level security hides them from everybody
+// else.
 package request

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// every is how often it is looked for what was asked for and decided.
+	// every is how often the Watcher looks for requests and decisions.
 	every = 5 * time.Second
 	// timeout bounds a look.
 	timeout = time.Minute
@@ -84,12 +84,12 @@ func (w *Watcher) Look(ctx context.Context) error {
 		byTenant[one.Tenant] = append(byTenant[one.Tenant], one)
 	}
 	for tenant, requests := range byTenant {
-		err = errors.Join(err, w.raise(ctx, tenant, requests)) // those of other tenants are told all the same
+		err = errors.Join(err, w.raise(ctx, tenant, requests)) // the alerts of other tenants are raised nevertheless
 	}
 	return errors.Join(err, w.requests.EndAlerts(ctx))
 }
 
-// raise raises the alerts of a tenant. Where no TenantBudget has it at the moment, they wait for one.
+// raise raises the alerts of a tenant. While the tenant has no TenantBudget, they wait.
 func (w *Watcher) raise(ctx context.Context, tenant string, requests []budgetstore.Request) error {
 	budget, err := w.budgetOf(ctx, tenant)
 	if budget == nil || err != nil {

@@ -1,8 +1,8 @@
-// Package rollup keeps the sums of what was used up to date for as long as the manager leads: it
-// makes those of each user, a quarter of an hour at a time, adds what has changed to them, and makes
-// those that there are not: of calls from before there were any, and of tenants whose time zone was
+// Package rollup keeps the sums of what was used up to date for as long as the manager leads. It
+// makes the sums of each user, a quarter of an hour at a time, adds what has changed to the others,
+// and makes missing sums: of calls from before there were sums, and of tenants whose time zone was
 // changed.
 //
-// Sums are right without it, as what is not rolled up is read beside them; reading only takes
-// longer. It must never hold up the ledger for long.
+// Answers are right without it, because what is not rolled up is read beside the sums; reading only
+// takes longer. It must never hold up the ledger for long.
 package rollup

@@ -21,16 +21,16 @@ const (
 
 // Sums are the sums of what was used.
 type Sums interface {
-	// UnknownZones has the sums of tenants follow UTC whose time zone Postgres does not know, and
+	// UnknownZones makes the sums of tenants whose time zone Postgres does not know follow UTC, and
 	// returns the time zones of such tenants.
 	UnknownZones(ctx context.Context) (byTenant map[string]string, err error)
-	// AddQuarter makes the sums of each user of the next quarter of an hour that is over, and
-	// returns until when there are such sums then; false if there is no such quarter.
+	// AddQuarter makes the sums of each user for the next quarter of an hour that is over, and returns
+	// until when there are such sums now; false if there is no such quarter.
 	AddQuarter(ctx context.Context) (until time.Time, added bool, err error)
 	// AddChanges adds up to so many changes to the sums, and returns how many there were.
 	AddChanges(ctx context.Context, most int) (added int, err error)
-	// AddPast makes sums of calls of which there are none, the last ones first, and returns the last day
-	// that it added up; false if there are no such calls.
+	// AddPast makes missing sums, the latest first, and returns the day that it added up; false if none
+	// are missing.
 	AddPast(ctx context.Context) (day time.Time, added bool, err error)
 }
 
@@ -88,7 +88,7 @@ func (r *Roller) Roll(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// checkZones says, when that changes, whose time zones Postgres does not know.
+// checkZones logs, when that changes, which tenants have a time zone that Postgres does not know.
 func (r *Roller) checkZones(ctx context.Context) error {
 	unknown, err := r.sums.UnknownZones(ctx)
 	if err != nil {

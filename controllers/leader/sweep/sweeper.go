@@ -22,12 +22,12 @@ import (
 )
 
 const (
-	// every is how often it is swept, timeout how long one sweep may take.
+	// every is how often the Sweeper sweeps, and timeout how long one sweep may take.
 	every   = 3 * time.Minute
 	timeout = 2 * time.Minute
 	// retry is after how long a sweep that has failed is tried again.
 	retry = 10 * time.Second
-	// lookEvery is how often it is looked whether the configuration was restored.
+	// lookEvery is how often the Sweeper checks whether the configuration was restored.
 	lookEvery = time.Second
 )
 
@@ -52,7 +52,7 @@ type Grants interface {
 	Close(ctx context.Context, uid string) (closed bool, err error)
 }
 
-// Sweeper withdraws what objects have in force that are gone.
+// Sweeper withdraws what is still in force of objects that are gone.
 type Sweeper struct {
 	cache     client.Reader
 	documents Documents
@@ -61,8 +61,8 @@ type Sweeper struct {
 	orphans   rollout.Orphans
 	// swept is the incarnation of the configuration that was swept last.
 	swept string
-	// prunable is up to where withdrawn documents are pruned by the next sweep: every enforcer that is
-	// alive has read so far by then.
+	// prunable is the position up to which the next sweep prunes withdrawn documents: every live
+	// enforcer has read that far by then.
 	prunable documents.Position
 }
 
@@ -74,8 +74,8 @@ func New(cache client.Reader, inForce Documents, limits Limits, grants Grants, o
 // NeedLeaderElection keeps all but the leader out.
 func (s *Sweeper) NeedLeaderElection() bool { return true }
 
-// Start sweeps at once, and every few minutes until ctx ends; and as soon as the configuration was
-// restored: the copy may be of before an object was gone.
+// Start sweeps at once, and every few minutes until ctx ends. It also sweeps as soon as the
+// configuration was restored, because the copy may be older than the end of an object.
 func (s *Sweeper) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		pause := rollout.Jitter(every)
@@ -114,8 +114,8 @@ type owned struct {
 	withdraw func(ctx context.Context) (bool, error)
 }
 
-// Sweep withdraws what objects have in force that are gone. What is in force is read first:
-// the object of each of it was there before.
+// Sweep withdraws what is still in force of objects that are gone. It reads what is in force before it
+// looks for the objects, each of which existed by then.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -160,9 +160,9 @@ func (s *Sweeper) prune(ctx context.Context) error {
 	return err
 }
 
-// sweepKeys withdraws the keys that their APIKeys do not have any more. The controller does
-// that itself, unless the manager died after it had programmed a key and before it had said
-// so in the status.
+// sweepKeys withdraws keys that their APIKeys no longer have. The controller does that
+// itself, unless the manager died after it had programmed a key and before the status said
+// so.
 func (s *Sweeper) sweepKeys(ctx context.Context, ofDocuments []owned) error {
 	var keys v1alpha1.APIKeyList
 	if err := s.cache.List(ctx, &keys, client.UnsafeDisableDeepCopy); err != nil {
@@ -209,8 +209,8 @@ func (s *Sweeper) uids(ctx context.Context, kind string) (sets.Set[types.UID], e
 	return uids, nil
 }
 
-// listOf is an empty list of the objects of a kind that have something in force by
-// themselves. RateLimitPolicies have not: they are a part of their budgets' documents.
+// listOf is an empty list of the objects of a kind that have something in force of their own.
+// RateLimitPolicies have not: they are part of the documents of their budgets.
 func listOf(kind string) (client.ObjectList, error) {
 	switch kind {
 	case "TenantBudget":
