@@ -20,13 +20,13 @@ import (
 // APIKey is what was decided of an APIKey.
 type APIKey struct {
 	Decision
-	// Documents say to the enforcers whose calls the keys' are, one for each key; nil when
-	// they are not to work.
+	// Documents tell the enforcers whose calls those with the keys are, one for each key; nil if the
+	// keys are not to work.
 	Documents []limiterv1.Credential
 	// Forfeited is set when what the key programmed before must not stay in force.
 	Forfeited bool
-	// Tenant is that of the budget which the key names: it charges no other. It is empty where
-	// there is none.
+	// Tenant is that of the budget which the key names, the only one that it charges; empty if there
+	// is none.
 	Tenant string
 }
 
@@ -51,14 +51,14 @@ func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKe
 		return APIKey{Decision: *rejection, Forfeited: true}, nil
 	}
 	if verdict := TargetVerdict(budget, path); !verdict.Holds() {
-		// An invalid budget, or one that nobody has looked at yet, takes nothing from
+		// A budget that is invalid, or that the controller has not looked at yet, takes nothing from
 		// its keys. With any other, the tenant is somebody else's.
 		return APIKey{Decision: Decision{Verdict: verdict}, Forfeited: MayNotNameTenant(budget), Tenant: budget.Spec.Tenant}, nil
 	}
 	return APIKey{Decision: accepted(), Documents: callers.Credentials(key, budget.Spec.Tenant), Tenant: budget.Spec.Tenant}, nil
 }
 
-// pathOfHash is where the hash stands that is at the index of Hashes.
+// pathOfHash is the field of the hash at the index of Hashes.
 func pathOfHash(index int) *field.Path {
 	if index == 0 {
 		return field.NewPath("spec", "sha256")
@@ -67,8 +67,8 @@ func pathOfHash(index int) *field.Path {
 }
 
 // olderHolder is the APIKey of the namespace that has a hash of the given one because it
-// is older; nil when there is none. Whether another namespace has the hash makes no
-// difference here, and is nobody's to learn: enforcers tell by the key itself whose it is.
+// is older; nil if there is none. It does not matter here whether another namespace has
+// the hash, and nobody may learn that: enforcers tell by the key itself whose it is.
 func olderHolder(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey, hash string) (*v1alpha1.APIKey, error) {
 	var rivals v1alpha1.APIKeyList
 	err := reader.List(ctx, &rivals, client.InNamespace(key.Namespace), client.MatchingFields{index.KeyHash: hash})
@@ -111,12 +111,12 @@ func target(
 	return budget, nil, nil
 }
 
-// mostGuessed is among about how many budgets of a namespace the one is looked for that was meant.
-// Where there are thousands, objects that come before their budgets would each have all of them read.
+// mostGuessed is about how many budgets a namespace may have for a missing name to be compared with
+// theirs. With thousands, objects that come before their budgets would each have all of them read.
 const mostGuessed = 1000
 
-// noBudget is the error of an object that, at path, names a TenantBudget of its own namespace that
-// is not there. It has the name that was meant, where the namespace has no more than mostGuessed.
+// noBudget is the error of an object that, at path, names a missing TenantBudget of its own
+// namespace. It suggests the nearest name if the namespace has no more than mostGuessed.
 func noBudget(ctx context.Context, reader client.Reader, key types.NamespacedName, path *field.Path) (*field.Error, error) {
 	missing := field.NotFound(path, key.Name)
 	missing.Detail = fmt.Sprintf("namespace %s has no TenantBudget of this name", key.Namespace)

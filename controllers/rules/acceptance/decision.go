@@ -13,8 +13,8 @@ import (
 // Decision is whether an object is to have effect.
 type Decision struct {
 	verdict.Verdict
-	// Errors are why it is not, field by field. There are none where the verdict is
-	// that of another object, which this one needs.
+	// Errors are why it is not, field by field. There are none if the verdict is that of another
+	// object, which this one needs.
 	Errors field.ErrorList
 }
 
@@ -43,8 +43,8 @@ func texts(errs field.ErrorList) (texts []string) {
 	return texts
 }
 
-// and is the decision by two objects that an object needs, of which the first is not as it has to
-// be: where both are wrong, both are told.
+// and joins the decisions by two objects that an object needs, of which the first is wrong: if
+// both are, the errors of both are told.
 func (d Decision) and(other Decision) Decision {
 	if len(d.Errors) == 0 || len(other.Errors) == 0 {
 		return d

@@ -19,8 +19,8 @@ import (
 // IdentityProvider is what was decided of an IdentityProvider.
 type IdentityProvider struct {
 	Decision
-	// Document says to the enforcers which tokens are valid, without keys that are to be
-	// fetched; nil when the provider is to have no effect.
+	// Document tells the enforcers which tokens are valid, without keys that have to be
+	// fetched; nil if the provider is to have no effect.
 	Document *limiterv1.IdentityProvider
 	// Forfeited is set when what the provider programmed before must not stay in force:
 	// its issuer is another's.
@@ -47,7 +47,7 @@ func DecideIdentityProvider(ctx context.Context, reader client.Reader, provider 
 	return IdentityProvider{Decision: accepted(), Document: &document}, nil
 }
 
-// uncompilable is what enforcers could not run of a document.
+// uncompilable returns what enforcers could not run of a document.
 func uncompilable(document limiterv1.IdentityProvider) (errs field.ErrorList) {
 	if len(document.Issuers) == 0 {
 		document.Issuers = []string{index.ClusterIssuer} // its name is not known before its keys are
@@ -80,7 +80,7 @@ func unjoin(err error) []error {
 	return []error{err}
 }
 
-// issuersOfOthers are the errors of a provider that names issuers which older ones have.
+// issuersOfOthers are the errors of a provider that names issuers of older ones.
 func issuersOfOthers(ctx context.Context, reader client.Reader, provider *v1alpha1.IdentityProvider) (errs field.ErrorList, err error) {
 	for i, name := range index.IssuerNames(provider) {
 		var rivals v1alpha1.IdentityProviderList

@@ -23,15 +23,15 @@ import (
 // Membership is what was decided of a Membership.
 type Membership struct {
 	Decision
-	// Document says to the enforcers who the members are; nil when it is to have no effect.
+	// Document tells the enforcers who the members are; nil if the Membership is to have no effect.
 	Document *limiterv1.Members
 	// Forfeited is set when nothing that the Membership programmed before may stay in force.
 	Forfeited bool
-	// Tenant is that of the budget which the Membership names: it charges no other. It is empty
-	// where there is none.
+	// Tenant is that of the budget which the Membership names, the only one that it charges; empty
+	// if there is none.
 	Tenant string
-	// Allowance is whom the Membership may name: of what it programmed before, no other
-	// member may stay in force.
+	// Allowance is whom the Membership may name: no other member that it programmed before may stay
+	// in force.
 	Allowance reach.Allowance
 }
 
@@ -68,7 +68,7 @@ func DecideMembership(ctx context.Context, reader client.Reader, membership *v1a
 	return decided, nil
 }
 
-// byOne is what follows for a Membership from one object that it names.
+// byOne is the part of the decision that follows from one object that a Membership names.
 type byOne struct {
 	Decision
 	Forfeited bool
@@ -85,13 +85,13 @@ func decideMembersBudget(ctx context.Context, reader client.Reader, membership *
 	case rejection != nil:
 		return "", byOne{*rejection, true}, nil
 	}
-	// As of a key's, see DecideAPIKey.
+	// See DecideAPIKey.
 	return budget.Spec.Tenant, byOne{Decision{Verdict: TargetVerdict(budget, path)}, MayNotNameTenant(budget)}, nil
 }
 
-// decideMembersProvider decides by the IdentityProvider of the members, and finds whom they
-// may be. A namespace that may name nobody is told the same as where there is no provider:
-// what others use is nothing for it to learn.
+// decideMembersProvider decides by the IdentityProvider of the members, and finds who they
+// may be. A namespace that may name nobody is told the same as if there were no provider,
+// because it must not learn what others use.
 func decideMembersProvider(ctx context.Context, reader client.Reader, membership *v1alpha1.Membership,
 ) (allowance reach.Allowance, by byOne, err error) {
 	path := field.NewPath("spec", "identityProviderRef", "name")
@@ -114,8 +114,8 @@ func decideMembersProvider(ctx context.Context, reader client.Reader, membership
 	return allowance, byOne{Decision: Decision{Verdict: providerVerdict(provider, path)}}, nil
 }
 
-// noProvider is the decision on a Membership whose namespace the IdentityProvider that it names does
-// not allow, or which is not there. It has the name that was meant, if that one allows it.
+// noProvider is the decision on a Membership whose IdentityProvider does not exist, or does not
+// allow the namespace. It suggests the nearest name of a provider that does.
 func noProvider(ctx context.Context, reader client.Reader, membership *v1alpha1.Membership, path *field.Path) (Decision, error) {
 	var there v1alpha1.IdentityProviderList
 	if err := reader.List(ctx, &there, client.UnsafeDisableDeepCopy); err != nil {
@@ -139,8 +139,8 @@ func noProvider(ctx context.Context, reader client.Reader, membership *v1alpha1.
 		"no IdentityProvider of this name allows Memberships in namespace %s%s", membership.Namespace, hint))), nil
 }
 
-// providerVerdict is the verdict on a Membership that is valid itself: it is as good as its
-// IdentityProvider was found to be.
+// providerVerdict is the verdict on a Membership that is valid itself: it is accepted if its
+// IdentityProvider was.
 func providerVerdict(provider *v1alpha1.IdentityProvider, path *field.Path) verdict.Verdict {
 	found := ptr.Deref(meta.FindStatusCondition(provider.Status.Conditions, v1alpha1.ConditionAccepted), metav1.Condition{})
 	switch found.Status {
@@ -154,8 +154,8 @@ func providerVerdict(provider *v1alpha1.IdentityProvider, path *field.Path) verd
 		field.Invalid(path, provider.Name, fmt.Sprintf("IdentityProvider %s is waiting for the controller", provider.Name)).Error())
 }
 
-// notAllowedBy are the errors of members whom the Membership may not name. No two members
-// are named by the same, so that the place of each is that in the spec.
+// notAllowedBy are the errors of members whom the Membership may not name. A member has the same
+// index in the document as in the spec, because no two members are named by the same.
 func notAllowedBy(allowance reach.Allowance, document limiterv1.Members) (errs field.ErrorList) {
 	path := field.NewPath("spec", "members")
 	for i, member := range document.Members {

@@ -17,17 +17,18 @@ import (
 // ModelProvider is what was decided of a ModelProvider.
 type ModelProvider struct {
 	Decision
-	// Document says to the enforcers what models there are; nil when the provider is
-	// to have no effect.
+	// Document tells the enforcers what models there are; nil if the provider is to
+	// have no effect.
 	Document *limiterv1.Provider
-	// Lost is what is another's.
+	// Lost is what an older provider has.
 	Lost Lost
 }
 
-// Lost is what a ModelProvider names, and an older one has.
+// Lost is what a ModelProvider names although an older one has it.
 type Lost struct {
 	Models sets.Set[string]
-	// Unlisted is whether another of its protocol takes the models that none lists.
+	// Unlisted is whether another provider of its protocol takes the models that none
+	// lists.
 	Unlisted bool
 }
 
@@ -53,8 +54,8 @@ func DecideModelProvider(ctx context.Context, reader client.Reader, provider *v1
 	return ModelProvider{Decision: accepted(), Document: &document}, nil
 }
 
-// olderHolders are the rivals of a provider that have what it names because they are
-// older: its models, by model, and those that none lists, if one takes them.
+// olderHolders are the older rivals of a provider that have what it names: its models,
+// by model, and the models that none lists, if one takes them.
 func olderHolders(rivals []*v1alpha1.ModelProvider, provider *v1alpha1.ModelProvider,
 ) (holders map[string]*v1alpha1.ModelProvider, taker *v1alpha1.ModelProvider) {
 	holders = map[string]*v1alpha1.ModelProvider{}
@@ -110,7 +111,7 @@ func modelsOf(provider *v1alpha1.ModelProvider) sets.Set[string] {
 	return names
 }
 
-// lostTo are the errors of a provider that names models which others have.
+// lostTo are the errors of a provider that names models of others.
 func lostTo(provider *v1alpha1.ModelProvider, holders map[string]*v1alpha1.ModelProvider) field.ErrorList {
 	var errs field.ErrorList
 	path := field.NewPath("spec", "models")
@@ -123,8 +124,8 @@ func lostTo(provider *v1alpha1.ModelProvider, holders map[string]*v1alpha1.Model
 	return errs
 }
 
-// takenBy is the error of a provider that takes models that none lists, as an older one
-// does already.
+// takenBy is the error of a provider that takes models that none lists, although an
+// older one does.
 func takenBy(provider, taker *v1alpha1.ModelProvider) field.ErrorList {
 	if taker == nil {
 		return nil

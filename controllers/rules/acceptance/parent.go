@@ -34,7 +34,7 @@ func ancestors(ctx context.Context, reader client.Reader, budget *v1alpha1.Tenan
 		return nil, rejection, err
 	}
 	ancestors := make([]compile.Ancestor, len(parents))
-	// The topmost first: what is wrong with it is what is wrong with those below.
+	// The topmost comes first: what is wrong with it is wrong with those below, too.
 	for i, parent := range slices.Backward(parents) {
 		if verdict := ParentVerdict(parent, parentPath); !verdict.Holds() {
 			return nil, &Decision{Verdict: verdict}, nil
@@ -88,8 +88,8 @@ func moved(budget *v1alpha1.TenantBudget, parents []*v1alpha1.TenantBudget) *Dec
 			"or delete this one and create it again", is, was)))
 }
 
-// required is why the budget must not have effect without an ancestor that its namespace
-// demands; nil when it has it, is it, or none is demanded.
+// required is why the budget must not have effect without an ancestor that its namespace demands; nil if
+// it has the ancestor or is the ancestor, or if none is demanded.
 func required(
 	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget, parents []*v1alpha1.TenantBudget,
 ) (*Decision, error) {
@@ -104,8 +104,8 @@ func required(
 		budget.Namespace, v1alpha1.RequiredAncestorLabel, tenant))), nil
 }
 
-// AncestorOf compiles what those below a budget inherit of it. The errors of its
-// fields are as compile.NewAncestor's.
+// AncestorOf compiles what the budgets below a budget inherit from it. The errors of its fields are as
+// compile.NewAncestor's.
 func AncestorOf(
 	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget,
 ) (compile.Ancestor, field.ErrorList, error) {
@@ -121,8 +121,8 @@ func AncestorOf(
 	return ancestor, errs, nil
 }
 
-// ChildrenOf are the budgets that have the given one as their parent and are accepted.
-// They are the reader's own: REQUIRES that nobody changes them.
+// ChildrenOf are the accepted children of the budget. They are the reader's own objects. REQUIRES: nobody
+// changes them.
 func ChildrenOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]v1alpha1.TenantBudget, error) {
 	children, err := index.Children(ctx, reader, client.ObjectKeyFromObject(budget), client.UnsafeDisableDeepCopy)
 	return slices.DeleteFunc(children, func(child v1alpha1.TenantBudget) bool {
@@ -130,9 +130,8 @@ func ChildrenOf(ctx context.Context, reader client.Reader, budget *v1alpha1.Tena
 	}), err
 }
 
-// ParentOf is the budget that one names as its parent, or the successor that this was handed over to.
-// The key is that of what is there or missing; the error is that of reading it. REQUIRES: the budget
-// has a parent.
+// ParentOf is the parent that a budget names, or the successor that the parent was handed over to.
+// The key is that of the budget that was found or is missing. REQUIRES: the budget has a parent.
 func ParentOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) (*v1alpha1.TenantBudget, types.NamespacedName, error) {
 	key := budget.ParentKey()
 	parent, err := Governing(ctx, reader, key)
@@ -142,8 +141,7 @@ func ParentOf(ctx context.Context, reader client.Reader, budget *v1alpha1.Tenant
 	return parent, client.ObjectKeyFromObject(parent), nil
 }
 
-// Governing is the budget with the key, or the one that it was handed over to. The error is that of
-// reading it.
+// Governing is the budget with the key, or the one that it was handed over to.
 func Governing(ctx context.Context, reader client.Reader, key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
 	var budget v1alpha1.TenantBudget
 	if err := reader.Get(ctx, key, &budget); err != nil {
@@ -206,10 +204,10 @@ func allows(ctx context.Context, reader client.Reader, parent, child *v1alpha1.T
 	return reach.Includes(namespaces, parent.Namespace, child.Namespace, labelsIn(ctx, reader))
 }
 
-// noParent is the decision on a budget that is, or is below, a child whose parent, by the key, is not
-// there, or is and does not allow it. Who may not be its child must not learn which it is: whether a
-// budget of another namespace exists is for that namespace to tell. It has the name that was meant, of
-// those that allow the child.
+// noParent is the decision on a budget that is, or is below, a child whose parent does not exist or
+// does not allow it. In another namespace, a child must not learn which of the two it is: whether a
+// budget exists there is not for others to know. It suggests a budget that allows the child, if one
+// has nearly the same name.
 func noParent(
 	ctx context.Context, reader client.Reader, budget, child *v1alpha1.TenantBudget, parent client.ObjectKey, isThere, isDeleted bool,
 ) (*Decision, error) {
@@ -245,9 +243,9 @@ func noParent(
 		field.Invalid(parentPath, parent.String(), fmt.Sprintf("%s %s as a child%s%s", why, whose, hint, rest))), nil
 }
 
-// meantParent is the question whether another budget was meant by the key of a child's parent, one
-// that allows the child: one of nearly the same key, or of that name where the namespace was left out.
-// It is empty where there is none.
+// meantParent suggests another budget in place of the key of a child's parent, one that allows the
+// child: with nearly the same key or, if the key has no namespace, with the same name. It is empty if
+// there is none.
 func meantParent(ctx context.Context, reader client.Reader, child *v1alpha1.TenantBudget, parent client.ObjectKey) (string, error) {
 	var all v1alpha1.TenantBudgetList
 	if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
@@ -275,7 +273,7 @@ func meantParent(ctx context.Context, reader client.Reader, child *v1alpha1.Tena
 	return fmt.Sprintf("; did you mean %q?", slices.Min(near)), nil
 }
 
-// oneWord is a key without what tells a provider from its model.
+// oneWord is a key without a slash, which nearest.Name would take for the end of a provider's name.
 func oneWord(key client.ObjectKey) string { return key.Namespace + "." + key.Name }
 
 func reject(reason string, err *field.Error) *Decision {

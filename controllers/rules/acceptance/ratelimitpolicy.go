@@ -23,16 +23,16 @@ import (
 // RateLimitPolicy is what was decided of a RateLimitPolicy.
 type RateLimitPolicy struct {
 	Decision
-	// Tenant is that of the target that it names; empty when it names none, or there is
-	// none.
+	// Tenant is that of the target that it names; empty if it names none, or the target does not
+	// exist.
 	Tenant string
 	// Targets are the budgets that its limits are to apply to: those that it names or
-	// selects and are accepted themselves, in the order of their keys. Pending is how
-	// many it selects that nobody has looked at yet.
+	// selects and that are accepted, in the order of their keys. Pending is how many more
+	// it selects that the controller has not looked at yet.
 	Targets []*v1alpha1.TenantBudget
 	Pending int
-	// CrowdedOut are those of Targets whose tenants have as many limits of older
-	// policies as they may, and so none of this one's.
+	// CrowdedOut are the Targets that get none of this policy's limits, because older policies have
+	// as many as a tenant may have.
 	CrowdedOut []*v1alpha1.TenantBudget
 }
 
@@ -81,9 +81,9 @@ func DecideRateLimitPolicy(ctx context.Context, reader client.Reader, policy *v1
 	return decided, err
 }
 
-// ofSelecting decides on a policy that selects its targets. It is as good as the best of
-// them: one that is not accepted, which may be anybody's, must not keep it from the
-// others.
+// ofSelecting decides on a policy that selects its targets. It is accepted if one of
+// them is: a budget that is not accepted, which may be anybody's, must not keep the
+// policy from the others.
 func ofSelecting(ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy) (RateLimitPolicy, error) {
 	path := field.NewPath("spec", "targetSelector")
 	if _, errs := compile.Policy(policy, policy.Namespace); len(errs) > 0 {
@@ -145,8 +145,8 @@ func judge(selected []*v1alpha1.TenantBudget, path *field.Path) RateLimitPolicy 
 	return decided
 }
 
-// crowdedOut are those of a policy's targets whose tenants have as many limits of older
-// policies as they may.
+// crowdedOut are those of a policy's targets whose older policies have as many limits as a tenant
+// may have.
 func crowdedOut(
 	ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy, targets []*v1alpha1.TenantBudget,
 ) ([]*v1alpha1.TenantBudget, error) {
@@ -174,7 +174,7 @@ func crowdedOut(
 			return nil, err
 		}
 		isIt := func(p v1alpha1.RateLimitPolicy) bool { return p.UID == policy.UID }
-		// It may be about to be created, or changed.
+		// The policy may be about to be created, or changed.
 		policies = append(slices.DeleteFunc(policies, isIt), *policy)
 		if !slices.ContainsFunc(compile.Applying(budget.Namespace, policies), isIt) {
 			crowdedOut = append(crowdedOut, budget)
@@ -183,8 +183,8 @@ func crowdedOut(
 	return crowdedOut, nil
 }
 
-// isCrowded reports whether a policy and its older rivals, which are listed so, have more
-// limits together than a tenant may have of them.
+// isCrowded reports whether a policy and its older rivals, which the option lists, have more limits
+// together than a tenant may have.
 func isCrowded(ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy, where client.ListOption) (bool, error) {
 	var rivals v1alpha1.RateLimitPolicyList
 	err := reader.List(ctx, &rivals, client.UnsafeDisableDeepCopy, where)

@@ -12,8 +12,8 @@ import (
 )
 
 // TargetVerdict is the verdict on an object that is valid itself and, at path, names a
-// TenantBudget: it is as good as the budget was found to be. A generation of the
-// budget that waits for the controller is taken to be as good as the one before.
+// TenantBudget: it is accepted if the budget was. While the controller has not looked
+// at a new generation of the budget, the verdict on the one before counts.
 func TargetVerdict(budget *v1alpha1.TenantBudget, path *field.Path) verdict.Verdict {
 	accepted := acceptedCondition(budget)
 	if accepted.Status == metav1.ConditionTrue {
@@ -28,9 +28,9 @@ func TargetVerdict(budget *v1alpha1.TenantBudget, path *field.Path) verdict.Verd
 	return verdict.Verdict{Status: status, Reason: v1alpha1.ReasonTargetNotAccepted, Message: message}
 }
 
-// ParentVerdict is the verdict on a budget that, at path, names another as a parent, or
-// has it as the parent of a parent. What is wrong with the parent's own parents is
-// for the caller to find: a status would tell of it late.
+// ParentVerdict is the verdict on a budget that, at path, names another as its parent,
+// or has it as an ancestor. The caller must find what is wrong with the parent's own
+// parents, because the parent's status would tell of it late.
 func ParentVerdict(parent *v1alpha1.TenantBudget, path *field.Path) verdict.Verdict {
 	accepted := acceptedCondition(parent)
 	key := parent.Namespace + "/" + parent.Name

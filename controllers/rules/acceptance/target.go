@@ -12,7 +12,7 @@ import (
 )
 
 // policiesOf are the RateLimitPolicies that apply to the budget, valid or not: those that
-// name it, and those that select it and may.
+// name it, and those that select it and are allowed to.
 func policiesOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
 	var naming v1alpha1.RateLimitPolicyList
 	err := reader.List(ctx, &naming,
@@ -38,8 +38,8 @@ func policiesOf(ctx context.Context, reader client.Reader, budget *v1alpha1.Tena
 }
 
 // PoliciesSelecting are the RateLimitPolicies that select the budget, whether or not
-// their namespaces let them. They are the reader's own: REQUIRES that nobody changes
-// them.
+// their namespaces let them. They are the reader's own objects. REQUIRES: nobody
+// changes them.
 func PoliciesSelecting(
 	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget,
 ) ([]*v1alpha1.RateLimitPolicy, error) {
@@ -66,7 +66,7 @@ func PoliciesSelecting(
 
 // Selected are the budgets that a policy with a selector selects, whether or not its
 // namespace allows it, except those that are being deleted. They are the cache's own
-// objects: REQUIRES that the caller does not change them.
+// objects. REQUIRES: the caller does not change them.
 func Selected(
 	ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy,
 ) ([]*v1alpha1.TenantBudget, error) {

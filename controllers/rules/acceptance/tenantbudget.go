@@ -22,8 +22,7 @@ import (
 // TenantBudget is what was decided of a TenantBudget.
 type TenantBudget struct {
 	Decision
-	// Document says to the enforcers what is to be in force; nil when the budget is
-	// to have no effect.
+	// Document tells the enforcers what is to be in force; nil if the budget is to have no effect.
 	Document *limiterv1.Tenant
 	// Forfeited is set when the tenant is not the budget's to name.
 	Forfeited bool
@@ -34,8 +33,8 @@ func DecideTenantBudget(ctx context.Context, reader client.Reader, budget *v1alp
 	return decideTenantBudget(ctx, reader, budget, nil)
 }
 
-// DocumentWith is what the budget compiles to with a policy that applies to it, as that is
-// about to be; nil when the budget is to have no effect.
+// DocumentWith is what the budget would compile to with a policy that applies to it and is about to
+// be created or changed; nil if the budget is to have no effect.
 func DocumentWith(
 	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget, policy *v1alpha1.RateLimitPolicy,
 ) (*limiterv1.Tenant, error) {
@@ -43,8 +42,8 @@ func DocumentWith(
 	return decided.Document, err
 }
 
-// decideTenantBudget decides on a budget to which a policy applies as it is given, whatever the
-// reader has of it; nil for none.
+// decideTenantBudget decides on a budget to which a policy applies as it is given here, rather than
+// as the reader has it; nil for none.
 func decideTenantBudget(
 	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget, with *v1alpha1.RateLimitPolicy,
 ) (TenantBudget, error) {
@@ -84,8 +83,8 @@ func decideTenantBudget(
 	return TenantBudget{Decision: accepted(), Document: &document}, nil
 }
 
-// contest is why the budget may not name its tenant, when holder is the one that
-// does; nil when it may. There is no holder when no budget's namespace allows it.
+// contest is why the budget may not name its tenant, given the one that does, holder; nil if the
+// budget may. holder is nil if the budget's namespace does not let it name the tenant.
 func contest(budget, holder *v1alpha1.TenantBudget) *Decision {
 	path := field.NewPath("spec", "tenant")
 	if holder == nil {
@@ -104,9 +103,10 @@ func contest(budget, holder *v1alpha1.TenantBudget) *Decision {
 	return nil
 }
 
-// holder is the budget that has the tenant which the given one names: the oldest
-// of those whose namespaces let them name it, or the one that it was handed over to by those before.
-// It is nil when the given budget's namespace does not let it, whoever else has the tenant.
+// holder is the budget that has the tenant which the given one names: the oldest of those whose
+// namespaces let them name it or, if that was handed over, its last successor. before are those that
+// handed it over. holder is nil if the given budget's namespace does not let it name the tenant,
+// whichever budget has it.
 func holder(
 	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget,
 ) (holder *v1alpha1.TenantBudget, before []*v1alpha1.TenantBudget, err error) {
@@ -136,9 +136,10 @@ func holder(
 	return holder, before, nil
 }
 
-// successor is the budget that the tenant was handed over to, by those before, one after the other;
-// the holder itself if it was not. Each of them is asked once, so that those that name one another in
-// a circle leave the tenant with one of them.
+// successor is the last budget that the tenant was handed over to, and the budgets before it, the
+// holder first. It is the holder itself if there was no handover. Budgets that name one another in a
+// circle leave the tenant with one of them, because only as many steps are followed as there are
+// budgets.
 func successor(holder *v1alpha1.TenantBudget, entitled []*v1alpha1.TenantBudget) (last *v1alpha1.TenantBudget, before []*v1alpha1.TenantBudget) {
 	for range entitled {
 		next := slices.IndexFunc(entitled, func(b *v1alpha1.TenantBudget) bool { return b.Succeeds(holder) })
@@ -150,7 +151,7 @@ func successor(holder *v1alpha1.TenantBudget, entitled []*v1alpha1.TenantBudget)
 	return holder, before
 }
 
-// handedOver is the decision on a budget whose tenant another governs, as it says itself.
+// handedOver is the decision on a budget that has handed its tenant over to a successor.
 func handedOver(successor *v1alpha1.TenantBudget) Decision {
 	why := "TenantBudget " + index.KeyOf(successor) + " has taken over the tenant: delete this one"
 	decided := rejected(v1alpha1.ReasonHandedOver, field.Forbidden(field.NewPath("spec", "successorRef"), why))

@@ -41,8 +41,8 @@ func OfAPIKey(key *v1alpha1.APIKey, document *limiterv1.Tenant, users []string) 
 	return f
 }
 
-// actsForNobody finds patterns of users that nobody can have whom a credential acts for, and that
-// they are its own user alone.
+// actsForNobody finds patterns that match no user whom a credential could act for, and patterns
+// that name only the credential's own user.
 func (f *found) actsForNobody(path *field.Path, actFor *v1alpha1.ActFor, user string) {
 	if actFor == nil {
 		return
@@ -57,7 +57,7 @@ func (f *found) actsForNobody(path *field.Path, actFor *v1alpha1.ActFor, user st
 	}
 }
 
-// actingTiers finds that users of a tier are not limited as others are who are named in it.
+// actingTiers finds tiers of actFor whose users are not limited as others are.
 func (f *found) actingTiers(path *field.Path, actFor *v1alpha1.ActFor, document limiterv1.Tenant) {
 	if actFor == nil {
 		return

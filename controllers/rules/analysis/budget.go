@@ -15,7 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// Around is what there is beside an object that what it says depends on.
+// Around is what the meaning of an object depends on beside the object itself.
 type Around struct {
 	Catalogue Catalogue
 	// Tiers are the tiers of the callers whose calls count against an object's limits.
@@ -54,7 +54,7 @@ func OfTenantBudget(budget *v1alpha1.TenantBudget, document *limiterv1.Tenant, a
 	return f
 }
 
-// filters finds limits that a filter of alerts names and the budget has not.
+// filters finds limits that a filter of alerts names but the budget does not have.
 func (f *found) filters(spec v1alpha1.TenantBudgetSpec) {
 	if spec.Alerts == nil {
 		return
@@ -87,7 +87,7 @@ func (f *found) unlistedModel(path *field.Path, model v1alpha1.ModelName, catalo
 }
 
 // modelsOf finds models that a budget names and no ModelProvider lists: mostly typing errors,
-// by which a limit counts nothing. What is downgraded from may be a virtual model as well.
+// because of which a limit counts nothing. A model to downgrade from may also be a virtual one.
 func (f *found) modelsOf(spec v1alpha1.TenantBudgetSpec, catalogue Catalogue) {
 	path := field.NewPath("spec")
 	for i, limit := range spec.Limits {
@@ -118,7 +118,7 @@ func (f *found) modelsOf(spec v1alpha1.TenantBudgetSpec, catalogue Catalogue) {
 	}
 }
 
-// NamesModels is whether a budget says something of some models alone.
+// NamesModels reports whether a budget says something about some models only.
 func NamesModels(spec v1alpha1.TenantBudgetSpec) bool {
 	return len(spec.VirtualModels) > 0 ||
 		slices.ContainsFunc(spec.Limits, func(l v1alpha1.MoneyLimit) bool { return len(l.Models) > 0 }) ||
@@ -126,7 +126,7 @@ func NamesModels(spec v1alpha1.TenantBudgetSpec) bool {
 		slices.ContainsFunc(spec.Ladder, func(r v1alpha1.Rung) bool { return len(r.Models) > 0 || r.CheapestModel != nil })
 }
 
-// NamesCallers is whether a budget says something of users of some tiers or groups alone.
+// NamesCallers reports whether a budget says something about users of some tiers or groups only.
 func NamesCallers(spec v1alpha1.TenantBudgetSpec) bool {
 	return slices.ContainsFunc(spec.Limits, func(l v1alpha1.MoneyLimit) bool { return len(l.Tiers) > 0 || len(l.Groups) > 0 }) ||
 		slices.ContainsFunc(spec.OutputCaps, func(c v1alpha1.OutputCap) bool { return len(c.Tiers) > 0 || len(c.Groups) > 0 })
@@ -143,8 +143,7 @@ func (f *found) tiersOf(spec v1alpha1.TenantBudgetSpec, known sets.Set[string]) 
 	}
 }
 
-// unknownTiers finds tiers that none of the keys has. Where there are no keys yet, nothing is
-// known.
+// unknownTiers finds tiers that none of the keys has. Without keys, nothing is known.
 func (f *found) unknownTiers(path *field.Path, tiers []v1alpha1.Tier, known sets.Set[string]) {
 	if known.Len() == 0 {
 		return
@@ -205,7 +204,7 @@ func (c Catalogue) mostOutput(models []v1alpha1.ModelName) (most int64) {
 	return most
 }
 
-// selected are the listed ones of the models, or all where none is named, in the order of their
+// selected are the listed ones among models, or all if none is named, in the order of their
 // names.
 func (c Catalogue) selected(models []v1alpha1.ModelName) []listed {
 	names := c.names
@@ -224,7 +223,8 @@ func (c Catalogue) selected(models []v1alpha1.ModelName) []listed {
 	return all
 }
 
-// unlisted finds what a budget that lets calls of unlisted models through does not count.
+// unlisted finds limits and rungs that do not count calls of unlisted models, although the budget
+// lets these through.
 func (f *found) unlisted(spec v1alpha1.TenantBudgetSpec, catalogue Catalogue) {
 	if spec.UnknownModel != v1alpha1.UnknownModelPriceAsMostExpensive {
 		return
@@ -262,8 +262,8 @@ func (f *found) unreserved(document limiterv1.Tenant) {
 	}
 }
 
-// virtualModels finds models of a virtual one that are never called: whose calls cost more than
-// those of one before.
+// virtualModels finds models of a virtual model that are never called, because their calls cost
+// more than those of a model before them.
 func (f *found) virtualModels(virtual []v1alpha1.VirtualModel, catalogue Catalogue) {
 	for i, v := range virtual {
 		path := field.NewPath("spec", "virtualModels").Index(i)
@@ -284,8 +284,8 @@ func (f *found) dearerLater(path *field.Path, models []v1alpha1.ModelName, catal
 	}
 }
 
-// isDearer is whether a call of a model costs more than one of another with the same input and
-// output.
+// isDearer reports whether a call of a model costs more than a call of another with the same
+// input and output.
 func isDearer(model, other listed) bool {
 	output := min(model.MaxOutputTokens, other.MaxOutputTokens)
 	one, ok := model.usualCall(output)
@@ -297,8 +297,7 @@ func tokens(call usual) string {
 	return fmt.Sprintf("%d tokens of input, %d of output", call.tokens-call.output, call.output)
 }
 
-// tiersOf are the tiers of callers; none where one has a tier that comes with a token, and may be
-// any.
+// tiersOf are the tiers of callers; none if the tier of one comes with a token, and may be any.
 func tiersOf(callers []Caller) sets.Set[string] {
 	tiers := sets.New[string]()
 	for _, caller := range callers {

@@ -20,8 +20,8 @@ type Catalogue struct {
 	takesUnlisted bool
 }
 
-// listed is a model with the protocol of its provider. One of a provider with errors of its
-// own has no prices.
+// listed is a model with the protocol of its provider. It has no prices if its provider has
+// errors.
 type listed struct {
 	limiterv1.Model
 	protocol limiterv1.Protocol

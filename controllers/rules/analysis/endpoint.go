@@ -21,7 +21,7 @@ type host struct {
 	silent bool
 }
 
-// hosts are those of providers that want a key of everybody, and are paid.
+// hosts are the hosts of providers that want a key from everybody, and are paid.
 var hosts = map[string]host{
 	"api.openai.com":    {silent: true, paths: map[limiterv1.Protocol][]string{limiterv1.OpenAI: {"/v1"}}},
 	"api.anthropic.com": {silent: true, paths: map[limiterv1.Protocol][]string{limiterv1.Anthropic: {"/v1"}, limiterv1.OpenAI: {"/v1"}}},
@@ -46,7 +46,7 @@ var hosts = map[string]host{
 	}},
 }
 
-// called is what calls add to an endpoint, by protocol, and is not to be written in it.
+// called are what calls add to an endpoint, by protocol, so that it must not be written there.
 var called = map[limiterv1.Protocol]*regexp.Regexp{
 	limiterv1.OpenAI:          regexp.MustCompile(`/(chat(/completions)?|completions|responses|embeddings|moderations|models)$`),
 	limiterv1.Anthropic:       regexp.MustCompile(`/(messages|complete|models)$`),
@@ -57,7 +57,7 @@ var called = map[limiterv1.Protocol]*regexp.Regexp{
 
 var version = regexp.MustCompile(`/v[0-9]+((alpha|beta)[0-9]*)?$`)
 
-// versionTwice is a version after itself.
+// versionTwice is a version that follows another one.
 var versionTwice = regexp.MustCompile(`(/v[0-9]+)/v[0-9]+$`)
 
 func protocolOf(spec v1alpha1.ModelProviderSpec) limiterv1.Protocol {
@@ -91,8 +91,8 @@ func (f *found) endpoint(spec v1alpha1.ModelProviderSpec) {
 	}
 }
 
-// betterPath is the path that an endpoint should have, and why: empty where the one that it
-// has is as good as any.
+// betterPath is the path that an endpoint should have, and why; empty if the one that it has
+// is as good as any.
 func betterPath(protocol limiterv1.Protocol, known host, path string) (better, why string) {
 	usual := known.paths[protocol]
 	if slices.Contains(usual, path) {

@@ -88,7 +88,7 @@ func (a *Analyzer) TenantBudget(ctx context.Context, budget *v1alpha1.TenantBudg
 	return OfTenantBudget(budget, document, around), nil
 }
 
-// manyTargets is of how many targets of a policy the keys are not looked at.
+// manyTargets is the most targets of a policy whose callers are looked at.
 const manyTargets = 100
 
 // RateLimitPolicy finds what is surely not meant in a RateLimitPolicy that applies to targets.
@@ -186,7 +186,8 @@ func (a *Analyzer) withBelow(ctx context.Context, budget *v1alpha1.TenantBudget)
 	return budgets, err
 }
 
-// listKeys are the APIKeys of budgets. They are the cache's own: REQUIRES that nobody changes them.
+// listKeys are the APIKeys of budgets. They are the cache's own objects. REQUIRES: nobody changes
+// them.
 func (a *Analyzer) listKeys(ctx context.Context, budgets ...client.ObjectKey) (all []v1alpha1.APIKey, err error) {
 	for _, name := range budgets {
 		var keys v1alpha1.APIKeyList
@@ -200,8 +201,8 @@ func (a *Analyzer) listKeys(ctx context.Context, budgets ...client.ObjectKey) (a
 	return all, nil
 }
 
-// members are the members of the tenants of budgets, as Memberships name them. Those whose tier
-// comes with their tokens have none.
+// members are the members of the tenants of budgets, as Memberships name them. A member whose tier
+// comes with the token has none here.
 func (a *Analyzer) members(ctx context.Context, budgets ...client.ObjectKey) (all []Caller, err error) {
 	for _, name := range budgets {
 		var memberships v1alpha1.MembershipList
@@ -223,7 +224,7 @@ func (a *Analyzer) members(ctx context.Context, budgets ...client.ObjectKey) (al
 	return all, nil
 }
 
-// callers are who may call for the tenants of budgets: their keys and their members.
+// callers are the keys and the members that may call for the tenants of budgets.
 func (a *Analyzer) callers(ctx context.Context, budgets ...client.ObjectKey) ([]Caller, error) {
 	keys, err := a.listKeys(ctx, budgets...)
 	if err != nil {
@@ -236,7 +237,8 @@ func (a *Analyzer) callers(ctx context.Context, budgets ...client.ObjectKey) ([]
 	return callers, err
 }
 
-// callersOf are who calls with one credential: its user, and those of the tiers that it may name.
+// callersOf are the callers with one credential: one with its own tier, and one with each tier that
+// it may name.
 func callersOf(credential string, tier v1alpha1.Tier, groups []string, actFor *v1alpha1.ActFor) []Caller {
 	callers := []Caller{{credential, string(tier), groups}}
 	if actFor != nil {
@@ -254,8 +256,7 @@ func textsOf[T ~string](names []T) (texts []string) {
 	return texts
 }
 
-// OutdatedKeys are the APIKeys of a budget whose condition Warning says something else than what
-// is found now.
+// OutdatedKeys are the APIKeys of a budget whose condition Warning differs from what is found now.
 func (a *Analyzer) OutdatedKeys(ctx context.Context, budget client.ObjectKey) (outdated []client.ObjectKey, err error) {
 	keys, err := a.listKeys(ctx, budget)
 	if err != nil || len(keys) == 0 {
@@ -279,7 +280,8 @@ func (a *Analyzer) OutdatedKeys(ctx context.Context, budget client.ObjectKey) (o
 	return outdated, nil
 }
 
-// usersLike are the users of the namespace's keys that differ from a key's in their case at most.
+// usersLike are the users of the namespace's keys that are the same as a key's, except for upper
+// and lower case.
 func (a *Analyzer) usersLike(ctx context.Context, key *v1alpha1.APIKey) (users []string, err error) {
 	var keys v1alpha1.APIKeyList
 	err = a.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy,

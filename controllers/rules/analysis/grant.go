@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// muchMore is how many times a limit's amount no grant adds to it.
+	// muchMore is how many times a limit's amount a grant must add to be surely a mistake.
 	muchMore = 10
-	// long is for how long nobody grants anything: what stays belongs into the limit.
+	// long is how long a grant must last to be surely a mistake: what stays belongs in the limit.
 	long = 366 * day
 )
 
 // OfBudgetGrant finds what is surely not meant in a BudgetGrant. The budget is the one that gets
-// more, nil where there is none; users are those of its keys, and of the keys below it.
+// more, nil if there is none; users are those of its keys, and of the keys below it.
 func OfBudgetGrant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget, users []string, now time.Time) []Warning {
 	var f found
 	spec, path := grant.Spec, field.NewPath("spec")
 	starts := grant.CreationTimestamp.Time
-	if starts.IsZero() || starts.After(now) { // it is about to be created
+	if starts.IsZero() || starts.After(now) { // the grant is about to be created
 		starts = now
 	}
 	if spec.StartsAt != nil {
@@ -33,7 +33,8 @@ func OfBudgetGrant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget, u
 	if length := spec.ExpiresAt.Sub(starts); length > long {
 		f.warn(path.Child("expiresAt"), "the grant lasts %d days: to raise a limit permanently, raise its amount in the TenantBudget", int(length/(24*time.Hour)))
 	}
-	// Members' users come with their tokens: only a name that is like another is surely not meant.
+	// The users of members come with their tokens and are not known, so only a name that is close
+	// to a known one is surely not meant.
 	if spec.User != "" && !slices.Contains(users, spec.User) && nearest.Name(spec.User, users) != "" {
 		f.warn(path.Child("user"), "no APIKey that counts against the budget is of user %q%s", spec.User, nearest.DidYouMean(spec.User, users))
 	}

@@ -16,14 +16,14 @@ import (
 // Groups are those that callers are known to be in.
 type Groups struct {
 	Known sets.Set[string]
-	// Any is whether callers may be in others as well: tokens bring their own, or there are no
-	// callers yet.
+	// Any is whether callers may also be in other groups: tokens bring their own, or there are
+	// no callers yet.
 	Any bool
 }
 
 // Tokens are what the IdentityProviders say of the groups of their tokens.
 type Tokens struct {
-	// HaveGroups is whether any has groups, of which only the issuer knows all.
+	// HaveGroups is whether some tokens have groups, which only the issuer knows.
 	HaveGroups bool
 	// Named are those that Memberships may name.
 	Named []string
@@ -38,7 +38,7 @@ func groupsOf(callers []Caller, tokens Tokens) Groups {
 	return groups
 }
 
-// groupsOf finds groups that a budget names and nobody is in.
+// groupsOf finds groups that a budget names but nobody is in.
 func (f *found) groupsOf(spec v1alpha1.TenantBudgetSpec, groups Groups) {
 	path := field.NewPath("spec")
 	for i, limit := range spec.Limits {
@@ -49,8 +49,8 @@ func (f *found) groupsOf(spec v1alpha1.TenantBudgetSpec, groups Groups) {
 	}
 }
 
-// unknownGroups finds groups that none of the callers is in. Where tokens may bring any, only a
-// name that is like another is surely not meant.
+// unknownGroups finds groups that none of the callers is in. If tokens may bring any group,
+// only a name that is close to a known one is surely not meant.
 func (f *found) unknownGroups(path *field.Path, named []v1alpha1.Group, groups Groups) {
 	known := sets.List(groups.Known)
 	for i, group := range named {

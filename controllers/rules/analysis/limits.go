@@ -21,7 +21,8 @@ const huge = 100_000 * money.USD
 // day is a day without its exceptions.
 const day = 24 * time.Hour
 
-// amounts finds limits that limit nothing, and periods that follow another clock than meant.
+// amounts finds limits that limit nothing, and periods that do not follow the clock that is surely
+// meant.
 func (f *found) amounts(spec v1alpha1.TenantBudgetSpec, path *field.Path) {
 	for i, limit := range spec.Limits {
 		path := path.Index(i)
@@ -76,8 +77,9 @@ func (f *found) neverReached(spec v1alpha1.TenantBudgetSpec, path *field.Path) {
 	}
 }
 
-// neverReachedBelow finds limits that a longer one of a tenant above keeps from ever being reached.
-// Those of the same period are told by what all children have together.
+// neverReachedBelow finds limits that are never reached, because a limit of a tenant above, for a
+// longer period, allows less. Limits of the same period are reported with what all children have
+// together.
 func (f *found) neverReachedBelow(document limiterv1.Tenant, spec v1alpha1.TenantBudgetSpec, path *field.Path) {
 	for i, limit := range spec.Limits {
 		amount, ok := compile.Dollars(limit.Amount, spec.Currency)
@@ -89,8 +91,8 @@ func (f *found) neverReachedBelow(document limiterv1.Tenant, spec v1alpha1.Tenan
 	}
 }
 
-// lowestAbove is the lowest limit of those that count all calls of a tenant above, in longer
-// periods; the tenant is empty where there is none.
+// lowestAbove is the lowest limit of a tenant above that counts all calls in a longer period; the
+// tenant is empty if there is none.
 func lowestAbove(document limiterv1.Tenant, period time.Duration) (lowest limiterv1.MoneyLimit, tenant string) {
 	for _, level := range document.Ancestors {
 		for _, limit := range level.Money {
@@ -106,14 +108,15 @@ func lowestAbove(document limiterv1.Tenant, period time.Duration) (lowest limite
 	return lowest, tenant
 }
 
-// countsAllOf is whether all that counts against a limit counts against another one, too.
+// countsAllOf reports whether everything that counts against a limit counts against another one,
+// too.
 func countsAllOf(other, limit v1alpha1.MoneyLimit) bool {
 	per := cmp.Or(other.Per, v1alpha1.ScopeTenant)
 	return (per == v1alpha1.ScopeTenant || per == limit.Per) && covers(other.Tiers, limit.Tiers) && covers(other.Models, limit.Models) &&
 		covers(other.Groups, limit.Groups) && coversLabels(other.Labels, limit.Labels)
 }
 
-// coversLabels is whether whoever has all of some labels has all of the others.
+// coversLabels reports whether callers with all of labels also have all of others.
 func coversLabels(others, labels v1alpha1.CallerLabels) bool {
 	for name, value := range others {
 		if labels[name] != value {
@@ -123,8 +126,8 @@ func coversLabels(others, labels v1alpha1.CallerLabels) bool {
 	return true
 }
 
-// covers is whether all that one selector selects is selected by another; one that names nothing
-// selects all.
+// covers reports whether everything that one selector selects is selected by another; a selector
+// that names nothing selects all.
 func covers[T comparable](other, selector []T) bool {
 	if len(other) == 0 {
 		return true
@@ -132,12 +135,12 @@ func covers[T comparable](other, selector []T) bool {
 	return len(selector) > 0 && !slices.ContainsFunc(selector, func(name T) bool { return !slices.Contains(other, name) })
 }
 
-// spare is how many times what shorter periods allow a limit may be: a limit that is somewhat
-// higher is there for a time in which they are raised.
+// spare is how many times as much a limit may allow as shorter periods do: a somewhat higher limit
+// leaves room for raising those for a time.
 const spare = 4
 
-// mostUnder is the most that a limit allows within a period of another length, and in how many
-// of its own periods.
+// mostUnder is the most that a limit allows within a period of another length, and how many of its
+// own periods that takes.
 func mostUnder(limit v1alpha1.MoneyLimit, currency *v1alpha1.Currency, within string) (most money.Nanos, times int64, ok bool) {
 	amount, isAmount := compile.Dollars(limit.Amount, currency)
 	each, whole := lengthOf(limit.Period), lengthOf(within)
@@ -154,7 +157,8 @@ func mostUnder(limit v1alpha1.MoneyLimit, currency *v1alpha1.Currency, within st
 	return amount * money.Nanos(times), times, true
 }
 
-// isNested is whether the longer one of two periods begins and ends with the shorter one.
+// isNested reports whether the longer one of two periods begins and ends together with one of the
+// shorter.
 func isNested(a, b string) bool {
 	shorter, longer := a, b
 	if lengthOf(a) > lengthOf(b) {
@@ -165,13 +169,13 @@ func isNested(a, b string) bool {
 		shorter == string(period.Month) && inCalendar(longer) && longer != string(period.Week)
 }
 
-// neverFits finds limits into which no usual call of their models fits, not even while nothing is
-// spent.
+// neverFits finds limits that are too small for any usual call of their models, even while nothing
+// is spent.
 func (f *found) neverFits(document limiterv1.Tenant, spec v1alpha1.TenantBudgetSpec, catalogue Catalogue) {
 	for i, limit := range spec.Limits {
 		amount, ok := compile.Dollars(limit.Amount, spec.Currency)
 		if !ok || amount == 0 {
-			continue // to refuse all is meant
+			continue // refusing all calls is meant
 		}
 		over, all := catalogue.over(document, limit.Models, func(call usual) bool { return call.cost > amount })
 		if len(over) == 0 || len(limit.Models) == 0 && 2*len(over) <= all {
@@ -189,7 +193,7 @@ func (f *found) neverFits(document limiterv1.Tenant, spec v1alpha1.TenantBudgetS
 	}
 }
 
-// orLower is what else makes calls fit.
+// orLower names another way to make calls fit.
 func orLower(document limiterv1.Tenant) string {
 	if document.FitOutputTokens == 0 {
 		return ", or set fit.mode LowerOutput"
@@ -205,8 +209,8 @@ func modelsIn(calls []usual) []string {
 	return names
 }
 
-// over are the usual calls of the models, all where none is named, that a limit is too small for,
-// of so many in all.
+// over are the usual calls of the models, or of all if none is named, for which a limit is too
+// small; all is how many such calls there are altogether.
 func (c Catalogue) over(document limiterv1.Tenant, models []v1alpha1.ModelName, isOver func(usual) bool) (over []usual, all int) {
 	for _, model := range c.selected(models) {
 		call, ok := model.usualCall(outputOf(document, model))
@@ -221,8 +225,8 @@ func (c Catalogue) over(document limiterv1.Tenant, models []v1alpha1.ModelName, 
 	return over, all
 }
 
-// outputOf is the output that money is held for at the least, where a call of the model does not
-// say how much it wants.
+// outputOf is the least output for which money is held if a call of the model does not say how much
+// it wants.
 func outputOf(document limiterv1.Tenant, model listed) int64 {
 	output := model.MaxOutputTokens
 	for _, lower := range []int64{document.AssumedOutputTokens, document.OutputCap(limiterv1.Caller{}, model.Name), document.FitOutputTokens} {

@@ -23,7 +23,7 @@ func OfMembership(membership *v1alpha1.Membership, document *limiterv1.Tenant) [
 	for i, member := range membership.Spec.Members {
 		f.actingTiers(members.Index(i).Child("actFor"), member.ActFor, *document)
 		if member.Tier == "" || told.Has(member.Tier) {
-			continue // one that comes with the token is not known here
+			continue // a tier that comes with the token is not known here
 		}
 		told.Insert(member.Tier)
 		f.tier(members.Index(i).Child("tier"), string(member.Tier), *document)

@@ -17,12 +17,12 @@ import (
 type Target struct {
 	// Document is what is in force for the tenant, with the policy.
 	Document limiterv1.Tenant
-	// Callers are who calls for the tenant. Those of the tenants below it have other limits per user.
+	// Callers are the callers of the tenant, without those of the tenants below it, which have other
+	// limits per user.
 	Callers []Caller
 }
 
-// Caller is an APIKey or a member, in words, and its tier, which is empty where it comes with a
-// token.
+// Caller is an APIKey or a member, in words, and its tier, which is empty if it comes with a token.
 type Caller struct {
 	Name, Tier string
 	// Groups are those that it is given, and the one that it is named by.
@@ -54,7 +54,7 @@ func OfRateLimitPolicy(policy *v1alpha1.RateLimitPolicy, targets []Target, catal
 	return f
 }
 
-// unlimitedTiers finds that to refuse users of tiers without a limit refuses nobody, or all.
+// unlimitedTiers finds that refusing tiers without a limit would refuse nobody, or everybody.
 func (f *found) unlimitedTiers(spec v1alpha1.RateLimitPolicySpec) {
 	if spec.UnlimitedTiers != v1alpha1.UnlimitedTiersDeny {
 		return
@@ -71,8 +71,8 @@ func (f *found) unlimitedTiers(spec v1alpha1.RateLimitPolicySpec) {
 	}
 }
 
-// rateNeverReached finds that another limit of the policy keeps the one at the index from ever
-// being reached: of the same unit, for all of its users, and with less a window.
+// rateNeverReached finds that another limit of the policy keeps the one at the index from ever being
+// reached: it is lower, of the same unit, and counts all the same calls.
 func (f *found) rateNeverReached(path *field.Path, limits []v1alpha1.RateLimit, at int) {
 	limit := limits[at]
 	for i, other := range limits {
@@ -119,8 +119,8 @@ func rateOf(limit v1alpha1.RateLimit) (each float64, atOnce int64, ok bool) {
 	return float64(*count) / window.Seconds(), atOnce, true
 }
 
-// unlimitedCallers finds callers of targets whose tier no rate limit selects, though the policy limits
-// others by their tiers.
+// unlimitedCallers finds callers of targets whose tier no rate limit selects, although the policy
+// limits others by their tiers.
 func (f *found) unlimitedCallers(targets []Target) {
 	told := sets.New[string]()
 	for _, target := range targets {

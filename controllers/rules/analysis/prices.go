@@ -17,9 +17,10 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// Prices per million tokens that no provider has: below leastPrice, and leastCached of what is
-// read from a cache, they are per thousand tokens or per token, and above mostPrice per billion
-// or in another currency. The published ones are twice as far from there, or more.
+// Prices per million tokens that no provider has. A lower one than leastPrice, or than
+// leastCached for tokens read from a cache, is per thousand tokens or per token. A higher one
+// than mostPrice is per billion tokens or in another currency. Published prices are at least
+// twice as far inside these bounds.
 const (
 	leastPrice  = money.USD / 500
 	leastCached = money.USD / 2000
@@ -28,8 +29,8 @@ const (
 	cheap = money.Cent
 )
 
-// The ratios of two prices of one model from which on a digit is wrong, or one is in the other's
-// place.
+// The ratios of two prices of one model from which on one has a digit too many, or the two are
+// swapped.
 const (
 	outputOverInput = 100
 	inputOverOutput = 2
@@ -97,7 +98,7 @@ func (f *found) priceList(list v1alpha1.PriceList, path *field.Path) {
 	}
 }
 
-// perMillion are what a price is per million tokens, if it is per token or per thousand.
+// perMillion is the price per million tokens if a price is per token, or per thousand.
 func perMillion(n money.Nanos) string {
 	var ways []string
 	for _, unit := range []struct {
@@ -114,7 +115,7 @@ func perMillion(n money.Nanos) string {
 	return strings.Join(ways, ", ")
 }
 
-// ratios finds prices of a list of which one is in the other's place, or has a digit too many.
+// ratios finds prices of a list that are swapped, or have a digit too many.
 func (f *found) ratios(list v1alpha1.PriceList, path *field.Path) {
 	input, _ := nanos(list.Input)
 	output, hasOutput := nanos(list.Output)
@@ -205,10 +206,10 @@ func (f *found) priceChanges(spec v1alpha1.ModelProviderSpec, model v1alpha1.Mod
 	}
 }
 
-// manyTimes is a factor above which it is a percentage.
+// manyTimes is a factor above which a percentage was surely meant.
 const manyTimes = 20 * money.USD
 
-// multipliers finds factors of what no call has.
+// multipliers finds factors that apply to no call, and implausible ones.
 func (f *found) multipliers(protocol limiterv1.Protocol, multipliers []v1alpha1.PriceMultiplier, path *field.Path) {
 	properties := limiterv1.UsualValues(protocol)
 	known := slices.Sorted(maps.Keys(properties))
@@ -234,7 +235,7 @@ func (f *found) multipliers(protocol limiterv1.Protocol, multipliers []v1alpha1.
 // dearFee is more than any provider takes for one use.
 const dearFee = money.USD
 
-// fees finds fees of what no call uses, and fees that are of a thousand uses.
+// fees finds fees for what no call uses, and fees that are for a thousand uses.
 func (f *found) fees(protocol limiterv1.Protocol, fees []v1alpha1.Fee, path *field.Path) {
 	known := append(limiterv1.AskedFees(protocol), "call")
 	for i, fee := range fees {

@@ -45,10 +45,10 @@ func (f *found) model(spec v1alpha1.ModelProviderSpec, model v1alpha1.Model, pat
 	f.priceChanges(spec, model, path.Child("priceChanges"), now)
 }
 
-// few is less than any model has of output, and fewInput of input: what is meant are thousands.
+// few is less output than any model has, and fewInput less input: thousands are meant.
 const few, fewInput = 200, 1000
 
-// tokens finds bounds of tokens that are in thousands, or that contradict each other.
+// tokens finds bounds of tokens that are given in thousands, or that contradict each other.
 func (f *found) tokens(path *field.Path, output, input int64) {
 	if 0 < output && output < few {
 		f.warn(path.Child("maxOutputTokens"), "%d tokens are few for any model; write %d if it is in thousands", output, output*1000)
@@ -62,7 +62,7 @@ func (f *found) tokens(path *field.Path, output, input int64) {
 }
 
 var (
-	// notOpenAIs are names of models that read text by other vocabularies than OpenAI's.
+	// notOpenAIs are names of models with other tokenizers than OpenAI's.
 	notOpenAIs = regexp.MustCompile(`^(claude|gemini|llama|mistral|mixtral|qwen|deepseek|command|grok|nova|phi|gemma|kimi|glm)`)
 	// older are OpenAI's models before gpt-4o.
 	older = regexp.MustCompile(`^(gpt-4($|-[0-9t])|gpt-3\.5|text-embedding)`)
@@ -84,7 +84,7 @@ func (f *found) tokenizer(path *field.Path, tokenizer, upstream string) {
 // arrays are the fields of requests that are arrays, which a path names with "[]".
 var arrays = []string{"messages", "tools", "contents", "parts", "edits", "safetySettings", "plugins"}
 
-// passFields finds paths that no field of a request has.
+// passFields finds paths that cannot be those of a request's fields.
 func (f *found) passFields(fields []string) {
 	for i, name := range fields {
 		path := field.NewPath("spec", "passFields").Index(i)
@@ -103,14 +103,14 @@ func (f *found) passFields(fields []string) {
 	}
 }
 
-// neutralUsage finds paths that no member of a usage has.
+// neutralUsage finds paths that cannot be those of a usage's members.
 func (f *found) neutralUsage(members []string) {
 	for i, name := range members {
 		f.memberOfUsage(field.NewPath("spec", "neutralUsage").Index(i), name)
 	}
 }
 
-// memberOfUsage finds that a path does not begin in the usage.
+// memberOfUsage finds a path that does not begin in the usage.
 func (f *found) memberOfUsage(path *field.Path, name string) {
 	for _, prefix := range []string{"usage.", "usageMetadata.", "response.usage.", "body.usage."} {
 		if rest, found := strings.CutPrefix(name, prefix); found {

@@ -13,16 +13,16 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// Succession is what there is around the budget that another one names as its successor.
+// Succession is what there is around the successor that a budget names.
 type Succession struct {
-	// Key is its namespace and name.
+	// Key is the successor's namespace and name.
 	Key string
-	// Tenant is what its spec names; empty where there is no such budget, or it is another
-	// namespace's, which is not to be told of, and of another tenant. Others are the names of those
-	// that there are beside the one that it succeeds.
+	// Tenant is what the successor's spec names. It is empty if the successor does not exist, or if
+	// it is of another namespace and another tenant, which must not be revealed. Others are the
+	// names of the other budgets in the namespace of the budget that is succeeded.
 	Tenant string
 	Others []string
-	// Children are the budgets that name the one that it succeeds as their parent.
+	// Children are the budgets that still name the succeeded budget as their parent.
 	Children []string
 }
 

@@ -24,7 +24,7 @@ type Warning struct {
 // String is the warning as it is shown: the field and the detail.
 func (w Warning) String() string { return w.Field + ": " + w.Detail }
 
-// atOnce is how many warnings a condition names.
+// atOnce is how many warnings the condition names.
 const atOnce = 5
 
 // Verdict is the condition Warning of an object in which these were found.
@@ -42,7 +42,7 @@ func Verdict(warnings []Warning) verdict.Verdict {
 	return verdict.True(v1alpha1.ReasonPossibleMistakes, strings.Join(texts, "; "))
 }
 
-// named is how many names a warning has.
+// named is how many names a warning lists.
 const named = 3
 
 // found gathers warnings.

@@ -1,4 +1,4 @@
-// Package change finds what is surely not meant in how a TenantBudget is changed: what it limits
-// less than before, what it refuses from now on, and what it promises to children that it does not
-// have. It is pure: what is spent is given to it.
+// Package change finds what is surely not meant in a change of a TenantBudget: what it limits less
+// than before, what it refuses from now on, and what it promises to children but does not have. It
+// is pure: the caller tells it what is spent.
 package change

@@ -12,12 +12,12 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// LookBack is with how many days of calls a changed budget is replayed, before it is applied.
+// LookBack is how many days of calls a changed budget is replayed with before it is applied.
 const LookBack = 7
 
-// Warnings are those of a budget that is created, if was is nil, or changed, by what both say
-// alone: it begins to limit nothing, its limits are gone or raised steeply, its breaker no longer
-// opens.
+// Warnings are the warnings about a budget that is created, if was is nil, or changed, by what
+// the two specs alone say: it begins to limit nothing, its limits are gone or raised steeply, its
+// breaker no longer opens.
 func Warnings(was, is *v1alpha1.TenantBudget) []string {
 	var warnings []string
 	if is.Spec.Enforcement == v1alpha1.EnforcementShadow && (was == nil || was.Spec.Enforcement != v1alpha1.EnforcementShadow) {
@@ -54,7 +54,7 @@ func loosening(was, is *v1alpha1.TenantBudget) []string {
 	return warnings
 }
 
-// steep is from how many times as much on a raise is worth a second look.
+// steep is how many times the amount a raise must reach to be worth a second look.
 const steep = 4
 
 // raised are the warnings of limits that were raised steeply, by what their amounts are worth.

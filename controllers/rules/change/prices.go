@@ -10,8 +10,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Prices are the warnings of price changes that are new to a model and in the past already: no call
-// that was made since then is priced again.
+// Prices are the warnings about new price changes of a model that lie in the past: no call that was
+// made since then is priced again.
 func Prices(was, is *v1alpha1.ModelProvider, now time.Time) (warnings []string) {
 	if was == nil {
 		return nil

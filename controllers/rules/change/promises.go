@@ -15,10 +15,10 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
-// Promising are the warnings about children whose limits together newly exceed a limit of
-// their parent, or exceed it by more than before: with the budget as the parent, and with
-// the budget as a child. Its error is of what could not be read; the others are found all the same.
-// REQUIRES: the budget is accepted.
+// Promising are the warnings about children whose limits together exceed a limit of their parent,
+// if they did not before, or exceed it by more: with the budget as the parent, and with the budget
+// as a child. The error is about what could not be read; warnings that do not need it are found
+// nevertheless. REQUIRES: the budget is accepted.
 func Promising(ctx context.Context, reader client.Reader, was, is *v1alpha1.TenantBudget) ([]string, error) {
 	asParent, parentErr := promisedTo(ctx, reader, was, is)
 	asChild, childErr := promisedBy(ctx, reader, was, is)

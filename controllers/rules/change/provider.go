@@ -13,8 +13,8 @@ import (
 // mostNamed is how many models a warning names.
 const mostNamed = 5
 
-// Provider are the warnings of a ModelProvider that takes the place of another one under its name, such as
-// one that was imported: of where calls go then, and of models that it leaves out.
+// Provider are the warnings about a ModelProvider that replaces another one under its name, such as an
+// imported one: about where calls go then, and about models that it leaves out.
 func Provider(was, is *v1alpha1.ModelProvider) (warnings []string) {
 	if was == nil {
 		return nil
@@ -36,7 +36,7 @@ func Provider(was, is *v1alpha1.ModelProvider) (warnings []string) {
 	return warnings
 }
 
-// reached is what a ModelProvider calls, and with which credential.
+// reached is what a ModelProvider calls, and the credential that it calls with.
 func reached(p *v1alpha1.ModelProvider) string {
 	text := fmt.Sprintf("%s at %s", cmp.Or(p.Spec.Protocol, string(limiterv1.OpenAI)), p.Spec.Endpoint)
 	if p.Spec.CredentialFile == "" {

@@ -17,9 +17,9 @@ import (
 // Spent is what is spent of a limit in a period.
 type Spent func(limit limiterv1.MoneyLimit, span period.Span) money.Nanos
 
-// Stops are the warnings of the limits that refuse calls from now on, for what is
-// spent already, and did not before. Limits that count users, groups or keys are left out: each
-// has spent another amount. Amounts are written in the currency.
+// Stops are the warnings about limits that will refuse calls from now on because of what is
+// already spent, and did not before. Limits that count users, groups or keys are left out,
+// because each of those has spent another amount. Amounts are written in the currency.
 func Stops(was, is limiterv1.Level, now time.Time, spentOf Spent, currency *v1alpha1.Currency) []string {
 	written := coinOf(currency)
 	zone, err := period.Zone(is.TimeZone)
@@ -56,7 +56,7 @@ func isUsedUp(level limiterv1.Level, limit limiterv1.MoneyLimit, spent money.Nan
 	return spent > 0 && limiterv1.Reached(spent, level.RefusesFrom(limit))
 }
 
-// wasUsedUp is the same of the limit that counted the same calls before.
+// wasUsedUp is isUsedUp for the limit that counted the same calls before.
 func wasUsedUp(level limiterv1.Level, limit limiterv1.MoneyLimit, spent money.Nanos) bool {
 	earlier, found := Counterpart(level, limit)
 	return found && isUsedUp(level, earlier, spent)
@@ -74,8 +74,8 @@ func Counterpart(level limiterv1.Level, limit limiterv1.MoneyLimit) (limiterv1.M
 	return level.Money[i], true
 }
 
-// Tightens reports whether a level refuses calls that it did not refuse before: by a
-// limit that is new, or that is reached with less.
+// Tightens reports whether a level refuses calls that another did not: it has a new limit, or
+// one that is reached with less.
 func Tightens(was, is limiterv1.Level) bool {
 	return slices.ContainsFunc(is.Money, func(limit limiterv1.MoneyLimit) bool {
 		earlier, found := Counterpart(was, limit)

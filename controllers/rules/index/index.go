@@ -25,13 +25,13 @@ const (
 	BudgetSuccessor = "spec.successorRef"
 	// BudgetAbove finds TenantBudgets by each tenant above them, as they were last accepted.
 	BudgetAbove = "status.path"
-	// BudgetSample finds the TenantBudgets that are InSample: as many as one in SampleOf, whichever.
-	// So it is known about how many there are without reading all.
+	// BudgetSample finds the TenantBudgets that are InSample: about one in SampleOf, by a hash of their
+	// names. It tells about how many budgets there are without reading all.
 	BudgetSample = "metadata.name"
 	// PolicyTarget finds RateLimitPolicies by the name of their target.
 	PolicyTarget = "spec.targetRef.name"
-	// PolicySelects finds RateLimitPolicies that select their targets by the namespace
-	// in which these are, or by Beyond.
+	// PolicySelects finds RateLimitPolicies with a selector by the namespace of their targets, or by
+	// Beyond.
 	PolicySelects = "spec.targetSelector.namespaces"
 	// GrantBudget finds BudgetGrants by the name of the budget that gets more.
 	GrantBudget = "spec.budgetRef.name"
@@ -49,18 +49,19 @@ const (
 	MembershipProvider = "spec.identityProviderRef.name"
 )
 
-// Beyond is in the place of the namespace of targets where they may be in others than
-// the policy's own. No namespace has the name.
+// Beyond stands for the namespace of targets that may be in other namespaces than the policy's own. No
+// namespace has this name.
 const Beyond = "*"
 
-// InSample is what BudgetSample finds, and SampleOf how many TenantBudgets there are to each of those.
+// InSample is what BudgetSample finds, and SampleOf how many TenantBudgets there are for each one in the
+// sample.
 const (
 	InSample = "sample"
 	SampleOf = 128
 )
 
-// ClusterIssuer is in the place of an issuer's name where the issuer is the cluster. No
-// claim iss is the same: it has blanks.
+// ClusterIssuer stands for the issuer's name if the issuer is the cluster. It has blanks, so that no
+// claim iss is the same.
 const ClusterIssuer = "the cluster"
 
 // Register makes the cache keep the indexes.
@@ -134,8 +135,8 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// IssuerNames are the names under which IssuerName finds an IdentityProvider. What the
-// cluster's issuer is named is known once the status says so.
+// IssuerNames are the names under which IssuerName finds an IdentityProvider. The name of the cluster's
+// issuer is known once the status has it.
 func IssuerNames(provider *v1alpha1.IdentityProvider) []string {
 	issuer := provider.Spec.Issuer
 	if !issuer.Cluster {
@@ -147,7 +148,7 @@ func IssuerNames(provider *v1alpha1.IdentityProvider) []string {
 	return []string{ClusterIssuer, provider.Status.Issuer}
 }
 
-// selects is where the targets are that a policy selects; nowhere when it names its one.
+// selects is where the targets are that a policy selects; nowhere if it names its target.
 func selects(policy *v1alpha1.RateLimitPolicy) []string {
 	switch selector := policy.Spec.TargetSelector; {
 	case selector == nil:
@@ -181,8 +182,8 @@ func Children(
 	return children, nil
 }
 
-// withPredecessors are the key of a budget, and those of the budgets that were handed over to it, by one
-// after the other.
+// withPredecessors are the key of a budget, and those of the budgets that were handed over to it,
+// directly or through others.
 func withPredecessors(ctx context.Context, reader client.Reader, key types.NamespacedName) ([]types.NamespacedName, error) {
 	keys := []types.NamespacedName{key}
 	for i := 0; i < len(keys); i++ {
@@ -201,17 +202,17 @@ func withPredecessors(ctx context.Context, reader client.Reader, key types.Names
 	return keys, nil
 }
 
-// Below are the descendants of the budgets with the keys: children, their children, and so
-// on, and those that were below their tenants when they were last accepted, which have the limits
-// that they inherited then in force, whatever they name as their parent by now. Each is there
-// once, and none that has one of the keys.
+// Below are the descendants of the budgets with the keys: children, their children, and so on. It
+// also has the budgets that were below these tenants when they were last accepted, because the
+// limits that they inherited then are in force, whatever they name as their parent by now. Each
+// is there once, and none has one of the keys.
 func Below(ctx context.Context, reader client.Reader, keys ...types.NamespacedName) ([]v1alpha1.TenantBudget, error) {
 	var below []v1alpha1.TenantBudget
 	at := slices.Clone(keys)
 	seen := sets.New(keys...)
 	add := func(budgets []v1alpha1.TenantBudget) {
 		for _, budget := range budgets {
-			// Where parents lead back, so would this.
+			// Parents may form a cycle, which this must not follow for ever.
 			if key := client.ObjectKeyFromObject(&budget); !seen.Has(key) {
 				seen.Insert(key)
 				at, below = append(at, key), append(below, budget)

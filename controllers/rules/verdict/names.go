@@ -7,11 +7,11 @@ import (
 	"github.com/bursar-dev/bursar/api/nearest"
 )
 
-// named is how many names DidYouMeanOr tells.
+// named is how many names DidYouMeanOr lists.
 const named = 3
 
-// DidYouMeanOr is the question whether the nearest of the known names was meant or, where none is
-// near, the known names after what leads to them.
+// DidYouMeanOr asks whether the nearest of the known names was meant. If none is near, it lists
+// the known names after lead.
 func DidYouMeanOr(lead, name string, known []string) string {
 	if question := nearest.DidYouMean(name, known); question != "" {
 		return question
@@ -19,7 +19,7 @@ func DidYouMeanOr(lead, name string, known []string) string {
 	return lead + Some(known, named)
 }
 
-// Some names the first of the names, so many at the most, and says how many more there are.
+// Some lists the first of the names, most at most, and says how many more there are.
 func Some(names []string, most int) string {
 	words := strings.Join(names[:min(len(names), most)], ", ")
 	if more := len(names) - most; more > 0 {
@@ -28,7 +28,7 @@ func Some(names []string, most int) string {
 	return words
 }
 
-// Count is how many there are of what a noun names: "1 key", "2 keys".
+// Count is a number of what a noun names: "1 key", "2 keys".
 func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
