@@ -203,8 +203,8 @@ func (l alertList) writeDeliveries(w io.Writer) {
 	all.write(w)
 }
 
-// figures are the rung's, what was spent, and the limit's amount; an alert about no limit has at
-// most the second, and one about a request for more has only the amount that it is about.
+// figures are the rung, what was spent, and the limit's amount. An alert about no limit has at
+// most what was spent; one about a request for more has only the amount that is asked for.
 func (a listedAlert) figures() []string {
 	switch {
 	case a.Action == string(ledgerv1.Requested), a.Action == string(ledgerv1.RequestDecided):
@@ -217,7 +217,7 @@ func (a listedAlert) figures() []string {
 	return []string{"-", a.Spent, "-"}
 }
 
-// state is how an alert stands, and what somebody has said of it.
+// state is the state of an alert, and what people have said about it.
 func (a listedAlert) state() string {
 	state := "Open"
 	if a.ResolvedAt != nil {

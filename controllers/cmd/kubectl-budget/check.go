@@ -20,7 +20,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// errFlawed is that something in the file is wrong, or can have no effect.
+// errFlawed means that something in the file is wrong, or can have no effect.
 var errFlawed = errors.New("found errors, or something that has no effect: see above")
 
 type checkOptions struct {
@@ -110,7 +110,7 @@ func runCheck(cmd *cobra.Command, c *cluster, o checkOptions) error {
 	return nil
 }
 
-// everyFlaw are the flaws of an object of the file by itself and, unless the cluster is not to be
+// everyFlaw are the flaws of an object of the file by itself and, unless the cluster must not be
 // read, of how it changes what is there.
 func everyFlaw(ctx context.Context, reader client.Reader, compared *changes, object client.Object, local bool) ([]flaw, error) {
 	if kindOf(object) == "Namespace" {
@@ -144,7 +144,7 @@ func readFiles(paths []string, stdin io.Reader, namespace string) (all []client.
 	return all, nil
 }
 
-// filesIn are the files, and in the place of each directory those in it that kubectl would apply.
+// filesIn are the files; a directory is replaced by the files in it that kubectl would apply.
 func filesIn(paths []string) (files []string, err error) {
 	for _, path := range paths {
 		if info, err := os.Stat(path); err != nil || !info.IsDir() {
@@ -192,7 +192,7 @@ func openFile(path string, stdin io.Reader) (io.ReadCloser, error) {
 // flaw is something that is wrong in a resource, or surely not meant.
 type flaw struct {
 	text string
-	// fatal is whether the resource, or what is odd in it, can have no effect.
+	// fatal is whether the resource, or the odd part of it, can have no effect.
 	fatal, wrong bool
 }
 
@@ -203,7 +203,7 @@ func (f flaw) String() string {
 	return "warning: " + f.text
 }
 
-// flawsOf are what is wrong in an object beside those that a reader has, and what is surely not
+// flawsOf are what is wrong in an object, given those that a reader has, and what is surely not
 // meant.
 func flawsOf(ctx context.Context, reader client.Reader, object client.Object, now time.Time) ([]flaw, error) {
 	decision, warnings, err := judged(ctx, reader, object, now)

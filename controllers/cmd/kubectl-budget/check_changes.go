@@ -26,8 +26,8 @@ type changes struct {
 	providers map[string]*v1alpha1.ModelProvider
 	// ledger is nil where none is known.
 	ledger *history.Reader
-	// unreplayed is why the effect of changed limits on the calls of the last days was not looked
-	// at; empty where it was, or none has changed.
+	// unreplayed is why changed limits were not replayed with the calls of the last days; empty
+	// if they were, or if none has changed.
 	unreplayed string
 }
 
@@ -54,7 +54,7 @@ func (c *changes) openLedger(ctx context.Context, o checkOptions) (closeIt func(
 	return closeIt, err
 }
 
-// of are the warnings of an object that is not there, or is changed.
+// of are the warnings about an object that is new, or changed.
 func (c *changes) of(ctx context.Context, object client.Object, now time.Time) ([]string, error) {
 	switch object := object.(type) {
 	case *v1alpha1.TenantBudget:
@@ -81,8 +81,8 @@ func (c *changes) ofBudget(ctx context.Context, is *v1alpha1.TenantBudget, now t
 	return append(append(warnings, promised...), refusing...), err
 }
 
-// refusing are the warnings of limits by which calls are refused, or would have been, that were
-// not before, and of calls that no longer would be.
+// refusing are the warnings about limits that refuse calls, or would have refused them, and did
+// not before, and about calls that would no longer be refused.
 func (c *changes) refusing(
 	ctx context.Context, was, is *v1alpha1.TenantBudget, document limiterv1.Tenant, now time.Time,
 ) (warnings []string, err error) {
@@ -113,7 +113,7 @@ func (c *changes) refusing(
 	return append(warnings, result.Warnings(document.Tenant, change.LookBack, looser)...), nil
 }
 
-// sayWhatIsLeft says what of the changes was not looked at, and how it would be.
+// sayWhatIsLeft says which changes were not checked, and how to check them.
 func (c *changes) sayWhatIsLeft(w io.Writer, local bool) {
 	switch {
 	case local:

@@ -26,28 +26,29 @@ type cluster struct {
 	config *genericclioptions.ConfigFlags
 }
 
-// namespace is the one that is asked for, else that of the kubeconfig's context.
+// namespace is the namespace that flags name or, without one, that of the kubeconfig's
+// context.
 func (c *cluster) namespace() (string, error) {
 	namespace, _, err := c.config.ToRawKubeConfigLoader().Namespace()
 	return namespace, err
 }
 
 func (c *cluster) client() (client.Client, error) {
-	// Else the library keeps to itself what the API server warns of.
+	// Without this, the library would keep the API server's warnings to itself.
 	return c.clientWith(rest.NewWarningWriter(os.Stderr, rest.WarningWriterOptions{Deduplicate: true}))
 }
 
 // warnings are those that the API server gave.
 type warnings []string
 
-// HandleWarningHeader hears a warning.
+// HandleWarningHeader adds a warning.
 func (w *warnings) HandleWarningHeader(code int, _ string, text string) {
 	if code == 299 {
 		*w = append(*w, text)
 	}
 }
 
-// clientWith is a client of which somebody hears the warnings.
+// clientWith is a client that hands warnings to a handler.
 func (c *cluster) clientWith(heard rest.WarningHandler) (client.Client, error) {
 	config, err := c.config.ToRESTConfig()
 	if err != nil {
@@ -67,8 +68,8 @@ func newScheme() (*kruntime.Scheme, error) {
 	return scheme, v1alpha1.AddToScheme(scheme)
 }
 
-// budgets are the TenantBudgets of a namespace, of all when it is empty. Where names are
-// given, they are these, and one that is not there is an error.
+// budgets are the TenantBudgets of a namespace, or of all namespaces if it is empty. If
+// names are given, it returns these, and an error if one does not exist.
 func (c *cluster) budgets(ctx context.Context, namespace string, names ...string) ([]v1alpha1.TenantBudget, error) {
 	api, err := c.client()
 	if err != nil {
@@ -112,7 +113,7 @@ func pick(budgets []v1alpha1.TenantBudget, namespace, name string) (v1alpha1.Ten
 	return budgets[0], nil
 }
 
-// mended adds to an error of the cluster what mends it.
+// mended adds to an error of the cluster how to fix it.
 func mended(err error) error {
 	switch {
 	case meta.IsNoMatchError(err):
@@ -162,7 +163,7 @@ func (c *cluster) completeBudgets(most int) cobra.CompletionFunc {
 	}
 }
 
-// complete are the names of the objects of a list, in the namespace that is asked for.
+// complete are the names of the objects of a list, in the namespace that flags name.
 func (c *cluster) complete(cmd *cobra.Command, list client.ObjectList, prefix string) ([]string, cobra.ShellCompDirective) {
 	api, err := c.client()
 	if err != nil {
@@ -214,7 +215,8 @@ func (c *cluster) policies(ctx context.Context, budgets tree) ([]v1alpha1.RateLi
 	return all, nil
 }
 
-// labelsOf finds the labels of namespaces, which are read when first one is wanted.
+// labelsOf finds the labels of namespaces. It reads them when the first one is asked
+// for.
 func (c *cluster) labelsOf(ctx context.Context) reach.LabelsOf {
 	read := sync.OnceValues(func() (map[string]map[string]string, error) {
 		api, err := c.client()

@@ -20,14 +20,13 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// The environment variables that name a console, and the credential with which it is asked.
+// The environment variables with the URL of a console, and with the credential for it.
 const (
 	consoleVariable = "BURSAR_CONSOLE"
 	tokenVariable   = "BURSAR_TOKEN"
 )
 
-// console is the console that is asked, with the rights of the user's own credential, rather than the
-// ledger.
+// console is a console to ask instead of the ledger, with the rights of the user's own credential.
 type console struct{ url, tokenFile string }
 
 func (c *console) addFlags(cmd *cobra.Command) {
@@ -36,9 +35,9 @@ func (c *console) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&c.tokenFile, "console-token-file", "", "file with the API key or token for the console, instead of "+tokenVariable)
 }
 
-// isNamed is whether there is a console to ask: one that a flag names, or one that the environment
-// names while no flag names a ledger. Where the environment names both, the console is asked if there
-// is a credential for it.
+// isNamed reports whether there is a console to ask: one that a flag names, or one that the
+// environment names if no flag names a ledger. If the environment names a ledger, too, the console is
+// asked only if there is a credential for it.
 func (c *console) isNamed(ledger database) bool {
 	if c.url != "" || ledger.url != "" || os.Getenv(consoleVariable) == "" {
 		return c.url != ""
@@ -72,7 +71,7 @@ func (c *console) open() (*consoleClient, error) {
 	}}, nil
 }
 
-// consoleOptions are the flags of commands that a console alone can answer.
+// consoleOptions are the flags of commands that only a console can answer.
 type consoleOptions struct {
 	whose
 	console console
@@ -86,7 +85,7 @@ func (o *consoleOptions) addFlags(cmd *cobra.Command, c *cluster) {
 	addOutput(cmd, &o.format, formatTable, formatJSON, formatYAML)
 }
 
-// open opens the console, and says which tenant it is asked about.
+// open opens the console, and returns which tenant to ask about.
 func (o *consoleOptions) open(cmd *cobra.Command, c *cluster) (*consoleClient, url.Values, error) {
 	client, err := o.console.open()
 	if err != nil {
@@ -169,8 +168,8 @@ func problemOf(status int, answer []byte) error {
 	return fmt.Errorf("the console answered %s (%s)", strings.TrimSuffix(detail, "."), problem.Code)
 }
 
-// about is the parameter that says which tenant a console is asked about: that of the budget, which is
-// looked for in the cluster, or the one that is named. With neither, the console asks for whom one belongs to.
+// about is the parameter that tells a console the tenant: the one of the budget, which is looked up in the
+// cluster, or the one that is named. Without either, the console chooses the tenant that the user belongs to.
 func (w *whose) about(ctx context.Context, c *cluster) (url.Values, error) {
 	if w.tenant != "" && w.budget != "" {
 		return nil, usageError{errors.New("--tenant and --budget are mutually exclusive")}
@@ -189,7 +188,7 @@ func (w *whose) about(ctx context.Context, c *cluster) (url.Values, error) {
 	return url.Values{"tenant": {tenant}}, nil
 }
 
-// named is the TenantBudget of a name in the namespace.
+// named is the TenantBudget with a name in the namespace.
 func (c *cluster) named(ctx context.Context, name string) (v1alpha1.TenantBudget, error) {
 	namespace, err := c.namespace()
 	if err != nil {

@@ -17,8 +17,9 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// What follows is what the console's API answers, as /api/ai/openapi.json has it, as far as it is read
-// here, and as the commands know it that read the ledger.
+// What follows are the answers of the console's API, as far as they are read here;
+// /api/ai/openapi.json has all of them. Each is converted to the type that a command uses which reads
+// the ledger itself.
 
 // amount is an amount of an answer.
 type amount struct{ Nanos money.Nanos }
@@ -109,8 +110,8 @@ func (o *usageOptions) parameters(tenant url.Values) (url.Values, error) {
 	return p, nil
 }
 
-// days are the stretch as the dates that a console takes, the last of which does not count; empty for
-// what the console takes by default, the month up to now.
+// days are the stretch as the dates that a console takes, the last of which does not count. They are
+// empty for the console's default, the month up to now.
 func (s stretch) days() (from, to string, err error) {
 	if s.month == "" && s.from == "" && s.to == "" {
 		return "", "", nil

@@ -46,7 +46,7 @@ type answeredPreview struct {
 }
 
 // previews has a console preview the budgets and policies of a file: it replays a budget's limits and
-// ladder, and the limits of each policy, one after the other beside what is in force.
+// ladder, and the limits of each policy by itself, beside what is in force.
 func (o *replayOptions) previews(cmd *cobra.Command, c *cluster, changed resources, length time.Duration) (reports []replayReport, err error) {
 	const day = 24 * time.Hour
 	if length%day != 0 || length > 30*day {
@@ -111,7 +111,7 @@ func (r resources) tenantOf(ctx context.Context, c *cluster, policy *v1alpha1.Ra
 	return budgets[0].Spec.Tenant, nil
 }
 
-// warn says what would become of the change, were it made.
+// warn says what would happen if the change were made.
 func (p answeredPreview) warn(w io.Writer, name string) {
 	if p.Problem != nil {
 		fmt.Fprintf(w, "you may not make this change of %s in the console: %s (%s)\n", name, p.Problem.Detail, p.Problem.Code)

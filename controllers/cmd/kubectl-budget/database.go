@@ -24,7 +24,7 @@ func (d *database) addFlag(cmd *cobra.Command) {
 		"Postgres URL of a member of bursar_reader (report -A: of bursar_finance), without a password; with one, use "+databaseVariable)
 }
 
-// isNamed is whether a ledger is named, by the flag or by the variable.
+// isNamed reports whether the flag or the variable names a ledger.
 func (d *database) isNamed() bool { return d.url != "" || os.Getenv(databaseVariable) != "" }
 
 // open opens the ledger for reading.

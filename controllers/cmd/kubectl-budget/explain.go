@@ -80,7 +80,7 @@ are exact: they were recorded with the refusal.`,
 	return cmd
 }
 
-// askWhy has a console say what is on record of a call.
+// askWhy asks a console what is on record of a call.
 func askWhy(ctx context.Context, c *cluster, console console, who whose, id string) (*explanation, error) {
 	client, err := console.open()
 	if err != nil {
@@ -137,7 +137,7 @@ type explanation struct {
 	Outcome  string            `json:"outcome,omitempty"`
 	// Output is what the provider was asked for, where that was lowered.
 	Output *loweredOutput `json:"output,omitempty"`
-	// Price is what the cost depended on beside tokens and their prices.
+	// Price is what the cost depended on apart from tokens and their prices.
 	Price *priceParts `json:"price,omitempty"`
 	// Limits are the money limits that the call counted against.
 	Limits []standing `json:"limits"`
@@ -151,7 +151,8 @@ type loweredOutput struct {
 	LoweredBy string `json:"loweredBy"`
 }
 
-// priceParts are what a cost depended on beside tokens and their prices. Empty is none.
+// priceParts are what a cost depended on apart from tokens and their prices; empty if on
+// nothing.
 type priceParts struct {
 	ServiceTier string `json:"serviceTier,omitempty"`
 	// Properties have multiplied the cost of the tokens, by name.
@@ -241,13 +242,13 @@ func explain(ctx context.Context, reader *history.Reader, budgets tree, call his
 	return e, nil
 }
 
-// ownedLimit is a limit as an owner has it.
+// ownedLimit is a limit, and the owner whose figures are looked at.
 type ownedLimit struct {
 	history.Limit
 	owner limiterv1.Owner
 }
 
-// stood is how a limit stood, and what it said of the call.
+// stood is how a limit stood, and whether it refused the call.
 func stood(call history.Call, limit ownedLimit, spent, held money.Nanos) standing {
 	s := standing{Limit: limit.Tenant + "/" + limit.Name, Per: string(limit.Per), Owner: limit.owner.Name(), Period: string(limit.Period), Amount: limit.Amount.String(), Bound: call.Bound.String()}
 	r := call.Refusal
@@ -347,9 +348,9 @@ func (e *explanation) explainOutput(a *history.Admission) {
 	e.Why = append(e.Why, fmt.Sprintf("The provider was asked for %d output tokens at most: %s.", a.MaxOutputTokens, why))
 }
 
-// explainPrice says what the cost depended on beside tokens and their prices.
+// explainPrice says what the cost depended on apart from tokens and their prices.
 func (e *explanation) explainPrice(a *history.Admission) {
-	properties, _ := a.Properties.Values() // what cannot be read is not there
+	properties, _ := a.Properties.Values() // unreadable ones are left out
 	uses, _ := a.Uses.Counts()
 	maps.DeleteFunc(properties, func(_, value string) bool { return value == "" })
 	if a.ServiceTier == "" && len(properties) == 0 && len(uses) == 0 {
@@ -405,7 +406,7 @@ func turn(at time.Time) string {
 	return "Its next period began at " + moment(at) + "."
 }
 
-// unknowns are what is on record nowhere.
+// unknowns are what is not on record anywhere.
 func unknowns(call history.Call) []string {
 	unknown := []string{"how full the buckets of rate limits were at that moment"}
 	if time.Since(call.At) < time.Hour {

@@ -147,7 +147,8 @@ func writeImported(w io.Writer, object client.Object) error {
 	return fmt.Errorf("%T is no resource", object)
 }
 
-// sayWhatIsImported says how much there is, and what it needs.
+// sayWhatIsImported says how much was imported, and what it
+// needs.
 func sayWhatIsImported(w io.Writer, imported *litellm.Result) {
 	counts := map[string]int{}
 	for _, object := range imported.Objects {

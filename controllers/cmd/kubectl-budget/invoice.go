@@ -20,21 +20,21 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// invoice is what a provider billed, by its names of the models; by "" where the invoice does
-// not tell models apart.
+// invoice is what a provider billed, by its names of the models, or by "" if the invoice does not tell models
+// apart.
 type invoice map[string]*big.Rat
 
-// invoices are those of providers, by the names of their ModelProviders.
+// invoices are those of several providers, by the names of their ModelProviders.
 type invoices struct {
 	of map[string]invoice
-	// all is the sum of all amounts, as if nothing were given back.
+	// all is the sum of all amounts, with refunds counted as charges.
 	all *big.Rat
 }
 
-// mostBilled is what fits into money.Nanos, however it is added up.
+// mostBilled is what fits into money.Nanos, however amounts are added up.
 var mostBilled = big.NewRat(9_000_000_000, 1)
 
-// billed is an amount on an invoice. Providers bill fractions of a nano-dollar, and give back.
+// billed is an amount on an invoice. Providers bill fractions of a nano-dollar, and refund amounts.
 var billed = regexp.MustCompile(`^-?[0-9]{1,9}([.][0-9]{1,30})?$`)
 
 func (i invoices) add(provider, model, amount string) error {
@@ -203,8 +203,7 @@ func (r *invoiceReport) compare(spent []history.Spend, billed map[string]invoice
 	r.Total = newInvoiceRow(total, sum)
 }
 
-// nameOf is the name under which an invoice has a model, which the ledger has by its
-// ModelProvider's name and by the provider's.
+// nameOf is the name that an invoice has for a model, given its ModelProvider's name and the provider's.
 func (i invoice) nameOf(model, providers string) string {
 	if i[""] != nil {
 		return ""
@@ -215,7 +214,7 @@ func (i invoice) nameOf(model, providers string) string {
 	return providers
 }
 
-// newInvoiceRow compares what the ledger has with what was billed, which is rounded to the nano-dollar.
+// newInvoiceRow compares what the ledger has with what was billed, which it rounds to the nano-dollar.
 func newInvoiceRow(has history.Spend, billed *big.Rat) invoiceRow {
 	nanos := new(big.Rat).Mul(billed, big.NewRat(int64(money.USD), 1))
 	rounded, _ := new(big.Int).SetString(nanos.FloatString(0), 10)

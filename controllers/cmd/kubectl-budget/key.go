@@ -98,7 +98,7 @@ func runKeyCreate(cmd *cobra.Command, c *cluster, o keyOptions, name string) err
 	return writeManifest(cmd.OutOrStdout(), o.format, "APIKey", object, object.Spec)
 }
 
-// parseExpiry reads a time, or how long from now; empty is none.
+// parseExpiry reads a time, or a duration from now; empty means none.
 func parseExpiry(text string, now time.Time) (*metav1.Time, error) {
 	if text == "" {
 		return nil, nil
@@ -118,7 +118,7 @@ func parseExpiry(text string, now time.Time) (*metav1.Time, error) {
 	return &t, nil
 }
 
-// noEffect begins the webhook's warning of an object that is to have no effect as things are.
+// noEffect begins the webhook's warning about an object that has no effect as things are.
 const noEffect = "has no effect yet: "
 
 // create makes an object in the cluster, unless it would have no effect there.
@@ -150,8 +150,8 @@ func create(cmd *cobra.Command, c *cluster, object client.Object) error {
 	return nil
 }
 
-// keepKey writes the key to the file, if there is to be one: before there is the APIKey,
-// so that there is none whose key nobody has.
+// keepKey writes the key to the file, if one is named. It must be called before the APIKey is
+// created, so that no APIKey exists whose key nobody has.
 func keepKey(path, key string) error {
 	if path == "" {
 		return nil
@@ -164,8 +164,8 @@ func keepKey(path, key string) error {
 	return errors.Join(err, file.Close())
 }
 
-// loseKey removes the file of a key that the API server has refused. Where it gave no
-// answer, there may be the APIKey, and the file stays.
+// loseKey removes the file of a key that the API server has refused. If the API server gave
+// no answer, the APIKey may exist, so the file stays.
 func loseKey(path string, refusal error) error {
 	var answer apierrors.APIStatus
 	if path == "" || !errors.As(refusal, &answer) {
@@ -174,8 +174,8 @@ func loseKey(path string, refusal error) error {
 	return os.Remove(path)
 }
 
-// writeManifest writes an object as it is written by hand: without a status, nor what the API
-// server and kubectl note of it.
+// writeManifest writes an object as people write it: without a status, and without what the
+// API server and kubectl add to it.
 func writeManifest(w io.Writer, format, kind string, object metav1.Object, spec any) error {
 	metadata := map[string]any{"name": object.GetName()}
 	if namespace := object.GetNamespace(); namespace != "" {

@@ -19,13 +19,13 @@ import (
 // dryRunClient is the value of --dry-run that changes nothing, as kubectl has it.
 const dryRunClient = "client"
 
-// keyChange is how a command changes an APIKey that is there.
+// keyChange is how a command changes an existing APIKey.
 type keyChange struct {
-	// file is where the APIKey is read from; empty for the cluster.
+	// file is the file to read the APIKey from; empty for the cluster.
 	file, dryRun, format string
 }
 
-// addFlags adds the flags that say where the APIKey is, and whether it is changed there.
+// addFlags adds the flags that say where the APIKey is, and where to write the changed one.
 func (k *keyChange) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&k.file, "file", "f", "", "read the APIKey from this file (- is standard input) and write it, changed, to standard output, instead of changing the cluster")
@@ -69,7 +69,7 @@ func (k *keyChange) read(cmd *cobra.Command, c *cluster, name string) (*v1alpha1
 	return key, nil
 }
 
-// noKey is the error of an APIKey that is not there, with those that are.
+// noKey is the error for a missing APIKey, with the names of those that exist.
 func noKey(ctx context.Context, api client.Client, namespace, name string) error {
 	var keys v1alpha1.APIKeyList
 	if err := api.List(ctx, &keys, client.InNamespace(namespace)); err != nil {
@@ -98,7 +98,7 @@ func (k *keyChange) readFile(cmd *cobra.Command, namespace, name string) (*v1alp
 	return nil, fmt.Errorf("%s has no APIKey %s", k.file, name)
 }
 
-// write writes the changed APIKey where it is to be. The API server refuses it if somebody
+// write writes the changed APIKey where it belongs. The API server refuses it if somebody
 // else has changed it meanwhile.
 func (k *keyChange) write(ctx context.Context, cmd *cobra.Command, c *cluster, key *v1alpha1.APIKey) error {
 	if k.prints() {

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newLimits makes the command that says how one's limits stand, which a console is asked.
+// newLimits makes the command that asks a console how the user's own limits stand.
 func newLimits(c *cluster) *cobra.Command {
 	var o consoleOptions
 	var user string
@@ -57,7 +57,8 @@ type standingLimits struct {
 	Rates  []standingRate  `json:"rates"`
 }
 
-// standingMoney is how a money limit stands. Amounts that are not told are nil.
+// standingMoney is how a money limit stands. Amounts that the console does not tell are
+// nil.
 type standingMoney struct {
 	Name     string        `json:"name"`
 	Tenant   string        `json:"tenant"`

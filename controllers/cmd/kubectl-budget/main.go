@@ -51,8 +51,8 @@ func run(args []string) int {
 // completer is the name under which kubectl runs a plugin for completions.
 const completer = "kubectl_complete-budget"
 
-// arguments are those of the command. Under the name that kubectl looks for, it
-// completes.
+// arguments are the arguments of the command. Under the name that kubectl looks for, the
+// program completes.
 func arguments(args []string) []string {
 	if filepath.Base(args[0]) == completer {
 		return append([]string{cobra.ShellCompRequestCmd}, args[1:]...)
@@ -60,7 +60,7 @@ func arguments(args []string) []string {
 	return args[1:]
 }
 
-// usageError is a command that is not written as it must be.
+// usageError is the error of a command line that is wrong.
 type usageError struct{ error }
 
 func newCommand() *cobra.Command {
@@ -103,8 +103,8 @@ found calls that would be refused.`,
 	return root
 }
 
-// groups makes a command one that only has others: by itself it says which, and one that
-// there is not is an error, where cobra would print help and be content.
+// groups makes a command that only groups others: by itself it lists them, and an
+// unknown one is an error, for which cobra would print help and succeed.
 func groups(cmd *cobra.Command) *cobra.Command {
 	cmd.DisableFlagsInUseLine = true
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
@@ -123,7 +123,7 @@ func groups(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// exactly is that so many arguments are given.
+// exactly demands so many arguments.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
@@ -133,7 +133,7 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// between takes as many arguments, and says what they are if there are fewer or more.
+// between demands at least and at most so many arguments.
 func between(least, most int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {

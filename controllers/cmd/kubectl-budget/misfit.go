@@ -15,8 +15,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// unmarshal reads an object in YAML as strictly as the API server does: it has no field that its kind
-// has not, and text where its kind has text. An amount without quotes is a number to the API server.
+// unmarshal reads an object in YAML as strictly as the API server does: every field must exist, and
+// fields that are text must be text. An amount without quotes is a number to the API server.
 func unmarshal(document []byte, object any) error {
 	var raw any
 	if err := yaml.Unmarshal(document, &raw); err != nil {
@@ -59,7 +59,7 @@ func misfit(path *field.Path, value any, is reflect.Type) error {
 	return nil
 }
 
-// member is what does not fit in a member of a map or an object.
+// member is the first misfit in a member of a map or an object.
 func member(path *field.Path, name string, value any, of reflect.Type) error {
 	switch of.Kind() {
 	case reflect.Map:
@@ -75,7 +75,7 @@ func member(path *field.Path, name string, value any, of reflect.Type) error {
 	return nil
 }
 
-// unquoted is the error of a value that is text to its kind and not to YAML.
+// unquoted is the error for a value that must be text, but is not text in YAML.
 func unquoted(path *field.Path, text, what string, is reflect.Type) error {
 	if is.Kind() != reflect.String {
 		return nil

@@ -50,9 +50,8 @@ func nameOf(object client.Object) string {
 	return strings.TrimPrefix(object.GetNamespace()+"/"+object.GetName(), "/")
 }
 
-// readObjects reads the objects of Bursar in YAML, and the namespaces, whose labels decide what
-// objects in them may do. Those that name no namespace are of the given one. Other kinds are left
-// out.
+// readObjects reads Bursar's objects in YAML, and namespaces, whose labels decide what objects in
+// them may do. Objects without a namespace get the given one. Other kinds are left out.
 func readObjects(r io.Reader, namespace string) ([]client.Object, error) {
 	scheme, err := newScheme()
 	if err != nil {
@@ -109,8 +108,8 @@ func decode(scheme *kruntime.Scheme, document []byte, namespace string) ([]clien
 	return []client.Object{object}, nil
 }
 
-// setDefaultLadder gives a budget of a file that says nothing of a ladder the one that the API
-// server would, as the CRD has it. An empty ladder is left empty.
+// setDefaultLadder gives a budget of a file without a ladder the one that the API server would, as the
+// CRD has it. An empty ladder stays empty.
 func setDefaultLadder(budget *v1alpha1.TenantBudget) {
 	if budget.Spec.Ladder == nil {
 		budget.Spec.Ladder = []v1alpha1.Rung{{AtPercent: 80, Action: v1alpha1.ActionWarn}, {AtPercent: 90, Action: v1alpha1.ActionTrip}}
@@ -132,8 +131,8 @@ func decodeList(scheme *kruntime.Scheme, document []byte, namespace string) (all
 	return all, nil
 }
 
-// everything are the objects of Bursar in the cluster, and the namespaces. Kinds that may not be
-// read are told, and left out.
+// everything are Bursar's objects in the cluster, and the namespaces. Kinds that the user may not read
+// are reported and left out.
 func (c *cluster) everything(ctx context.Context, told io.Writer) ([]client.Object, error) {
 	api, err := c.client()
 	if err != nil {
@@ -172,12 +171,12 @@ type objectReader struct {
 	indexes map[string]client.IndexerFunc
 }
 
-// aboutToBe is when an object was created that is not there yet: after all that are.
+// aboutToBe is the time of creation of objects that do not exist yet: after all others.
 var aboutToBe = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// newObjectReader makes a reader of the objects of a file, and of those that are there beside
-// them. Budgets and IdentityProviders of the file are taken to be accepted: they are decided on by
-// themselves.
+// newObjectReader makes a reader of the objects of a file and of those in the cluster beside them.
+// Budgets and IdentityProviders of the file count as accepted, because each is decided on by
+// itself.
 func newObjectReader(ctx context.Context, inFile, there []client.Object) (*objectReader, error) {
 	r := &objectReader{indexes: map[string]client.IndexerFunc{}}
 	uids := map[string]client.Object{}
@@ -198,8 +197,8 @@ func newObjectReader(ctx context.Context, inFile, there []client.Object) (*objec
 	return r, index.Register(ctx, r)
 }
 
-// succeed makes an object of a file what it is about to be: the one that is there, changed, or one that
-// is younger than all that are.
+// succeed makes an object of a file what it is about to be: the existing object, changed, or an object
+// that is younger than all others.
 func succeed(object, was client.Object, name string) {
 	object.SetUID(types.UID(name))
 	object.SetCreationTimestamp(metav1.NewTime(aboutToBe))
@@ -219,7 +218,7 @@ func succeed(object, was client.Object, name string) {
 	}
 }
 
-// IndexField keeps how the values of a field are found.
+// IndexField stores how to find the values of a field.
 func (r *objectReader) IndexField(_ context.Context, object client.Object, field string, values client.IndexerFunc) error {
 	r.indexes[kindOf(object)+"/"+field] = values
 	return nil
@@ -236,7 +235,7 @@ func (r *objectReader) Get(_ context.Context, key client.ObjectKey, into client.
 	return apierrors.NewNotFound(corev1.Resource(kind), key.String())
 }
 
-// assign makes one object what another one of its kind is.
+// assign copies an object into another one of its kind.
 func assign(into, object client.Object) error {
 	content, err := kruntime.DefaultUnstructuredConverter.ToUnstructured(object)
 	if err != nil {

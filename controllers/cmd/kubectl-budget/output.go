@@ -72,7 +72,7 @@ func writeObject(w io.Writer, format string, value any) error {
 	return err
 }
 
-// writeFound writes what a command has found: as JSON or YAML or, for people, as it writes itself.
+// writeFound writes what a command has found as JSON or YAML, or lets it write itself for people.
 func writeFound(w io.Writer, format string, found interface{ write(w io.Writer) }) error {
 	if format != formatTable {
 		return writeObject(w, format, found)
@@ -89,8 +89,7 @@ func terminal(w io.Writer) *os.File {
 	return nil
 }
 
-// colored is whether what is written is to have colours: on a terminal, unless NO_COLOR
-// is set.
+// colored reports whether to write with colours: on a terminal, unless NO_COLOR is set.
 func colored(w io.Writer) bool { return terminal(w) != nil && os.Getenv("NO_COLOR") == "" }
 
 // color is how a terminal shows a text.
@@ -152,12 +151,12 @@ func (t table) lines(colors bool) []string {
 	return lines
 }
 
-// dispensable are the columns that are left out first where there is no room, in this order;
-// the one without a name is the bar.
+// dispensable are the columns to leave out where there is no room, in this order; the one without
+// a name is the bar.
 var dispensable = []string{"", "HELD", "EXHAUSTS", "RESETS", "AMOUNT", "READY", "NAMESPACE", "SPENT"}
 
-// fit is the table with what there is room for in so many columns of a terminal: with cells of
-// one word in the last column, then with fewer columns, then with the longest cells cut off.
+// fit makes the table fit into so many columns of a terminal: it keeps only the first word of the
+// cells in the last column, then leaves out columns, then cuts off the longest cells.
 func (t table) fit(width int) table {
 	if t.width() <= width {
 		return t
@@ -179,7 +178,7 @@ func (t table) width() (widest int) {
 	return widest
 }
 
-// withShortEnds has only the first word of the cells in the last column.
+// withShortEnds keeps only the first word of the cells in the last column.
 func (t table) withShortEnds() table {
 	short := make(table, len(t))
 	for i, row := range t {
@@ -190,7 +189,7 @@ func (t table) withShortEnds() table {
 	return short
 }
 
-// without is the table without the column of a name.
+// without is the table without the named column.
 func (t table) without(name string) table {
 	column := slices.IndexFunc(t[0], func(c cell) bool { return c.text == name })
 	if column < 0 {

@@ -15,7 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/history/replay"
 )
 
-// errRefuses is that calls would be refused, for --exit-code.
+// errRefuses means that calls would be refused, for --exit-code.
 var errRefuses = errors.New("calls would be refused")
 
 type replayOptions struct {
@@ -114,7 +114,7 @@ func runReplay(cmd *cobra.Command, c *cluster, o replayOptions) error {
 	return nil
 }
 
-// replays replays what is changed with the calls of the ledger.
+// replays replays what is changed, with the calls of the ledger.
 func (o *replayOptions) replays(ctx context.Context, c *cluster, changed resources, namespace string, length time.Duration) ([]replayReport, error) {
 	reader, closeIt, err := o.ledger.open(ctx)
 	if err != nil {
@@ -186,15 +186,15 @@ func parseLength(text string) (time.Duration, error) {
 	return length, nil
 }
 
-// replayReport is what is told of one budget's replay.
+// replayReport is the report of one budget's replay.
 type replayReport struct {
 	Budget string `json:"budget"`
-	// Policy is the RateLimitPolicy, where it alone is replayed otherwise than it is.
+	// Policy is the RateLimitPolicy, if it is the only change that is replayed.
 	Policy string    `json:"policy,omitempty"`
 	Tenant string    `json:"tenant"`
 	From   time.Time `json:"from"`
 	To     time.Time `json:"to"`
-	// Shadow is that what is refused here is admitted, and only counted.
+	// Shadow is whether what is refused here is admitted, and only counted.
 	Shadow      bool           `json:"shadow,omitempty"`
 	Admitted    tally          `json:"admitted"`
 	Refused     tally          `json:"refused"`
@@ -220,7 +220,8 @@ type limitReport struct {
 	Size    string           `json:"size"`
 	Refused tally            `json:"refused"`
 	Reasons map[string]int64 `json:"reasons,omitempty"`
-	// TrippedAt and ExhaustedAt are when that would first have happened.
+	// TrippedAt and ExhaustedAt are when the limit would first have tripped and been
+	// exhausted.
 	TrippedAt   *time.Time `json:"trippedAt,omitempty"`
 	ExhaustedAt *time.Time `json:"exhaustedAt,omitempty"`
 }
@@ -309,7 +310,7 @@ func short(d time.Duration) string {
 	return text
 }
 
-// earlier is the earlier of two moments, of which each may be none.
+// earlier is the earlier of two moments, each of which may be missing.
 func earlier(a *time.Time, b time.Time) *time.Time {
 	if b.IsZero() || a != nil && !b.Before(*a) {
 		return a

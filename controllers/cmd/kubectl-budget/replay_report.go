@@ -82,7 +82,7 @@ func (r replayReport) users() table {
 	return all
 }
 
-// some are the first rows of a table, and how many more there are.
+// some keeps the first rows of a table, and says how many more there are.
 func some(t table) table {
 	if more := len(t) - 1 - rowsShown; more > 0 {
 		t = append(t[:1+rowsShown:1+rowsShown], cells(fmt.Sprintf("... and %d more: use -o json to see all", more)))

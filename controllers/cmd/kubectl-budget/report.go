@@ -29,7 +29,7 @@ type spendOptions struct {
 	ledger     database
 }
 
-// stretch are the flags that say which days are asked for, and of which zone they are.
+// stretch are the flags that say which days are reported, and in which zone.
 type stretch struct{ month, from, to, inZone string }
 
 func (s *stretch) addFlags(cmd *cobra.Command, zone, whichZone string) {
@@ -147,7 +147,7 @@ func runReport(ctx context.Context, c *cluster, o spendOptions, budgets []string
 	return r, err
 }
 
-// query is which calls are added up, and how.
+// query says which calls are added up, and how.
 func (o spendOptions) query(now time.Time) (query history.SpendQuery, err error) {
 	switch {
 	case o.allTenants && o.tenant != "":
@@ -170,7 +170,7 @@ func (o spendOptions) query(now time.Time) (query history.SpendQuery, err error)
 	return query, err
 }
 
-// span is the month, or the days, that are asked for.
+// span is the month, or the days, that the flags name.
 func (s stretch) span(now time.Time, zone *time.Location) (from, to time.Time, err error) {
 	const day, month = time.DateOnly, "2006-01"
 	if s.from == "" && s.to == "" {
@@ -203,8 +203,8 @@ func (s stretch) span(now time.Time, zone *time.Location) (from, to time.Time, e
 	return from, to, nil
 }
 
-// tenants are those that are asked for and those below them, as far as they can be seen,
-// and what of them cannot be known.
+// tenants are those that are named and those below them, as far as they can be seen, and
+// what is unknown about them.
 func (o spendOptions) tenants(ctx context.Context, c *cluster, names []string) (tenants, unknown []string, err error) {
 	if o.tenant != "" {
 		if len(names) > 0 {

@@ -28,9 +28,10 @@ type spendReport struct {
 	Unknown []string `json:"unknown,omitempty"`
 }
 
-// spendRow is what calls have cost that have the same values.
+// spendRow is what calls with the same values have cost.
 type spendRow struct {
-	// Values are those of what is grouped by. Beside a tenant stands its path: its parents and itself.
+	// Values are the values of the dimensions. A tenant's has its path beside it: its parents and
+	// itself.
 	Values       map[string]string `json:"values,omitempty"`
 	Calls        int64             `json:"calls"`
 	InputTokens  int64             `json:"inputTokens"`
@@ -54,10 +55,10 @@ type declaredRate struct {
 	AsOf       string `json:"asOf"`
 }
 
-// path is the name under which a row has its tenant's parents and itself.
+// path is the name under which a row has the path of its tenant.
 const path = "path"
 
-// newSpendReport makes a report of what was spent by tenants; by all where there are none.
+// newSpendReport makes a report of what was spent by tenants, or by all if none are named.
 func newSpendReport(query history.SpendQuery, spent []history.Spend, tenants []string, currencies map[string]history.Currency) *spendReport {
 	r := &spendReport{From: query.From, To: query.To, TimeZone: query.Zone.String(), Rows: []spendRow{}}
 	for _, d := range query.By {
@@ -112,9 +113,9 @@ func newSpendRow(s history.Spend) spendRow {
 	}
 }
 
-// withChildren says what tenants and those below them spent together, of what has the same
-// values of the other dimensions. It adds rows of parents that spent nothing themselves, if they
-// are among the tenants, or of all where there are none.
+// withChildren adds up what tenants and those below them spent together, by the values of the
+// other dimensions. It adds rows for parents that spent nothing themselves, if they are among
+// the tenants, or if none are named.
 func withChildren(spent []history.Spend, tenant int, tenants []string) (all []history.Spend, together map[string]money.Nanos) {
 	together = map[string]money.Nanos{}
 	all = slices.Clone(spent)

@@ -46,7 +46,7 @@ type requestDecision struct {
 	Reason    string    `json:"reason,omitempty"`
 	Namespace string    `json:"namespace,omitempty"`
 	Grant     string    `json:"grant,omitempty"`
-	// Amount is how much more was granted, and ExpiresAt until when, of what was approved.
+	// Amount is how much more was granted, and ExpiresAt until when, if the request was approved.
 	Amount    string     `json:"amount,omitempty"`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	Granted   bool       `json:"granted"`
@@ -68,7 +68,7 @@ func (r budgetRequest) write(w io.Writer) {
 	facts.write(w)
 }
 
-// decided is when a request was decided and, for admins, by whom; empty if it was not.
+// decided is when a request was decided and, for admins, by whom; empty if it was not decided.
 func (d *requestDecision) decided() string {
 	if d == nil {
 		return ""
@@ -76,7 +76,7 @@ func (d *requestDecision) decided() string {
 	return strings.TrimSuffix(moment(d.At)+" by "+d.By, " by ")
 }
 
-// answer is what whoever decided told who had asked; empty for nothing.
+// answer is what the admin who decided told the user who had asked; empty for nothing.
 func (d *requestDecision) answer() string {
 	if d == nil {
 		return ""
@@ -92,7 +92,8 @@ func (d *requestDecision) grant() string {
 	return d.Namespace + "/" + d.Grant
 }
 
-// granted is what was granted, and until when, which may not be what was asked for; empty for nothing.
+// granted is what was granted, and until when, which may differ from what was asked for; empty for
+// nothing.
 func (d *requestDecision) granted() string {
 	if d == nil || d.Amount == "" || d.ExpiresAt == nil {
 		return ""
@@ -144,7 +145,7 @@ goes to the tenant that you belong to.`,
 type requestList struct {
 	Tenant   string          `json:"tenant"`
 	Requests []budgetRequest `json:"requests"`
-	// More is whether there are more than are listed.
+	// More is whether there are more requests than are listed.
 	More bool `json:"more"`
 }
 
@@ -203,7 +204,7 @@ says when and, to admins, by whom. ANSWER is the reason that was given.`,
 	return cmd
 }
 
-// newRequestApprove makes the command that grants what is asked for, or something else.
+// newRequestApprove makes the command that grants what is asked for, or another amount.
 func newRequestApprove(c *cluster) *cobra.Command {
 	var amount, expires string
 	cmd := newRequestDecide(c, "approve", "Approve a request, which makes a BudgetGrant of it", func(decision map[string]any) error {
@@ -226,8 +227,8 @@ func newRequestApprove(c *cluster) *cobra.Command {
 	return cmd
 }
 
-// newRequestDecide makes the command that approves or declines a request. What the console is told
-// beyond the reason is added by its last argument.
+// newRequestDecide makes the command that approves or declines a request. add adds to what the console
+// is told beside the reason.
 func newRequestDecide(c *cluster, what, short string, add func(decision map[string]any) error) *cobra.Command {
 	var o consoleOptions
 	var reason string

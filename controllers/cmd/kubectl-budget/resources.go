@@ -31,8 +31,8 @@ type resources struct {
 	labelsOf reach.LabelsOf
 }
 
-// readResources reads the TenantBudgets and RateLimitPolicies of a file; those that name
-// no namespace are of the given one. Others are left out, and told.
+// readResources reads the TenantBudgets and RateLimitPolicies of a file. Those without a
+// namespace get the given one. Other kinds are left out, and reported to left.
 func readResources(r io.Reader, namespace string, left func(kind, name string)) (resources, error) {
 	var all resources
 	documents := yamlreader.NewYAMLReader(bufio.NewReader(r))
@@ -57,7 +57,7 @@ func (r *resources) add(document []byte, namespace string, left func(kind, name 
 	}
 	switch {
 	case object.Kind == "" && object.Name == "":
-		return nil // comments alone
+		return nil // only comments
 	case object.Kind == "List" && object.APIVersion == "v1":
 		return r.addList(document, namespace, left)
 	}
@@ -87,7 +87,7 @@ func (r *resources) add(document []byte, namespace string, left func(kind, name 
 	return nil
 }
 
-// addList adds what kubectl get -o yaml prints of several objects.
+// addList adds the objects of a List, as kubectl get -o yaml prints several.
 func (r *resources) addList(document []byte, namespace string, left func(kind, name string)) error {
 	var list metav1.List
 	if err := yaml.Unmarshal(document, &list); err != nil {
@@ -121,7 +121,7 @@ func readResourceFile(path string, stdin io.Reader, namespace string, left func(
 	return read, nil
 }
 
-// over are the resources of both; where a name is in both, the resource is from r.
+// over are the resources of both; if both have a name, r's resource is taken.
 func (r resources) over(others resources) resources {
 	return resources{
 		budgets:  over(r.budgets, others.budgets, func(b *v1alpha1.TenantBudget) client.ObjectKey { return client.ObjectKeyFromObject(b) }),
@@ -140,8 +140,8 @@ func over[T any](objects, others []T, key func(*T) client.ObjectKey) []T {
 	return all
 }
 
-// changedBy are the keys of the budgets that are among the changed resources, or that
-// changed policies are for.
+// changedBy are the keys of the budgets that are among the changed resources, or that changed
+// policies apply to.
 func (r resources) changedBy(changed resources) ([]client.ObjectKey, error) {
 	var keys []client.ObjectKey
 	add := func(key client.ObjectKey) {
@@ -169,8 +169,8 @@ func (r resources) changedBy(changed resources) ([]client.ObjectKey, error) {
 	return keys, nil
 }
 
-// selectedBy are the keys of the budgets that a policy selects; that there are none is an
-// error.
+// selectedBy are the keys of the budgets that a policy selects; it is an error if there are
+// none.
 func (r resources) selectedBy(policy *v1alpha1.RateLimitPolicy) ([]client.ObjectKey, error) {
 	var keys []client.ObjectKey
 	for i := range r.budgets {
@@ -231,8 +231,8 @@ func (r resources) policiesOf(budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLim
 	return policies, nil
 }
 
-// check says what is wrong with the resources by themselves. To compile leaves a wrong
-// policy out.
+// check reports what is wrong with the resources by themselves. It is needed because
+// compiling leaves a wrong policy out.
 func (r resources) check() error {
 	var errs []error
 	for i := range r.policies {
@@ -266,8 +266,8 @@ func (r resources) parent(key client.ObjectKey) (*v1alpha1.TenantBudget, error) 
 	return parent.Governing(func(key client.ObjectKey) (*v1alpha1.TenantBudget, error) { return r.find(key), nil })
 }
 
-// compile compiles the document of a budget, under the parents that it has. Grants
-// are not compiled: those of the past are on record.
+// compile compiles the document of a budget, under its parents. It leaves grants out: those
+// of the past are on record.
 func (r resources) compile(budget *v1alpha1.TenantBudget) (limiterv1.Tenant, error) {
 	var ancestors []compile.Ancestor
 	way := []string{client.ObjectKeyFromObject(budget).String()}

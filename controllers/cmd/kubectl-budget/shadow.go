@@ -105,7 +105,7 @@ func runShadow(cmd *cobra.Command, c *cluster, o shadowOptions) error {
 	return err
 }
 
-// readinessOf judges by the budget's replay; those of its children are theirs.
+// readinessOf judges by the budget's own replay, not by those of its children.
 func readinessOf(reports []replayReport, budget v1alpha1.TenantBudget, shadowed history.Tally, since string) readiness {
 	found := readiness{Shadowed: tally{shadowed.Calls, shadowed.Cost.String()}}
 	for _, r := range reports {

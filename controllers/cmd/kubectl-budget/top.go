@@ -18,7 +18,7 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// refreshEvery is how often top looks again on a terminal.
+// refreshEvery is how often top refreshes on a terminal.
 const refreshEvery = 2 * time.Second
 
 // usersEvery is how often top asks the ledger again, on a terminal.
@@ -116,8 +116,8 @@ func in(namespace string) string {
 	return " in namespace " + namespace + ": select another with -n, or all with -A"
 }
 
-// watch shows what is there again and again, until ctx ends. What fails later than at
-// first is shown, and tried again.
+// watch shows what look finds again and again, until ctx ends. It returns an error of the first
+// look; later ones are shown, and the look is repeated.
 func watch(ctx context.Context, w io.Writer, o topOptions, look func() ([]usedLimit, error)) error {
 	const clear, home, clearRest = "\x1b[2J", "\x1b[H", "\x1b[J"
 	tick := time.NewTicker(refreshEvery)
@@ -163,13 +163,14 @@ type usedLimit struct {
 	Budget    string `json:"budget"`
 	Tenant    string `json:"tenant"`
 	Limit     string `json:"limit,omitempty"`
-	// Per is User, Group or Key for a limit of each, whose figures are those of the one that has
-	// used most of it, which is User, Group or APIKey; empty for a limit of the whole tenant.
+	// Per is User, Group or Key for a limit that counts each user, group or key. The figures are
+	// then of the one that has used most of the limit, which User, Group or APIKey names. Per is
+	// empty for a limit of the whole tenant.
 	Per    string `json:"per,omitempty"`
 	User   string `json:"user,omitempty"`
 	Group  string `json:"group,omitempty"`
 	APIKey string `json:"apiKey,omitempty"`
-	// Amount is with what is granted, of which Granted is a part.
+	// Amount includes what is granted, and Granted is that part of it.
 	Amount  string `json:"amount,omitempty"`
 	Granted string `json:"granted,omitempty"`
 	Spent   string `json:"spent,omitempty"`
@@ -179,8 +180,8 @@ type usedLimit struct {
 	InCurrency *v1alpha1.FiguresInCurrency `json:"inCurrency,omitempty"`
 	// Rung is the action of the highest rung reached.
 	Rung string `json:"rung,omitempty"`
-	// Breaker is that of the tenant, which OpenedBy names, if a limit of the tenant has opened
-	// it.
+	// Breaker is the state of the tenant's breaker, and OpenedBy the limit that opened it, if
+	// that is one of the tenant's own.
 	Breaker  string `json:"breaker,omitempty"`
 	OpenedBy string `json:"openedBy,omitempty"`
 	// Ready is the condition's status; its message is in Problem unless it is True.
@@ -190,8 +191,9 @@ type usedLimit struct {
 	ExhaustsAt *metav1.Time `json:"exhaustsAt,omitempty"`
 }
 
-// usedLimits are the limits of budgets, and a row without a limit for a budget whose
-// status has none. most are the users who have used most of each limit of each user.
+// usedLimits are the limits of budgets, and a row without a limit for a budget whose status has
+// none. most are the users, groups and APIKeys that have used most of each limit that counts
+// them.
 func usedLimits(budgets []v1alpha1.TenantBudget, most map[ownerLimit]history.OwnerUsage) []usedLimit {
 	all := []usedLimit{}
 	for _, budget := range budgets {
@@ -230,12 +232,12 @@ func usedLimits(budgets []v1alpha1.TenantBudget, most map[ownerLimit]history.Own
 // isOpen is whether the tenant's breaker is open.
 func (l usedLimit) isOpen() bool { return strings.HasPrefix(l.Breaker, string(v1alpha1.BreakerOpen)) }
 
-// breakerAt is what is shown of the breaker beside a limit: what opens it, and not what it
-// opens on, and everything where that is no limit of the tenant's.
+// breakerAt is what to show of the breaker beside a limit. If a limit of the tenant has opened
+// the breaker, nothing is shown beside the other limits.
 func (l usedLimit) breakerAt() string {
 	switch {
 	case l.Per != "" && l.Rung == string(v1alpha1.ActionTrip) && !strings.HasPrefix(l.Breaker, string(v1alpha1.BreakerClosed)+" ("):
-		return string(v1alpha1.BreakerOpen) // for the one that is shown
+		return string(v1alpha1.BreakerOpen) // for the user, group or key that is shown
 	case l.Per != "" || l.isOpen() && l.OpenedBy != "" && l.OpenedBy != l.Limit:
 		return "-"
 	}
@@ -291,7 +293,7 @@ func topTable(limits []usedLimit, namespaces, bars bool, now time.Time) table {
 
 func orDash(text string) string { return cmp.Or(text, "-") }
 
-// usedColor warns from the first rung on, and where nothing is left.
+// usedColor warns from the first rung on, and when nothing is left.
 func usedColor(l usedLimit) color {
 	switch {
 	case l.Limit == "", l.Spent == "":
@@ -326,7 +328,7 @@ func until(t *metav1.Time, now time.Time) string {
 }
 
 // exhausts is when the limit is exhausted at the rate of the last minutes, unless nothing is
-// spent of it any more. A forecast whose moment has come was too early.
+// being spent. A forecast whose moment has passed was too early.
 func exhausts(l usedLimit, now time.Time) string {
 	switch {
 	case l.Limit != "" && l.Percent >= 100:

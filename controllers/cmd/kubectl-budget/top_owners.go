@@ -15,7 +15,7 @@ import (
 // ownerLimit names a limit of each user, group or APIKey.
 type ownerLimit struct{ tenant, limit string }
 
-// ownerLimits finds out who has used most of each such limit, from time to time.
+// ownerLimits finds the owner that has used most of each such limit, from time to time.
 type ownerLimits struct {
 	// reader is nil without a ledger.
 	reader *history.Reader
@@ -34,7 +34,7 @@ func (o *topOptions) ownerLimits(ctx context.Context) (owners *ownerLimits, clos
 
 func (u *ownerLimits) known() bool { return u.reader != nil }
 
-// of are those that have used most of each such limit of the budgets.
+// of are the owners that have used most of each such limit of the budgets.
 func (u *ownerLimits) of(ctx context.Context, budgets []v1alpha1.TenantBudget, now time.Time) (map[ownerLimit]history.OwnerUsage, error) {
 	if u.reader == nil || u.most != nil && now.Sub(u.at) < usersEvery {
 		return u.most, nil
@@ -72,8 +72,8 @@ func hasOwnerLimits(budget v1alpha1.TenantBudget) bool {
 // countsOwners is whether limits of the scope count users, groups or APIKeys.
 func countsOwners(per v1alpha1.Scope) bool { return per != "" && per != v1alpha1.ScopeTenant }
 
-// ownersOf are the limits of each user, group or APIKey, each as far as the one has used it that has
-// used most.
+// ownersOf are the limits of each user, group or APIKey, each with the figures of the one that has
+// used most of it.
 func ownersOf(budget v1alpha1.TenantBudget, of usedLimit, most map[ownerLimit]history.OwnerUsage) (rows []usedLimit) {
 	for _, limit := range budget.Spec.Limits {
 		if !countsOwners(limit.Per) {
@@ -92,7 +92,7 @@ func ownersOf(budget v1alpha1.TenantBudget, of usedLimit, most map[ownerLimit]hi
 	return rows
 }
 
-// useWritten sets the amount as it is written in the currency.
+// useWritten sets the amount as it is written in the budget's currency.
 func (l *usedLimit) useWritten(amount v1alpha1.Amount, currency *v1alpha1.Currency) {
 	l.Amount = string(amount)
 	if currency == nil {
@@ -123,8 +123,8 @@ func (l *usedLimit) use(owner history.OwnerUsage, spec v1alpha1.TenantBudgetSpec
 	}
 }
 
-// figures are the amounts for people: in the budget's currency, of which the amount has the
-// code, or in US dollars, without.
+// figures are the amounts for people: in the budget's currency, with its code after the amount, or
+// in US dollars, without a code.
 func (l usedLimit) figures() (spent, held, amount string) {
 	if in := l.InCurrency; in != nil {
 		return in.Spent, in.Held, in.Amount + " " + in.Code

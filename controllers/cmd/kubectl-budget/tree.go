@@ -13,14 +13,15 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// tree is the TenantBudgets that can be seen, of which some are others' parents.
+// tree is the TenantBudgets that can be seen, some of which are parents of others.
 type tree struct {
 	budgets []v1alpha1.TenantBudget
-	// partial is why not all of them can be seen; nil when they can.
+	// partial is why some of them cannot be seen; nil if all can.
 	partial error
 }
 
-// tree is what can be seen of the cluster's budgets: all, else those of a namespace.
+// tree is what can be seen of the cluster's budgets: all or, if that is not allowed, those of
+// a namespace.
 func (c *cluster) tree(ctx context.Context, namespace string) (tree, error) {
 	all, err := c.budgets(ctx, "")
 	if err == nil {
@@ -41,7 +42,7 @@ func (t tree) unknown(document limiterv1.Tenant) []string {
 	return []string{fmt.Sprintf("the spending of other descendants of tenant %s: %v", document.Ancestors[0].Tenant, t.partial)}
 }
 
-// whose says for which tenant the ledger is asked.
+// whose says for which tenant to ask the ledger.
 type whose struct{ tenant, budget string }
 
 func (w *whose) addFlags(cmd *cobra.Command, c *cluster) {
@@ -65,7 +66,7 @@ func (w *whose) name(args []string) error {
 	return nil
 }
 
-// find is the tenant that is asked about, and the budgets around it.
+// find is the tenant to ask about, and the budgets around it.
 func (w *whose) find(ctx context.Context, c *cluster) (tenant string, budgets tree, err error) {
 	if w.tenant != "" && w.budget != "" {
 		return "", tree{}, usageError{errors.New("--tenant and --budget are mutually exclusive")}
@@ -77,7 +78,7 @@ func (w *whose) find(ctx context.Context, c *cluster) (tenant string, budgets tr
 	budgets, err = c.tree(ctx, namespace)
 	if w.tenant != "" {
 		if err != nil {
-			budgets.partial = err // the ledger is there without the cluster
+			budgets.partial = err // the ledger can answer without the cluster
 		}
 		return w.tenant, budgets, nil
 	}
@@ -94,8 +95,8 @@ func (w *whose) find(ctx context.Context, c *cluster) (tenant string, budgets tr
 	return budget.Spec.Tenant, budgets, err
 }
 
-// candidates are the tenants that a call may be of, likeliest first: the one that is named, or
-// those of the namespace before all others.
+// candidates are the tenants that may have made a call, likeliest first: the one that is named
+// or, without one, those of the namespace before all others.
 func (w *whose) candidates(ctx context.Context, c *cluster) (tenants []string, budgets tree, err error) {
 	if w.tenant != "" || w.budget != "" {
 		tenant, budgets, err := w.find(ctx, c)

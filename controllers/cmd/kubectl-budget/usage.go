@@ -134,7 +134,7 @@ func (o *usageOptions) run(ctx context.Context, c *cluster, now time.Time) (*usa
 	return newUsageReport(tenant, query, usage), nil
 }
 
-// ask asks a console.
+// ask gets the usage from a console.
 func (o *usageOptions) ask(ctx context.Context, c *cluster) (*usageReport, error) {
 	client, err := o.console.open()
 	if err != nil {
@@ -171,7 +171,7 @@ type usageReport struct {
 	Total usageRow `json:"total"`
 }
 
-// usageRow is what calls used that have the same values.
+// usageRow is what calls with the same values used.
 type usageRow struct {
 	Values           []string       `json:"values,omitempty"`
 	Calls            int64          `json:"calls"`
@@ -224,7 +224,7 @@ func (r *usageReport) print(w io.Writer, format string) error {
 	return nil
 }
 
-// endings are the last rows: how they are called, and what they are.
+// endings are the last rows and their names.
 func (r *usageReport) endings() (names []string, rows []usageRow) {
 	if r.Others != nil {
 		names, rows = append(names, fmt.Sprintf("%d OTHERS", r.OtherRows)), append(rows, *r.Others)
@@ -266,7 +266,7 @@ func (r usageRow) figures() []string {
 	}
 }
 
-// csv writes the report as RFC 4180 has it, with a header and the total as the last row.
+// csv writes the report as in RFC 4180, with a header and the total as the last row.
 func (r *usageReport) csv(w io.Writer) error {
 	rows := [][]string{slices.Concat(r.By, history.SumNames())}
 	for _, row := range r.Rows {

@@ -33,10 +33,10 @@ func (f *alertFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.console, "console-url", "", `https URL of the console, such as "https://bursar.example.com": messages about requests for more link to it, and all alerts if there is no --alert-link (default: none)`)
 }
 
-// host is a host name, or all below one.
+// host is a host name, or "*." and the domain of all its names.
 var host = regexp.MustCompile(`^(\*\.)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
 
-// options are what the flags and the mail server's URL, if there is one, say.
+// options are what the flags and the mail server's URL, if any, say.
 func (f *alertFlags) options(mailServer string) (o alert.Options, err error) {
 	if mailServer != "" {
 		if f.from == "" {

@@ -27,11 +27,12 @@ func named(groups []string, a slog.Attr) slog.Attr {
 	return slog.String(slog.LevelKey, name.String())
 }
 
-// handler leaves out what is no error, though a library says so.
+// handler leaves out a record that a library logs as an error although it is none.
 type handler struct{ slog.Handler }
 
-// Handle writes a record, except for the one by which controller-runtime says that a manager no
-// longer leads because it was told to stop. One that has lost its Lease ends with that error.
+// Handle writes a record, unless controller-runtime reports with it that a manager no longer
+// leads because it was told to stop. A manager that has lost its Lease ends with that error
+// anyway.
 func (h handler) Handle(ctx context.Context, record slog.Record) error {
 	if record.Message == "error received after stop sequence was engaged" {
 		isLease := false
@@ -46,10 +47,10 @@ func (h handler) Handle(ctx context.Context, record slog.Record) error {
 	return h.Handler.Handle(ctx, record)
 }
 
-// WithAttrs is that of the handler within.
+// WithAttrs wraps what the inner handler returns.
 func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return handler{h.Handler.WithAttrs(attrs)}
 }
 
-// WithGroup is that of the handler within.
+// WithGroup wraps what the inner handler returns.
 func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }

@@ -1,8 +1,7 @@
-// Command manager is Bursar's control plane: it reconciles TenantBudgets,
-// RateLimitPolicies, ModelProviders, APIKeys, IdentityProviders and Memberships into what the enforcers run.
+// Command manager is Bursar's control plane: it reconciles TenantBudgets, RateLimitPolicies, BudgetGrants,
+// ModelProviders, APIKeys, IdentityProviders and Memberships into what the enforcers run.
 //
-// It takes no part in any call: when it is away, the enforcers go on with the
-// configuration that they have.
+// It takes no part in any call: when it is away, the enforcers go on with the configuration that they have.
 package main
 
 import (
@@ -26,8 +25,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// databaseConns is enough for the budgets that are reconciled at once, which ask Postgres for a part
-// of the time, and for probes and what the leader does beside.
+// databaseConns is enough for the budgets that are reconciled at once, which need Postgres only some of the
+// time, for probes, and for what the leader does.
 const databaseConns = 16
 
 func main() {

@@ -5,12 +5,12 @@ import (
 	"runtime/debug"
 )
 
-// heapPercent is how much, in percent of what lives, may be allocated before the garbage
-// collector runs. What lives in a manager is all objects, and for long: Go's own 100 percent
-// would take as much memory again for garbage.
+// heapPercent is how much, in percent of the live heap, may be allocated before the garbage
+// collector runs. The live heap of a manager is all objects, for long: with Go's default of
+// 100, garbage would take as much memory again.
 const heapPercent = 50
 
-// collectEarly has the garbage collector keep to heapPercent, unless GOGC says otherwise.
+// collectEarly sets the garbage collector to heapPercent, unless GOGC is set.
 func collectEarly() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(heapPercent)

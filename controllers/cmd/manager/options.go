@@ -26,7 +26,7 @@ import (
 
 // options are what a manager is told when it starts.
 type options struct {
-	// The URLs may hold passwords: they are not to be logged.
+	// The URLs may hold passwords: they must not be logged.
 	redisURL, databaseURL, ownerDatabaseURL string
 
 	leaderElect          bool
@@ -42,7 +42,7 @@ type options struct {
 	logLevel             slog.Level
 }
 
-// The environment variables with secrets, which have no place on a command line.
+// The environment variables with secrets, which do not belong on a command line.
 const (
 	redisVariable         = "BURSAR_REDIS_URL"
 	databaseVariable      = "BURSAR_DATABASE_URL"
@@ -75,7 +75,7 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 	flags := pflag.NewFlagSet("manager", pflag.ContinueOnError)
 	flags.SortFlags = false
 	flags.Usage = func() { fmt.Fprint(os.Stdout, usage, flags.FlagUsages()) }
-	// --kubeconfig is controller-runtime's, which reads it when it connects.
+	// --kubeconfig is a flag of controller-runtime, which reads it when it connects.
 	kubeconfig := flag.NewFlagSet("", flag.ContinueOnError)
 	config.RegisterFlags(kubeconfig)
 	flags.AddGoFlagSet(kubeconfig)
@@ -141,10 +141,10 @@ func isLoopback(address string) bool {
 // defaultNamespace is where config puts the manager.
 const defaultNamespace = "bursar-system"
 
-// ownNamespace is a file with the namespace of the pod, where there is one.
+// ownNamespace is the file with the namespace of the pod, if the manager runs in one.
 const ownNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-// webhooks says how webhooks are served; nil for nowhere.
+// webhooks says how webhooks are served; nil if they are not.
 func (o options) webhooks() *setup.WebhookOptions {
 	if o.webhookAddress == "0" {
 		return nil
@@ -154,7 +154,7 @@ func (o options) webhooks() *setup.WebhookOptions {
 	}
 }
 
-// namespace is that of the manager; empty when nobody says so.
+// namespace is the manager's namespace; empty if nothing says which it is.
 func (o options) namespace() string {
 	if content, err := os.ReadFile(ownNamespace); err == nil && o.leaderElectNamespace == "" {
 		return strings.TrimSpace(string(content))

@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// allowance is what somebody may use: a team, a key, a user or a member of a team.
+// allowance is what a team, a key, a user or a member of a team may use.
 type allowance struct {
 	budget                       json.Number
 	duration                     string
@@ -30,13 +30,13 @@ func (a allowance) isNone() bool {
 	return a.budget == "" && a.tokens == 0 && a.requests == 0 && a.concurrent == 0 && len(a.models)+len(a.modelTokens)+len(a.modelRequests) == 0
 }
 
-// key is equal for allowances of the same.
+// key is the same for equal allowances.
 func (a allowance) key() string {
 	return fmt.Sprint(a.budget, a.duration, a.tokens, a.requests, a.concurrent, a.models, a.modelTokens, a.modelRequests)
 }
 
-// allowanceOf is what a record allows; where it names a budget, and says nothing itself, what
-// that allows.
+// allowanceOf is what a record allows. If it names a budget and says nothing itself, that is
+// what the budget allows.
 func (i *importer) allowanceOf(r record) allowance {
 	metadata := r.part("metadata")
 	a := allowance{
@@ -59,7 +59,7 @@ func (i *importer) allowanceOf(r record) allowance {
 	return a
 }
 
-// notOfMetadata is what LiteLLM notes in metadata for itself.
+// notOfMetadata is what LiteLLM itself stores in metadata.
 var notOfMetadata = []string{"logging", "team_member_budget_id", "created_by", "scim_active"}
 
 func modelBudgets(of record) map[string]modelBudget {
@@ -87,7 +87,8 @@ func rates(of record) map[string]int64 {
 	return all
 }
 
-// limited are whose calls a limit counts: those of a tier by key, of a group by user, or all.
+// limited are the callers that a limit counts: those of a tier by key, those of a group by
+// user, or all.
 type limited struct {
 	per    v1alpha1.Scope
 	tiers  []v1alpha1.Tier
@@ -130,7 +131,7 @@ func (t *tenant) addAllowance(i *importer, where, name string, of limited, a all
 	}
 }
 
-// modelsOf is a model by which a limit selects.
+// modelsOf is the models that a limit selects for a model of LiteLLM's.
 func (i *importer) modelsOf(where, model string) ([]v1alpha1.ModelName, bool) {
 	if !i.models[model] {
 		i.note(where, "it is left out: there is no such model")

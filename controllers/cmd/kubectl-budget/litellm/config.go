@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// readConfigs reads the configuration: models first, then what is said of them all.
+// readConfigs reads the configuration: models first, then what applies to all of them.
 func (i *importer) readConfigs() error {
 	prices, err := i.readPrices()
 	if err != nil {
@@ -35,7 +35,7 @@ func (i *importer) readConfigs() error {
 	return nil
 }
 
-// readSettings reads what is said of the whole proxy.
+// readSettings reads what applies to the whole proxy.
 func (i *importer) readSettings(config record) {
 	for _, file := range config.list("include") {
 		i.note(config.where, "it includes %s: give it with another -f", file)
@@ -56,7 +56,7 @@ func (i *importer) readSettings(config record) {
 	for _, s := range []record{settings, router, general} {
 		i.noteUnread(s)
 	}
-	_ = config.raw("environment_variables") // they are for the programs, and may be secret
+	_ = config.raw("environment_variables") // these are for the programs, and may be secret
 	i.noteUnread(config)
 }
 
@@ -84,7 +84,7 @@ const (
 	maxVirtualLists = 8
 )
 
-// readFallbacks makes a virtual model of what is called instead of a model.
+// readFallbacks makes a virtual model of a model and its fallbacks.
 func (i *importer) readFallbacks(settings record, kind string) {
 	var lists []map[string][]string
 	raw := settings.raw(kind)
@@ -117,7 +117,7 @@ func (i *importer) readAliases(router record) {
 	}
 }
 
-// addVirtual adds a virtual model to every tenant, of those models that there are.
+// addVirtual adds a virtual model to every tenant, with those of the models that exist.
 func (i *importer) addVirtual(where, name string, models []string) bool {
 	virtual := v1alpha1.VirtualModel{Name: v1alpha1.ModelName(name)}
 	for _, model := range models {
@@ -163,7 +163,7 @@ func (i *importer) expand(models []string) (names []string, all bool) {
 	return slices.Compact(names), len(models) == 0
 }
 
-// isAnswered is whether a name, or a pattern, is of a model that can be called.
+// isAnswered reports whether a name, or a pattern, is that of a model that can be called.
 func (i *importer) isAnswered(name string) bool {
 	pattern := []string{name}
 	for model := range i.models {

@@ -31,15 +31,15 @@ type Options struct {
 	// Prices is LiteLLM's model_prices_and_context_window.json, for models without prices of
 	// their own; nil for none.
 	Prices *File
-	// Tenant pays for keys without a team, and is the parent of all teams where there is a budget
-	// of the whole proxy.
+	// Tenant pays for keys without a team, and is the parent of all teams if the whole proxy has a
+	// budget.
 	Tenant string
-	// IdentityProvider is whose tokens the members of teams sign in with; there are no
-	// Memberships without.
+	// IdentityProvider issues the tokens with which members of teams sign in; without one, there
+	// are no Memberships.
 	IdentityProvider string
 	// Env looks up environment variables that the configuration names. It is not asked for keys.
 	Env func(name string) string
-	// Now is when keys are looked at that expire.
+	// Now is the time by which keys count as expired.
 	Now time.Time
 }
 
@@ -83,12 +83,12 @@ type importer struct {
 	namespaces   taken
 }
 
-// note tells something of a record.
+// note adds a note about a record.
 func (i *importer) note(where, format string, args ...any) {
 	i.notes = append(i.notes, where+": "+fmt.Sprintf(format, args...))
 }
 
-// noteUnread tells what of a record nobody has read.
+// noteUnread adds a note for each member of a record that was not read.
 func (i *importer) noteUnread(r record, except ...string) {
 	for _, name := range r.unread(except...) {
 		i.note(r.where, "%s is not carried over", name)
@@ -106,7 +106,7 @@ func (i *importer) result() *Result {
 	}
 	for _, t := range i.ordered {
 		if len(t.keys) == 0 && len(t.members) == 0 && t == i.main && !t.isParent {
-			continue // nobody calls for it
+			continue // nobody calls for this tenant
 		}
 		add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: t.name}})
 		add(t.objects(i)...)
@@ -115,8 +115,8 @@ func (i *importer) result() *Result {
 	return result
 }
 
-// readAll reads JSON in which a list has objects: the list itself, or a member of that name of
-// a page.
+// readAll reads lists of objects in JSON. Each file is such a list, or a page that has it as the
+// named member.
 func readAll(files []File, member string) (all []record, err error) {
 	for _, file := range files {
 		raw, err := io.ReadAll(file.Content)
@@ -155,7 +155,7 @@ func readYAML(file File) (record, error) {
 	return newRecord(file.Name, inJSON)
 }
 
-// named is a record's place with a name, for people.
+// named adds a name to a record's place, for people.
 func (r record) named(name string) record {
 	if name != "" {
 		r.where += " (" + name + ")"

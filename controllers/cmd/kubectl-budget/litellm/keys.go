@@ -14,7 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// readBudgets reads what keys and members may name.
+// readBudgets reads the budgets that keys and members may name.
 func (i *importer) readBudgets() error {
 	i.budgets = map[string]record{}
 	budgets, err := readAll(i.Budgets, "budgets")
@@ -29,7 +29,7 @@ func (i *importer) readBudgets() error {
 	return err
 }
 
-// readUsers reads who there is, and gives them their budgets where no team pays.
+// readUsers reads the users, and gives them their budgets where no team pays.
 func (i *importer) readUsers() error {
 	i.users = map[string]record{}
 	users, err := readAll(i.Users, "users")
@@ -50,7 +50,7 @@ func (i *importer) readUsers() error {
 	return err
 }
 
-// userOf is how limits and ledger name a user: by e-mail address, or else as LiteLLM does.
+// userOf is the name of a user in limits and in the ledger: the e-mail address, or else LiteLLM's id.
 func (i *importer) userOf(id string) string {
 	if user, found := i.users[id]; found {
 		if email := user.text("user_email"); isUser.MatchString(email) {
@@ -60,7 +60,7 @@ func (i *importer) userOf(id string) string {
 	return userName(id)
 }
 
-// notOfKeys are members of a key that need not be told.
+// notOfKeys are members of a key that need no note.
 var notOfKeys = []string{"spend", "model_spend", "budget_reset_at", "created_at", "updated_at", "created_by", "updated_by", "last_active", "soft_budget_cooldown",
 	"key_name", "team_alias", "user", "created_by_user", "rotation_count", "last_refreshed_at", "user_email"}
 
@@ -117,7 +117,7 @@ func (i *importer) readKey(key record, t *tenant) {
 	t.keys = append(t.keys, made)
 }
 
-// hashOf is the hash of a key, as /key/list has it; of a key itself, it is made.
+// hashOf is the hash of a key, as /key/list has it; if that has the key itself, its hash is computed.
 func hashOf(token string) (hash string, ok bool) {
 	if strings.HasPrefix(token, "sk-") {
 		sum := sha256.Sum256([]byte(token))
@@ -126,7 +126,7 @@ func hashOf(token string) (hash string, ok bool) {
 	return token, isHash.MatchString(token)
 }
 
-// readExpiry reads until when the key works; false if it does not any more.
+// readExpiry reads until when the key works; false if it no longer does.
 func (i *importer) readExpiry(key record, made *v1alpha1.APIKey) bool {
 	text := key.text("expires")
 	if text == "" {
@@ -151,8 +151,8 @@ func (i *importer) readExpiry(key record, made *v1alpha1.APIKey) bool {
 // maxKeyModels is how many names an APIKey may list.
 const maxKeyModels = 64
 
-// readModels reads what may be called with the key, which is what its team may call at the most; false
-// if that is nothing.
+// readModels reads which models may be called with the key: at most those that its team may call. It
+// returns false if there are none.
 func (i *importer) readModels(key record, t *tenant, made *v1alpha1.APIKey) bool {
 	listed := key.list("models")
 	names, all := i.expand(slices.DeleteFunc(slices.Clone(listed), func(name string) bool { return name == "all-team-models" }))
@@ -186,9 +186,10 @@ func (i *importer) readModels(key record, t *tenant, made *v1alpha1.APIKey) bool
 	return true
 }
 
-// mayCall are the names and patterns that a key of the tenant may call of those that a name, or a
-// pattern, among the key's models stands for: itself where the team's models have it, and else
-// those of the team's models that it has. Of two patterns neither of which has the other, it is none.
+// mayCall are the names and patterns that a key of the tenant may call because its models have a
+// name, or a pattern. That is the name itself if the team's models match it, and otherwise those of
+// the team's models that it matches. Of two patterns that overlap, but do not contain each other, it
+// is none.
 func (t *tenant) mayCall(name string) []string {
 	if t.models == nil || limiterv1.Matches(t.models, name) {
 		return []string{name}
@@ -196,7 +197,7 @@ func (t *tenant) mayCall(name string) []string {
 	return slices.DeleteFunc(slices.Clone(t.models), func(model string) bool { return !limiterv1.Matches([]string{name}, model) })
 }
 
-// readMembers makes members of the tenant of those of a team, by their e-mail addresses.
+// readMembers makes members of the tenant of the members of a team, by their e-mail addresses.
 func (i *importer) readMembers(t *tenant, team record) {
 	members := team.parts("members_with_roles")
 	if len(members) > 0 && i.IdentityProvider == "" {

@@ -18,7 +18,7 @@ var (
 // maxSlug leaves room below the 63 characters of a label for what makes a name unique.
 const maxSlug = 56
 
-// slug is a text as the name of an object.
+// slug turns a text into the name of an object.
 func slug(text string) string {
 	s := strings.Trim(notInSlug.ReplaceAllString(strings.ToLower(text), "-"), "-")
 	if len(s) > maxSlug {
@@ -27,7 +27,7 @@ func slug(text string) string {
 	return s
 }
 
-// userName is a text as the name of a user.
+// userName turns a text into the name of a user.
 func userName(text string) string {
 	const most = 128
 	if len(text) <= most && isUser.MatchString(text) {
@@ -37,11 +37,10 @@ func userName(text string) string {
 	return s[:min(len(s), most)]
 }
 
-// taken are names that are in use.
+// taken are the names that are in use.
 type taken map[string]bool
 
-// unique is the name, cut to what a label has room for, or the name with a number that makes it
-// another.
+// unique is the name, cut to what a label has room for, with a number if the name is taken.
 func (t taken) unique(name string) string {
 	const most = 59
 	if len(name) > most {

@@ -8,18 +8,17 @@ import (
 
 var isDuration = regexp.MustCompile(`^([0-9]+)(s|m|h|d|w|mo|y)$`)
 
-// days are the units that the calendar has.
+// days is the length of each of LiteLLM's units of the calendar, in days.
 var days = map[string]int{"d": 1, "w": 7, "mo": 30, "y": 365}
 
-// calendar are the periods of limits, and after how many days LiteLLM begins them anew.
+// calendar are the periods of limits, and the duration of LiteLLM's that each stands for, in days.
 var calendar = []struct {
 	days   int
 	period string
 }{{1, "Day"}, {7, "Week"}, {30, "Month"}, {90, "Quarter"}, {365, "Year"}}
 
-// period is the period of a limit whose budget begins anew after a duration of LiteLLM's, and
-// what is another by it. Where there is none of its length, it is the next longer one, in which the
-// amount allows less.
+// period is the period of a limit whose budget LiteLLM resets after a duration, and how the two
+// differ. If no period is as long, it is the next longer one, in which the amount allows less.
 func period(duration string) (period, differs string) {
 	if duration == "" {
 		return "Year", "never begins anew in LiteLLM, and does each year here"
@@ -45,7 +44,7 @@ func period(duration string) (period, differs string) {
 	return duration, "begins anew at multiples of " + duration + " since 1970, and not " + duration + " after it began"
 }
 
-// longEnough is the shortest period of the calendar that has so many days.
+// longEnough is the shortest period of the calendar with at least so many days.
 func longEnough(duration string, length int) (period, differs string) {
 	for _, c := range calendar {
 		switch {

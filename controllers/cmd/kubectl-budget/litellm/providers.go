@@ -18,9 +18,9 @@ import (
 // provider is how a provider of LiteLLM's is called.
 type provider struct {
 	protocol string
-	// endpoint is where it is unless api_base says; empty where api_base must.
+	// endpoint is the endpoint unless api_base names one; empty if api_base has to.
 	endpoint string
-	// version follows api_base where it is the host alone.
+	// version is appended to an api_base that is only a host.
 	version string
 	// keyless is whether it needs no key unless one is given.
 	keyless bool
@@ -52,7 +52,7 @@ var providers = map[string]provider{
 	"openai_like":       {protocol: "OpenAI"},
 }
 
-// notOfCalls are members of a deployment that say nothing that callers could notice here.
+// notOfCalls are members of a deployment that make no difference to callers here.
 var notOfCalls = []string{"id", "created_at", "updated_at", "created_by", "updated_by", "db_model", "description", "metadata", "tags", "base_model", "mode", "access_groups",
 	"max_tokens", "key", "litellm_provider", "custom_llm_provider"}
 
@@ -108,7 +108,7 @@ func (i *importer) readDeployment(deployment record, table map[string]json.RawMe
 	i.noteRest(deployment, params, info)
 }
 
-// noteRest tells what of a deployment is not in its model.
+// noteRest notes what of a deployment is not carried over to its model.
 func (i *importer) noteRest(deployment, params, info record) {
 	for _, of := range []record{params, info} {
 		for _, limit := range []string{"rpm", "tpm", "max_parallel_requests"} {
@@ -125,8 +125,8 @@ func (i *importer) noteRest(deployment, params, info record) {
 	i.noteUnread(deployment)
 }
 
-// rowOf is what is known of a deployment's model: its row in the table, and what the
-// configuration says in its place.
+// rowOf is what is known about a deployment's model: its row in the table, overridden by what the
+// configuration says.
 func (i *importer) rowOf(params, info record, table map[string]json.RawMessage) map[string]json.RawMessage {
 	row := map[string]json.RawMessage{"mode": json.RawMessage(`"chat"`)}
 	full := params.text("model")
@@ -149,7 +149,7 @@ func (i *importer) rowOf(params, info record, table map[string]json.RawMessage) 
 	return row
 }
 
-// deployed is the provider's name of a deployment's model, and how it is called.
+// deployed is the provider's name of a deployment's model, and how the provider is called.
 func (i *importer) deployed(name string, params record, row map[string]json.RawMessage) (model string, spec v1alpha1.ModelProviderSpec, err error) {
 	if !limiterv1.IsModelName(name) {
 		return "", spec, fmt.Errorf("%q is not the name of one model: to admit models that are not listed, set unlistedModels of a ModelProvider", name)
@@ -172,7 +172,7 @@ func (i *importer) deployed(name string, params record, row map[string]json.RawM
 	case base == "" && known.endpoint == "":
 		return "", spec, fmt.Errorf("it has no api_base")
 	}
-	_ = params.raw("api_version") // callers of Azure say it themselves
+	_ = params.raw("api_version") // callers of Azure send it themselves
 	spec.Protocol, spec.Endpoint = known.protocol, known.endpoint
 	if base != "" {
 		spec.Endpoint = endpoint(base, known.version)
@@ -181,7 +181,7 @@ func (i *importer) deployed(name string, params record, row map[string]json.RawM
 	return model, spec, nil
 }
 
-// endpoint is a base URL with the version that LiteLLM adds to it.
+// endpoint appends the version that LiteLLM adds to a base URL.
 func endpoint(base, version string) string {
 	base = strings.TrimRight(base, "/")
 	if version == "" || strings.HasSuffix(base, version) {
@@ -190,7 +190,8 @@ func endpoint(base, version string) string {
 	return base + version
 }
 
-// providerName is LiteLLM's name of the provider of a deployment, and the provider's of its model.
+// providerName is LiteLLM's name of the provider of a deployment, and the provider's name of its
+// model.
 func providerName(params record, row map[string]json.RawMessage) (called, model string, err error) {
 	model = params.text("model")
 	if named := params.text("custom_llm_provider"); named != "" {
@@ -214,8 +215,8 @@ func providerName(params record, row map[string]json.RawMessage) (called, model 
 	return "", "", fmt.Errorf("%q does not say its provider: write PROVIDER/%s", model, model)
 }
 
-// credentialFile is the file with the key of a deployment. Where the configuration has the key
-// itself, it is not looked at.
+// credentialFile is the file with the key of a deployment. A key in the configuration itself is
+// not read.
 func credentialFile(params record, called string, known provider) string {
 	if name := params.text("litellm_credential_name"); name != "" {
 		return slug(name)
@@ -230,8 +231,8 @@ func credentialFile(params record, called string, known provider) string {
 	return slug(called)
 }
 
-// providerOf is the ModelProvider of an endpoint and key, which is not in the list while it has
-// no models.
+// providerOf is the ModelProvider of an endpoint and key. A new one is in the list only once it
+// has models.
 func (i *importer) providerOf(params record, spec v1alpha1.ModelProviderSpec) *v1alpha1.ModelProvider {
 	names := taken{}
 	for _, there := range i.providers {

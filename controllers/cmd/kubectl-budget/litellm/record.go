@@ -12,9 +12,9 @@ import (
 )
 
 // record is an object of LiteLLM's. It knows which of its members were read, so that the others
-// can be told.
+// can be reported.
 type record struct {
-	// where says which it is, for people: "config.yaml: model_list[2] (gpt-4o)".
+	// where says which record it is, for people: "config.yaml: model_list[2] (gpt-4o)".
 	where   string
 	members map[string]json.RawMessage
 	read    map[string]bool
@@ -31,7 +31,8 @@ func newRecord(where string, raw json.RawMessage) (record, error) {
 	return r, nil
 }
 
-// isEmpty is whether a member says nothing: it is not there, null, or nothing of its kind.
+// isEmpty reports whether a member says nothing: it is absent, null, or the empty value of its
+// type.
 func isEmpty(raw json.RawMessage) bool {
 	switch strings.TrimSpace(string(raw)) {
 	case "", "null", `""`, "[]", "{}", "false":
@@ -45,7 +46,7 @@ func (r record) raw(name string) json.RawMessage {
 	return r.members[name]
 }
 
-// text is a member that is a string, or a number as it stands there; else it is empty.
+// text is a member that is a string, or a number as it is written; otherwise it is empty.
 func (r record) text(name string) string {
 	var s string
 	if json.Unmarshal(r.raw(name), &s) == nil {
@@ -54,13 +55,13 @@ func (r record) text(name string) string {
 	return string(r.number(name))
 }
 
-// number is a member that is a number, or nothing.
+// number is a member that is a number; otherwise it is empty.
 func (r record) number(name string) (n json.Number) {
-	_ = json.Unmarshal(r.raw(name), &n) // what is no number is none
+	_ = json.Unmarshal(r.raw(name), &n) // anything else is no number
 	return n
 }
 
-// whole is a member that is a whole number above 0, or 0.
+// whole is a member that is a whole number above 0; otherwise it is 0.
 func (r record) whole(name string) int64 { return wholeOf(r.number(name)) }
 
 func wholeOf(n json.Number) int64 {
@@ -72,13 +73,13 @@ func wholeOf(n json.Number) int64 {
 }
 
 func (r record) isTrue(name string) (is bool) {
-	_ = json.Unmarshal(r.raw(name), &is) // what is no truth value is false
+	_ = json.Unmarshal(r.raw(name), &is) // anything else is false
 	return is
 }
 
 // list is a member that is a list of strings.
 func (r record) list(name string) (all []string) {
-	_ = json.Unmarshal(r.raw(name), &all) // what is no list is none
+	_ = json.Unmarshal(r.raw(name), &all) // anything else is no list
 	return all
 }
 
@@ -94,7 +95,7 @@ func (r record) part(name string) record {
 // parts are the objects of a member that is a list of them.
 func (r record) parts(name string) (all []record) {
 	var raws []json.RawMessage
-	_ = json.Unmarshal(r.raw(name), &raws) // what is no list has none
+	_ = json.Unmarshal(r.raw(name), &raws) // anything else has no objects
 	for i, raw := range raws {
 		if part, err := newRecord(fmt.Sprintf("%s.%s[%d]", r.where, name, i), raw); err == nil {
 			all = append(all, part)
@@ -106,7 +107,8 @@ func (r record) parts(name string) (all []record) {
 // names are the names of the members, in order.
 func (r record) names() []string { return slices.Sorted(maps.Keys(r.members)) }
 
-// unread are the members that say something and were not read, except those that need not be.
+// unread are the members that say something and were not read, except for those that need no
+// note.
 func (r record) unread(except ...string) (all []string) {
 	for _, name := range r.names() {
 		if !r.read[name] && !isEmpty(r.members[name]) && !slices.Contains(except, name) {

@@ -86,7 +86,7 @@ func (i *importer) readTeams() error {
 // dashboard is the team of the keys with which LiteLLM's own pages ask its API.
 const dashboard = "litellm-dashboard"
 
-// notOfTeams are members of a team that need not be told.
+// notOfTeams are members of a team that need no note.
 var notOfTeams = []string{"spend", "model_spend", "budget_reset_at", "created_at", "updated_at", "keys", "members", "admins", "model_id", "members_count", "keys_count",
 	"team_member_permissions", "team_member_budget_table"}
 
@@ -114,14 +114,14 @@ func (i *importer) readTeam(team record, id string) {
 	i.noteUnread(team, notOfTeams...)
 }
 
-// noteSpend tells what was spent, which counters here begin without.
+// noteSpend notes what was spent, because counters here begin at zero.
 func (i *importer) noteSpend(r record) {
 	if n := r.number("spend"); n != "" && n != "0" && n != "0.0" && r.number("max_budget") != "" {
 		i.note(r.where, "%s of its budget is spent: it begins anew here", n)
 	}
 }
 
-// readWarning reads the part of the budget at which somebody is told.
+// readWarning reads the part of the budget at which people are alerted.
 func (t *tenant) readWarning(i *importer, team record, budget json.Number) {
 	soft := team.number("soft_budget")
 	if soft == "" {
@@ -139,7 +139,7 @@ func (t *tenant) readWarning(i *importer, team record, budget json.Number) {
 	i.note(team.where, "soft_budget is not carried over: it is not from 1 to 99 %% of max_budget")
 }
 
-// standard is the tier of those who have no allowance of their own.
+// standard is the tier of keys without an allowance of their own.
 const standard = "standard"
 
 // tier is that of keys with an allowance.

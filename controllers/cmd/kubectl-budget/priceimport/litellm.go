@@ -13,8 +13,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// litePrices are the names of LiteLLM's prices per token, without what may follow
-// them: above so many tokens, and a service tier.
+// litePrices are LiteLLM's names of prices per token, without the suffix for input above so many
+// tokens or for a service tier.
 var litePrices = map[string]func(*v1alpha1.PriceList) *v1alpha1.Price{
 	"input_cost_per_token":                        func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.Input },
 	"cache_read_input_token_cost":                 func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedInput },
@@ -32,7 +32,7 @@ var litePrices = map[string]func(*v1alpha1.PriceList) *v1alpha1.Price{
 // liteSuffix is what may follow the name of a price.
 var liteSuffix = regexp.MustCompile(`^(.*?)(?:_above_([0-9]+)k_tokens)?(?:_(flex|priority))?$`)
 
-// liteModes are the kinds of model that there are calls for: whether each has output.
+// liteModes are the kinds of models that can be called, and whether each has output.
 var liteModes = map[string]bool{"chat": true, "completion": true, "responses": true, "embedding": false}
 
 // liteTariffs are the prices of a row by service tier, "" being the default.
@@ -88,8 +88,8 @@ func readLiteRow(name string, members map[string]json.RawMessage) (v1alpha1.Mode
 	return model, leftOut, nil
 }
 
-// litePrice is the price that a member of a row has: of which service tier, and above how many
-// thousands of tokens. It is nil for what is not a price per token that Bursar has a kind for.
+// litePrice is the price that a member of a row has, of which service tier, and above how many
+// thousands of tokens. It is nil for anything but a price per token of a kind that Bursar knows.
 func litePrice(key string) (of func(*v1alpha1.PriceList) *v1alpha1.Price, tier, thousands string) {
 	parts := liteSuffix.FindStringSubmatch(key)
 	if parts == nil {
@@ -127,7 +127,7 @@ func (t liteTariffs) read(key string, raw json.RawMessage) error {
 	return setOnce(priceOf(list), p)
 }
 
-// setOnce sets a price, unless another name of it has given it another value.
+// setOnce sets a price, unless it has another value already, under another name.
 func setOnce(into *v1alpha1.Price, p v1alpha1.Price) error {
 	if *into != "" && *into != p {
 		return fmt.Errorf("%s and %s are two prices for the same kind of token", *into, p)
@@ -136,8 +136,8 @@ func setOnce(into *v1alpha1.Price, p v1alpha1.Price) error {
 	return nil
 }
 
-// readRanges reads prices by ranges of input. A provider with such prices bills all of a call at
-// those of the range that its input is in.
+// readRanges reads prices by ranges of input. Such a provider bills a whole call at the prices
+// of the range that its input is in.
 func (t *tariff) readRanges(raw json.RawMessage) error {
 	var ranges []map[string]json.RawMessage
 	if len(raw) == 0 || string(raw) == "null" {
@@ -174,7 +174,7 @@ func (t *tariff) readRanges(raw json.RawMessage) error {
 	return nil
 }
 
-// listOfRange is the list of the prices of input in a range: from so many tokens to so many.
+// listOfRange is the list of the prices for input in a range, from so many tokens to so many.
 func (t *tariff) listOfRange(raw json.RawMessage) (*v1alpha1.PriceList, error) {
 	var bounds []json.Number
 	if json.Unmarshal(raw, &bounds) != nil || len(bounds) == 0 {
@@ -190,7 +190,7 @@ func (t *tariff) listOfRange(raw json.RawMessage) (*v1alpha1.PriceList, error) {
 	return t.longer(above), nil
 }
 
-// longer is the list of input above so many tokens.
+// longer is the list of prices for input above so many tokens.
 func (t *tariff) longer(above int64) *v1alpha1.PriceList {
 	for i := range t.long {
 		if t.long[i].AboveInputTokens == above {
@@ -201,7 +201,7 @@ func (t *tariff) longer(above int64) *v1alpha1.PriceList {
 	return &t.long[len(t.long)-1].PriceList
 }
 
-// serviceTiers are the tiers that have all of their prices; the others are told.
+// serviceTiers are the tiers with a full list of prices; leftOut reports the others.
 func (t liteTariffs) serviceTiers(hasOutput bool) (tiers []v1alpha1.ServiceTierPrices, leftOut []string) {
 	for _, name := range slices.Sorted(maps.Keys(t)) {
 		tier := t[name]
@@ -223,7 +223,7 @@ func (t liteTariffs) serviceTiers(hasOutput bool) (tiers []v1alpha1.ServiceTierP
 	return tiers, leftOut
 }
 
-// sameAs refuses a price that is given and is another: there is no kind for it.
+// sameAs refuses a price that differs from want, because there is no kind of price for it.
 func sameAs(members map[string]json.RawMessage, key string, want v1alpha1.Price) error {
 	if number(members[key]) == "" {
 		return nil
@@ -240,13 +240,13 @@ func sameAs(members map[string]json.RawMessage, key string, want v1alpha1.Price)
 
 // text is a string in JSON, or nothing.
 func text(raw json.RawMessage) (s string) {
-	_ = json.Unmarshal(raw, &s) // What is no string is none.
+	_ = json.Unmarshal(raw, &s) // anything else is no string
 	return s
 }
 
 // number is a number in JSON as it stands there, or nothing.
 func number(raw json.RawMessage) (n json.Number) {
-	_ = json.Unmarshal(raw, &n) // What is no number is none.
+	_ = json.Unmarshal(raw, &n) // anything else is no number
 	return n
 }
 
@@ -256,7 +256,7 @@ func LiteLLMModel(name string, members map[string]json.RawMessage) (v1alpha1.Mod
 	return readLiteRow(name, members)
 }
 
-// IsLiteLLMPrice is whether a member of a row is about prices.
+// IsLiteLLMPrice reports whether a member of a row is about prices.
 func IsLiteLLMPrice(member string) bool {
 	of, _, _ := litePrice(member)
 	return of != nil || strings.Contains(member, "cost") || member == "tiered_pricing"

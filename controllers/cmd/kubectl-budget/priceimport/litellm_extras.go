@@ -13,15 +13,15 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// perUse makes of a number that is not a price per token the same number.
+// perUse, as a number of tokens, makes toPrice return a number as it is.
 const perUse = 1_000_000
 
 // liteProperties are the properties of Anthropic's calls whose factors a row may have, by what
 // LiteLLM calls the value.
 var liteProperties = map[string]string{"us": "inference_geo", "fast": "speed"}
 
-// addExtras adds to prices what a row says of factors and fees, and returns what of its prices is
-// left out.
+// addExtras adds a row's factors and fees to prices, and returns which parts of its prices are left
+// out.
 func addExtras(prices *v1alpha1.Prices, members map[string]json.RawMessage) []string {
 	var leftOut leftOuts
 	for _, key := range slices.Sorted(maps.Keys(members)) {
@@ -46,11 +46,11 @@ func addExtras(prices *v1alpha1.Prices, members map[string]json.RawMessage) []st
 // pricePart are the names of members that may be about money.
 var pricePart = regexp.MustCompile(`cost|price|pricing|multiplier|uplift|fee|surcharge|provider_specific_entry`)
 
-// readElsewhere are the members that are about money and are read, or refused, elsewhere.
+// readElsewhere are members about money that are read, or refused, elsewhere.
 var readElsewhere = []string{"tiered_pricing", "output_cost_per_reasoning_token", "input_cost_per_image_token"}
 
-// isPricePart reports whether a member is a part of the price that is not a price per token. One of
-// zero costs nothing.
+// isPricePart reports whether a member is a part of the price other than a price per token. A zero
+// costs nothing, and is none.
 func isPricePart(key string, raw json.RawMessage) bool {
 	if priceOf, _, _ := litePrice(key); priceOf != nil || slices.Contains(readElsewhere, key) {
 		return false
@@ -58,7 +58,7 @@ func isPricePart(key string, raw json.RawMessage) bool {
 	return pricePart.MatchString(key) && costs(raw)
 }
 
-// costs reports whether there is a number other than zero in JSON.
+// costs reports whether JSON has a number other than zero.
 func costs(raw json.RawMessage) bool {
 	if n := number(raw); n != "" {
 		value, ok := new(big.Float).SetString(n.String())
@@ -66,12 +66,13 @@ func costs(raw json.RawMessage) bool {
 	}
 	var members map[string]json.RawMessage
 	var elements []json.RawMessage
-	_ = json.Unmarshal(raw, &members) // what is no object has no members
+	_ = json.Unmarshal(raw, &members) // anything else has no members
 	_ = json.Unmarshal(raw, &elements)
 	return slices.ContainsFunc(slices.Concat(elements, slices.Collect(maps.Values(members))), costs)
 }
 
-// liteReasons say why a part of the price is left out, by what its name has; the first counts.
+// liteReasons say why a part of the price is left out, by what its name contains; the first match
+// counts.
 var liteReasons = []struct{ in, reason string }{
 	{"_batches", "calls in batches are not supported"},
 	{"regional_processing_uplift", "the endpoint is the provider's global one: for that of a region, set prices of its own"},
@@ -137,7 +138,7 @@ func addFee(prices *v1alpha1.Prices, name string, dollars json.Number) error {
 // addFactors adds what Anthropic's tokens are multiplied by.
 func addFactors(prices *v1alpha1.Prices, leftOut *leftOuts, members map[string]json.RawMessage) {
 	var factors map[string]json.RawMessage
-	_ = json.Unmarshal(members["provider_specific_entry"], &factors) // anything else has none
+	_ = json.Unmarshal(members["provider_specific_entry"], &factors) // anything else has no factors
 	for _, value := range slices.Sorted(maps.Keys(factors)) {
 		if !costs(factors[value]) {
 			continue
@@ -171,7 +172,7 @@ func addSearches(prices *v1alpha1.Prices, members map[string]json.RawMessage) er
 	return nil
 }
 
-// sameForAll is the one amount that all members have.
+// sameForAll is the amount that all members have, if it is the same.
 func sameForAll(members map[string]json.RawMessage) (v1alpha1.Amount, bool) {
 	var all []v1alpha1.Amount
 	for _, raw := range members {

@@ -12,7 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// perMillion is for how many tokens models.dev has its prices.
+// perMillion is the number of tokens that models.dev states its prices for.
 const perMillion = 1_000_000
 
 // devModel is a model of models.dev.
@@ -37,7 +37,7 @@ type devCost map[string]json.RawMessage
 type devMode struct {
 	Cost     devCost `json:"cost"`
 	Provider struct {
-		// Body is what a request for it has.
+		// Body is what the requests of the mode have.
 		Body map[string]json.RawMessage `json:"body"`
 	} `json:"provider"`
 }
@@ -52,7 +52,7 @@ var devPrices = map[string]func(*v1alpha1.PriceList) *v1alpha1.Price{
 	"output_audio": func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.AudioOutput },
 }
 
-// devStructure are the members of a cost that are no price.
+// devStructure are the members of a cost that are not prices.
 var devStructure = []string{"tiers", "tier", "context_over_200k", "reasoning"}
 
 func readModelsDev(top map[string]json.RawMessage, provider string) ([]row, error) {
@@ -102,8 +102,7 @@ func (m *devModel) compile(name string) (v1alpha1.Model, []string, error) {
 	return model, append(leftOut, unknown...), err
 }
 
-// addLengths adds the prices by the length of input, and returns the parts of the cost that are
-// not known.
+// addLengths adds the prices by the length of input, and returns the unknown parts of the cost.
 func (t *tariff) addLengths(cost devCost) (unknown []string, err error) {
 	var tiers []devCost
 	if err := cost.into("tiers", &tiers); err != nil {
@@ -150,7 +149,7 @@ func (t *tariff) addLong(above int64, cost devCost) error {
 	return nil
 }
 
-// unknown are the parts of the cost that Bursar has no kind of token for.
+// unknown are the parts of the cost for kinds of token that Bursar does not have.
 func (c devCost) unknown(where string) (leftOut []string) {
 	for _, name := range slices.Sorted(maps.Keys(c)) {
 		if devPrices[name] == nil && !slices.Contains(devStructure, name) && costs(c[name]) {

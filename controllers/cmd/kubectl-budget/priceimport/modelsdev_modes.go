@@ -10,8 +10,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// addModes adds what a model costs when it is called in another way, and returns what it leaves out:
-// service tiers, and the speed of Anthropic.
+// addModes adds the prices of a model's other modes, which are service tiers and Anthropic's speed,
+// and returns the modes that it leaves out.
 func (m *devModel) addModes(prices *v1alpha1.Prices, provider string) []string {
 	var leftOut leftOuts
 	for _, name := range slices.Sorted(maps.Keys(m.Experimental.Modes)) {

@@ -14,7 +14,7 @@ import (
 // maxPrice is far above every published price per million tokens.
 const maxPrice = 10_000
 
-// plausible are the numbers that are read exactly: none of them is long.
+// plausible are the numbers that are read, exactly: a number of a real price is not longer.
 var plausible = regexp.MustCompile(`^-?[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?$`)
 
 // decimals is how many digits after the point a price may have.
@@ -47,8 +47,8 @@ func toPrice(number json.Number, tokens int64) (v1alpha1.Price, error) {
 	return v1alpha1.Price(withCents(text)), nil
 }
 
-// withCents is a number as prices are written: with two digits after the point at least, and no
-// zero after them.
+// withCents is a number as prices are written: with at least two digits after the point, and no
+// further zeros at the end.
 func withCents(text string) string {
 	text = strings.TrimRight(text, "0")
 	for len(text)-strings.Index(text, ".") < len(".00") {
@@ -57,29 +57,29 @@ func withCents(text string) string {
 	return text
 }
 
-// exactly is a number with the digits that a price may have, if it needs no more.
+// exactly is a number with as many digits as a price may have, if it needs no more.
 func exactly(dollars *big.Rat) (string, bool) {
 	text := dollars.FloatString(decimals)
 	exact, ok := new(big.Rat).SetString(text)
 	return text, ok && exact.Cmp(dollars) == 0
 }
 
-// What a program prints of a floating-point number that is the result of arithmetic has so many
-// digits, of which the last two are not to be relied on: 0.30000000000000004, for 0.1 + 0.2.
+// A floating-point number that results from arithmetic prints with so many digits, of which the
+// last two are noise: 0.30000000000000004, for 0.1 + 0.2.
 const (
 	noisyDigits    = 16
 	maxNoisyDigits = 17
 	trueDigits     = 15
 )
 
-// withoutNoise is a price for a million tokens without what floating-point arithmetic has added to
-// it; the price as it stands where it has not as many digits as that gives.
+// withoutNoise is a price for a million tokens, without the noise of floating-point arithmetic. A
+// number with fewer or more digits than such noise produces stays as it is.
 func withoutNoise(number json.Number, tokens int64) *big.Rat {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(number.String()), "e")
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	digits := strings.TrimLeft(whole+fraction, "0")
 	if n := len(digits); n >= noisyDigits && n <= maxNoisyDigits {
-		// The digits as a whole number, rounded to those that are true.
+		// The digits as a whole number, rounded to the true ones.
 		cut := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n-trueDigits)), nil)
 		all, _ := new(big.Int).SetString(digits, 10)
 		all.Add(all, new(big.Int).Quo(cut, big.NewInt(2)))

@@ -21,7 +21,7 @@ type Format string
 
 // The formats.
 const (
-	// Auto is whichever of the others the table looks like.
+	// Auto is the other format that the table looks like.
 	Auto Format = "auto"
 	// ModelsDev has providers with models, and prices per million tokens.
 	ModelsDev Format = "models.dev"
@@ -74,7 +74,7 @@ var known = map[string]Options{
 	"gemini":            {Name: "google", Protocol: "Gemini", Endpoint: "https://generativelanguage.googleapis.com/v1beta"},
 }
 
-// Read makes a ModelProvider of the rows of one provider in the table, and says
+// Read makes a ModelProvider of the rows of one provider in the table, and reports
 // what is not in it. The error is about the table or the options as a whole.
 func Read(table io.Reader, options Options) (*v1alpha1.ModelProvider, []Problem, error) {
 	raw, err := io.ReadAll(table)
@@ -162,7 +162,7 @@ func formatOf(top map[string]json.RawMessage) Format {
 	return LiteLLM
 }
 
-// addModels adds what the rows say to the provider, as far as it takes it.
+// addModels adds the models of the rows to the provider, as far as it accepts them.
 func addModels(provider *v1alpha1.ModelProvider, rows []row) []Problem {
 	var problems []Problem
 	taken := map[string]bool{}
@@ -189,7 +189,7 @@ func addModels(provider *v1alpha1.ModelProvider, rows []row) []Problem {
 }
 
 // Acceptable is what is wrong with a provider of one model: what the control plane
-// would refuse, and prices that can be written but not meant.
+// would refuse, and prices that are valid but surely not meant.
 func Acceptable(provider v1alpha1.ModelProvider, model v1alpha1.Model) error {
 	if !limiterv1.IsModelName(model.Name) {
 		return errors.New("its name is not a model name: use only letters, digits and . _ : / @ ~ -, and begin with a letter, a digit, @ or ~")

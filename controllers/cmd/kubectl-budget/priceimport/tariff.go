@@ -15,7 +15,7 @@ type tariff struct {
 	long []v1alpha1.LongContextPrices
 }
 
-// limits are what bounds a model.
+// limits are the bounds of a model.
 type limits struct {
 	context, output json.Number
 	// embedding is whether the model has no output.
@@ -51,8 +51,8 @@ func compiled(name string, limits limits, prices tariff) (v1alpha1.Model, []stri
 	return model, leftOut, nil
 }
 
-// dropFree takes away the prices of 0 beside input that costs something, and says so: tables write 0
-// where there is no price. Without a price of its own, cached input costs what input does.
+// dropFree removes prices of 0 beside input that costs something, and reports them: tables write 0
+// where there is no price. Cached input without a price of its own costs what input does.
 func (t *tariff) dropFree() (leftOut []string) {
 	lists := t.lists()
 	for _, kind := range optional {
@@ -78,8 +78,8 @@ func (t *tariff) lists() []*v1alpha1.PriceList {
 	return lists
 }
 
-// align takes away the prices that are not there for input of every length, as a
-// call does not know beforehand how long it will be, and says so.
+// align removes prices that are missing for some length of input, and reports them: a call does not
+// know beforehand how long it will be.
 func (t *tariff) align() (leftOut []string) {
 	slices.SortFunc(t.long, func(a, b v1alpha1.LongContextPrices) int {
 		return cmp.Compare(a.AboveInputTokens, b.AboveInputTokens)
