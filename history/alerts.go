@@ -26,27 +26,27 @@ type Alert struct {
 	// Amount is the limit's, and Spent what was spent, when it was seen.
 	Amount, Spent money.Nanos
 	Message       string
-	// Muted is whether nobody is told, because they were too many.
+	// Muted is whether nobody is told of the alert, because there were too many.
 	Muted    bool
 	RaisedAt time.Time
 	// ResolvedAt is when the cause had gone, and Resolution why; nil and empty while it is open.
 	ResolvedAt *time.Time
 	Resolution string
-	// Acknowledged is who first said to have seen it, and Muting who has had it muted; nil if
-	// nobody has, or it is muted no more.
+	// Acknowledged is the first acknowledgement, and Muting the latest muting; nil if there is
+	// none, or if the muting is over.
 	Acknowledged *Marked
 	Muting       *Marked
 }
 
-// Marked is what somebody said of an alert.
+// Marked is what somebody has said about an alert.
 type Marked struct {
 	By string
 	At time.Time
-	// Until is until when it is muted; zero of what is acknowledged.
+	// Until is when the muting ends; zero for an acknowledgement.
 	Until time.Time
 }
 
-// AlertDelivery is what somebody was told of an alert, or is to be.
+// AlertDelivery is a message about an alert that was, or is to be, sent to a recipient.
 type AlertDelivery struct {
 	ledgerv1.Recipient
 	// Resolves is whether it says that the cause has gone.
@@ -70,7 +70,7 @@ type AlertQuery struct {
 	Limit int
 	// After is the Next of the page before; empty for the first page.
 	After string
-	// Now is when an alert is muted or not.
+	// Now is the moment by which a muting is over or not.
 	Now time.Time
 }
 
@@ -96,8 +96,9 @@ func (r *Reader) Alerts(ctx context.Context, as As, query AlertQuery) (alerts []
 	return alertList.page(ctx, r, as, query.Limit, query.After, pgx.NamedArgs{"all": !query.OpenOnly, "now": query.Now})
 }
 
-// Alert is an alert of a tenant that may be read, muted or not at a moment, and, for an admin, its
-// deliveries. It fails with ErrNoAlert where there is none with the ID, or none that may be read.
+// Alert is an alert of a tenant that may be read, with whether it is muted at a moment, and, for
+// an admin, its deliveries. It fails with ErrNoAlert if there is none with the ID, or none that
+// may be read.
 func (r *Reader) Alert(ctx context.Context, as As, id string, now time.Time) (alert Alert, deliveries []AlertDelivery, err error) {
 	if err := as.validate(); err != nil {
 		return Alert{}, nil, err

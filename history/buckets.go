@@ -12,8 +12,8 @@ type bucket struct {
 	name string
 }
 
-// buckets are those of a dimension from a moment on and before another, the first and the last
-// as far as they lie between; one without a name if the dimension is not one of time.
+// buckets are those of a dimension from a moment on and before another. The first and the last are
+// cut off at these moments. A dimension that is not one of time has one bucket, without a name.
 func buckets(by Dimension, zone *time.Location, from, to time.Time) ([]bucket, error) {
 	if !isTime(by) {
 		return []bucket{{Span: period.Span{Start: from, End: to}}}, nil
@@ -65,8 +65,8 @@ func nameOf(by Dimension, start time.Time) string {
 	return start.Format(time.DateOnly)
 }
 
-// piece is a part of a bucket for which one kind of rows is read: sums of so many minutes, or,
-// if these are 0, the ledger.
+// piece is a part of a bucket that is read from one kind of rows: sums of so many minutes or, if
+// these are 0, the ledger.
 type piece struct {
 	period.Span
 	bucket, minutes int
@@ -84,14 +84,14 @@ const (
 type calendar struct{ zone *time.Location }
 
 // pieces are the parts of buckets, which are counted from 1 on, in spans of some lengths, the longest
-// first. Where there are sums only until a moment, the ledger is read from then on.
+// first. If there are sums only until a moment, the ledger is read from then on.
 func (c calendar) pieces(all []bucket, minutes []int, until *time.Time) (found []piece) {
 	for i, b := range all {
 		if until == nil || !b.End.After(*until) {
 			found = append(found, c.cover(b.Span, i+1, minutes, false)...)
 			continue
 		}
-		// Of the last spans there are sums only until then: they are whole so far.
+		// The last spans have sums only until then, and are whole so far.
 		found = append(found, c.cover(period.Span{Start: b.Start, End: *until}, i+1, minutes, true)...)
 		b.Start = later(b.Start, *until)
 		found = append(found, c.cover(b.Span, i+1, nil, false)...)
@@ -106,8 +106,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// cover covers a stretch of time with spans, the longest that fit. Where the end is open, there
-// is nothing in spans after it, so that they may end later.
+// cover covers a stretch of time with spans, the longest that fit. If the end is open, spans have
+// nothing after it, so that they may end later.
 func (c calendar) cover(of period.Span, bucket int, minutes []int, openEnd bool) []piece {
 	if !of.Start.Before(of.End) {
 		return nil
@@ -142,7 +142,7 @@ func (c calendar) spanOf(minutes int, t time.Time) period.Span {
 		return containing(ByDay, c.zone, t)
 	}
 	month := containing(ByMonth, c.zone, t)
-	at := func(day int) time.Time { // noon is on the same date in all zones' clocks
+	at := func(day int) time.Time { // noon has the same date on the clocks of all zones
 		year, of, _ := month.Start.In(c.zone).Date()
 		return containing(ByDay, c.zone, time.Date(year, of, day, 12, 0, 0, 0, c.zone)).Start
 	}
@@ -155,7 +155,7 @@ func (c calendar) spanOf(minutes int, t time.Time) period.Span {
 	return period.Span{Start: month.Start, End: at(11)}
 }
 
-// roundUp is the first beginning of a span of so many minutes that is not before t.
+// roundUp is the first moment at or after t at which a span of so many minutes begins.
 func (c calendar) roundUp(t time.Time, minutes int) time.Time {
 	span := c.spanOf(minutes, t)
 	if span.Start.Equal(t) {

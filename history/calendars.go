@@ -9,28 +9,29 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// reading is what is read of which tenants. The sums of each follow the calendar of its own time zone,
-// as the database knows it, and what is asked for follows that of a query, as this program knows it.
+// reading is what is read for which tenants. The sums of each tenant follow the calendar of its own time
+// zone, as the database knows it. What is asked for follows the calendar of the query's zone, as this
+// program knows it.
 type reading struct {
-	// completeFrom is since when there are sums of all calls of all of the tenants.
+	// completeFrom is when the sums begin to have all calls of all of the tenants.
 	completeFrom pgtype.Timestamptz
-	// without are, for each of the tenants, how many of the longest spans are left out, and pieces what
+	// without is, for each of the tenants, how many of the longest spans are not used, and pieces what
 	// is read then.
 	tenants []string
 	without []int
 	pieces  [][]piece
 }
 
-// readCalendars finds the longest spans of which the sums of each tenant can be added up; tenants are in
-// order. Spans that
-// begin between two moments are what happened between these if both are beginnings of spans themselves.
+// readCalendars finds the longest spans whose sums can be added up for each tenant; tenants are in
+// order. Spans that begin between two moments have exactly what happened between these if spans begin at
+// both.
 func readCalendars(ctx context.Context, tx pgx.Tx, tenants []string, s summing, all []bucket, zone *time.Location) (reading, error) {
 	var usersUntil time.Time
 	if err := tx.QueryRow(ctx, "SELECT users_until FROM usage_progress").Scan(&usersUntil); err != nil {
 		return reading{}, err
 	}
 	var until *time.Time
-	lengths := s.minutes[:len(s.minutes)-1] // the shortest of the others fit always
+	lengths := s.minutes[:len(s.minutes)-1] // the shortest ones always fit
 	if s.ofUsers() {
 		until, lengths = &usersUntil, s.minutes
 	}
@@ -61,7 +62,7 @@ SELECT tenant_id, without, (SELECT max(complete_from) FROM calendars) FROM calen
 	return r, err
 }
 
-// bounds are the moments at which pieces begin and end that are read of spans. Where none are, any
+// bounds are the moments at which pieces begin and end that are read from spans. If no piece is, any
 // calendar will do.
 func (r reading) bounds() pgx.NamedArgs {
 	var without, minutes []int

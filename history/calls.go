@@ -17,19 +17,19 @@ import (
 )
 
 const (
-	// longestCall is how far before a stretch of time calls are read, to find those that are
-	// still open when it begins.
+	// longestCall is how long before a stretch of time calls are looked for that are still
+	// open when it begins.
 	longestCall = 24 * time.Hour
-	// rowsAtOnce is how many rows are in memory at once, of all tenants together, and
-	// fewestRows how many of each tenant are asked for at least.
+	// rowsAtOnce is how many rows are in memory at once for all tenants, and fewestRows how
+	// many are asked for at least for each of them.
 	rowsAtOnce, fewestRows = 4096, 64
 )
 
-// usedTokens are all tokens of a call. Those of reasoning are contained in its output.
+// usedTokens are all tokens of a call. Its output includes those of reasoning.
 var usedTokens = strings.Join(ledgerv1.TokenColumns(), " + ")
 
-// modelOf is the model by which limits select. Rows from before it was recorded have
-// only the name that the provider knows it by.
+// modelOf is the model by which limits select. Rows from before it was recorded only have
+// the provider's name of the model.
 const modelOf = "coalesce(nullif(model, ''), model_used)"
 
 // reasonsByMoney are the reasons of refusals that are for money.
@@ -58,10 +58,10 @@ UNION ALL
 ORDER BY at, call_id, refused
 LIMIT @rows`
 
-// Calls are the calls of tenants that were admitted from a moment on and before another,
-// those that were open at the first or had ended just before, and those that money
-// refused: the Calls of a replay.History. The ancestors of refused calls are the given
-// ones.
+// Calls are the calls of tenants for replay.History.Calls: those that were admitted from
+// a moment on and before another, those that were open at the first or had ended just
+// before it, and those that money refused. Refused calls get the ancestors of their
+// Tenant.
 func (r *Reader) Calls(ctx context.Context, from, to time.Time, tenants ...Tenant) iter.Seq2[replay.PastCall, error] {
 	return func(yield func(replay.PastCall, error) bool) {
 		rows := max(fewestRows, rowsAtOnce/max(1, len(tenants)))
@@ -111,15 +111,16 @@ type stream struct {
 	from, to time.Time
 	rows     int
 	page     []replay.PastCall
-	// after, id and refused are of the last row that was read; over is whether there
-	// are no more.
+	// after, id and refused are those of the last row that was read; over is whether there
+	// are no more rows.
 	after   time.Time
 	id      string
 	refused bool
 	over    bool
 }
 
-// fill reads the next page when the last one is used up, and is false when there is none.
+// fill reads the next page if the last one is used up. more is whether there is another
+// call.
 func (s *stream) fill(ctx context.Context, r *Reader) (more bool, err error) {
 	if len(s.page) > 0 || s.over {
 		return len(s.page) > 0, nil
@@ -157,7 +158,7 @@ func (s *stream) scan(row pgx.CollectableRow) (replay.PastCall, error) {
 	return c, err
 }
 
-// streams are streams by their first call; each has one.
+// streams are streams by their first call; each has at least one.
 type streams []*stream
 
 func (s streams) Len() int           { return len(s) }

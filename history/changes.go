@@ -20,17 +20,17 @@ type LimitChange struct {
 	At time.Time
 	// Limit is the name of the limit; empty for a change of the whole budget.
 	Limit string
-	// From and To say what it was and is; From is empty for something new, and To for
-	// something that is no more.
+	// From and To say what it was and is. From is empty for something new, and To for something
+	// that is gone.
 	From, To string
-	// By are who asked for it, as the API server authenticated them. There are several if they
-	// asked for changes one after the other, before any of them came into force; none if that
-	// is not on record.
+	// By are the users who asked for it, as the API server authenticated them. There are
+	// several if they asked for changes one after the other before any of these came into
+	// force, and none if it is not on record who asked.
 	By []string
 	// FieldManager is the name that the client gave itself, which proves nothing.
 	FieldManager string
-	// Namespace, Budget, Generation and ResourceVersion name the object, and which state of it
-	// brought the change: the TenantBudget or the BudgetGrant, or the RateLimitPolicy if IsRate.
+	// Namespace, Budget, Generation and ResourceVersion name the object that brought the change,
+	// and its state then: the TenantBudget or the BudgetGrant, or the RateLimitPolicy if IsRate.
 	Namespace, Budget string
 	// IsRate is whether it is about a limit of a RateLimitPolicy.
 	IsRate          bool
@@ -67,8 +67,8 @@ type changeRow struct {
 	uid, change, enforcement, forced string
 }
 
-// Changes are the changes of a tenant's limits from a moment on, oldest first: of the limits
-// themselves, of whether they are enforced, and what was granted.
+// Changes are the changes of a tenant's limits from a moment on, oldest first: changes of the
+// limits themselves and of whether they are enforced, and grants.
 func (r *Reader) Changes(ctx context.Context, tenant string, since time.Time) (all []LimitChange, err error) {
 	err = r.forTenant(ctx, tenant, func(tx pgx.Tx) error {
 		args := pgx.NamedArgs{"tenant": tenant}
@@ -155,7 +155,8 @@ func inWords(amount money.Nanos, currency, written string) string {
 	return fmt.Sprintf("%s %s (%s USD)", written, currency, amount)
 }
 
-// scanGranted are what a grant is: given and, if it was, taken back before its end.
+// scanGranted are the changes of a grant: that it was given and, if it was taken back before its
+// end, that.
 func scanGranted(row pgx.CollectableRow) (changes []LimitChange, err error) {
 	c := LimitChange{Generation: 1}
 	var owner limiterv1.Owner
@@ -189,7 +190,7 @@ func limitChanges(limits []limitRow, changes []changeRow) (all []LimitChange) {
 		if i > 0 && limits[i-1].name == limit.name && limits[i-1].to != nil && limits[i-1].to.Equal(limit.from) {
 			c.From = limits[i-1].text
 		}
-		if c.From != c.To { // as when a budget was deleted and created again
+		if c.From != c.To { // equal if, for example, a budget was deleted and created again
 			all = append(all, c)
 		}
 		isReplaced := i+1 < len(limits) && limits[i+1].name == limit.name && limit.to != nil && limits[i+1].from.Equal(*limit.to)
@@ -202,7 +203,7 @@ func limitChanges(limits []limitRow, changes []changeRow) (all []LimitChange) {
 	return all
 }
 
-// cause is the change that was recorded at a moment, in the same transaction; or else the one
+// cause is the change that was recorded at a moment, in the same transaction, or else the change
 // to a generation, if that is on record.
 func cause(changes []changeRow, at time.Time, uid string, generation int64) LimitChange {
 	for _, c := range changes {

@@ -10,9 +10,9 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Family are the tenants, of those that TenantBudgets name, whose calls count against any
-// limit of the document: the document's own, those below it and, where an ancestor has
-// limits, those below that one.
+// Family are those of the tenants of budgets whose calls count against any limit of the
+// document: the document's own tenant, those below it and, if an ancestor has limits,
+// those below that ancestor.
 func Family(document limiterv1.Tenant, budgets []v1alpha1.TenantBudget) []Tenant {
 	top := Limiting(document)
 	self := Tenant{Name: document.Tenant}
@@ -42,7 +42,7 @@ func Limiting(document limiterv1.Tenant) []string {
 	return limiting
 }
 
-// AncestorsOf are the tenants above a budget, nearest first, as far as budgets are known.
+// AncestorsOf are the tenants above a budget, nearest first, as far as their budgets are given.
 func AncestorsOf(budget v1alpha1.TenantBudget, budgets []v1alpha1.TenantBudget) []string {
 	return ancestorsIn(&budget, byKey(budgets))
 }

@@ -22,21 +22,21 @@ type Call struct {
 	Credential string
 	// IdentityProvider is that of the token, and Subject its claim sub; empty for an API key.
 	IdentityProvider, Subject string
-	// Actor is the user of the credential where it made the call for another, who is User;
-	// else empty.
+	// Actor is the user of the credential, if it made the call for another user, who is User;
+	// otherwise empty.
 	Actor string
 	// Groups and Labels are the caller's.
 	Groups []string
 	Labels map[string]string
-	// ModelAsked is what the caller asked for, Model what the call was bound for.
+	// ModelAsked is the model that the caller asked for, and Model the model that was called.
 	ModelAsked, Model string
 	Endpoint          string
 	// At is when it was admitted or refused.
 	At time.Time
 	// Bound is the most that it could cost.
 	Bound money.Nanos
-	// Admission is what is on record of a call that was admitted, Refusal of one that was
-	// refused. Both are there where CheapestModel was called in its place.
+	// Admission is what is on record of a call that was admitted, and Refusal of one that was
+	// refused. A call has both if the fallback CheapestModel was called in its place.
 	Admission *Admission
 	Refusal   *LimitRefusal
 }
@@ -56,15 +56,16 @@ type Admission struct {
 	Cost, Overrun money.Nanos
 	Tokens        int64
 	Ancestors     []string
-	// PricedAs is whose prices Cost is made of.
+	// PricedAs says whose prices Cost was computed from.
 	PricedAs ledgerv1.Pricing
-	// Properties and Uses are what else the cost depended on, and ServiceTier the tier of its
-	// prices; empty is the provider's default.
+	// Properties and Uses are what else the cost depended on, and ServiceTier is the tier of
+	// its prices; empty for the provider's default.
 	ServiceTier price.ServiceTier
 	Properties  price.Properties
 	Uses        price.Uses
 	// LoweredBy is why the provider was asked for less output than the caller had wanted, and
-	// MaxOutputTokens for how much, of each answer; empty and 0 where it was not.
+	// MaxOutputTokens how much output of each answer it was asked for; empty and 0 if it was
+	// asked for as much.
 	LoweredBy       ledgerv1.Lowering
 	MaxOutputTokens int64
 }
@@ -72,16 +73,16 @@ type Admission struct {
 // LimitRefusal is why a call was refused: the first limit that refused, as it stood.
 type LimitRefusal struct {
 	Reason ledgerv1.Reason
-	// Tenant and Limit name the limit; Limit is empty where a breaker was forced open.
+	// Tenant and Limit name the limit; Limit is empty if a breaker was forced open.
 	Tenant, Limit string
 	Per           limiterv1.Scope
-	// Group is, of a limit per group, of which of the caller's groups it was.
+	// Group is the caller's group whose limit refused, for a limit per group.
 	Group string
 	// Of a money limit.
 	Period              period.Kind
 	Amount, Spent, Held money.Nanos
 	ResetsAt            time.Time
-	// Of a rate limit. RetryAfter is zero where nobody could say.
+	// Of a rate limit. RetryAfter is zero if it was not known.
 	Unit       limiterv1.Unit
 	RetryAfter time.Duration
 	Tokens     int64
@@ -105,14 +106,14 @@ const refusedColumns = `call_id, user_id, tier, credential, identity_provider, s
 
 const findRefused = "SELECT " + refusedColumns + " FROM ai_refusals WHERE tenant_id = @tenant AND call_id = @call"
 
-// Find is what is on record of a call of the tenant. It fails with ErrNoCall where
-// nothing is.
+// Find is what is on record of a call of the tenant. It fails with ErrNoCall if there is
+// nothing.
 func (r *Reader) Find(ctx context.Context, tenant, id string) (call Call, err error) {
 	return r.Call(ctx, As{Tenant: tenant, Admin: true}, id)
 }
 
 // Call is what is on record of a call of the tenant, if it may be read. It fails with
-// ErrNoCall where nothing is, or nothing that may be read.
+// ErrNoCall if there is nothing, or nothing that may be read.
 func (r *Reader) Call(ctx context.Context, as As, id string) (call Call, err error) {
 	if err := as.validate(); err != nil {
 		return Call{}, err

@@ -16,14 +16,15 @@ type Grant struct {
 	// Namespace and Name are those of the object.
 	Namespace, Name string
 	Limit           string
-	// Owner is who has more, of a limit that counts owners; the zero Owner is every one of them.
+	// Owner is the owner that has more, for a limit that counts owners; the zero Owner stands
+	// for every one of them.
 	Owner  limiterv1.Owner
 	Amount money.Nanos
-	// Currency and AmountWritten are the amount as it is written.
+	// Currency and AmountWritten are the amount as the BudgetGrant states it.
 	Currency, AmountWritten string
 	Reason                  string
-	// CreatedBy are who asked for it, as the API server authenticated them; none where that is
-	// not on record.
+	// CreatedBy are the users who asked for it, as the API server authenticated them; none if
+	// that is not on record.
 	CreatedBy           []string
 	CreatedAt, StartsAt time.Time
 	ExpiresAt           time.Time
@@ -42,8 +43,8 @@ WHERE tenant_id = @tenant AND (@all OR expires_at > @at AND withdrawn_at IS NULL
 ORDER BY expires_at DESC, grant_uid
 LIMIT @most`
 
-// Grants lists what was granted to a tenant, and may be read: at most a thousand, the last to
-// end first. Without all, those that have ended or were taken back at the moment are left out.
+// Grants are the grants of a tenant that may be read: at most mostGrants, the last to end first.
+// Without all, it leaves out those that have ended or were taken back by the moment.
 func (r *Reader) Grants(ctx context.Context, as As, all bool, at time.Time) (grants []Grant, err error) {
 	if err := as.validate(); err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ WHERE tenant_id = @tenant AND user_id = @user AND admitted_at >= @start AND admi
 
 // SpentOf is what a user has spent of a limit of each user in the period that the limit is in,
 // by the ledger, which lacks calls that are still open. REQUIRES: the limit is one that
-// LimitsAt has returned, of the tenant that is read for.
+// LimitsAt has returned for the tenant of as.
 func (r *Reader) SpentOf(ctx context.Context, as As, limit Limit, user string) (spent money.Nanos, err error) {
 	if err := as.validate(); err != nil {
 		return 0, err

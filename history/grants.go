@@ -18,8 +18,8 @@ FROM budget_grants
 WHERE tenant_id = @tenant AND coalesce(starts_at, created_at) < @to AND expires_at > @from AND (withdrawn_at IS NULL OR withdrawn_at > @from)
 ORDER BY created_at, grant_uid`
 
-// grants are what a tenant's limits had more at some time from a moment on and before
-// another, by the name of the limit.
+// grants are the grants of a tenant that were in force at some time from a moment on
+// and before another, by the name of the limit.
 func (r *Reader) grants(ctx context.Context, tenant string, from, to time.Time) (map[string][]limiterv1.Grant, error) {
 	grants := map[string][]limiterv1.Grant{}
 	err := r.forTenant(ctx, tenant, func(tx pgx.Tx) error {
@@ -41,8 +41,8 @@ func (r *Reader) grants(ctx context.Context, tenant string, from, to time.Time) 
 	return grants, nil
 }
 
-// Granted is the document with what its limits had more at some time in a stretch of
-// time, whatever grants it has.
+// Granted is the document with the grants that were in force at some time in a
+// stretch of time, in place of its own.
 func (r *Reader) Granted(ctx context.Context, document limiterv1.Tenant, from, to time.Time) (limiterv1.Tenant, error) {
 	document.Ancestors = slices.Clone(document.Ancestors)
 	levels := []*limiterv1.Level{&document.Level}

@@ -36,8 +36,9 @@ type ListQuery struct {
 // CallPage is a page of calls, newest first.
 type CallPage struct {
 	Calls []Call
-	// Next is the After of the next page; empty on the last one. A page may have fewer calls than
-	// the limit, or none, and not be the last: few of the calls that were looked at were selected.
+	// Next is the After of the next page; empty on the last one. Only an empty Next means the last
+	// page: a page with fewer calls than the limit, or none, is one on which few of the calls that
+	// were looked at were selected.
 	Next string
 }
 
@@ -53,8 +54,8 @@ func (r *Reader) ListRefusals(ctx context.Context, as As, query ListQuery) (Call
 	return r.list(ctx, as, query, refusedRows)
 }
 
-// listed is what is listed: a table, when its rows happened, and its columns as a Filter calls
-// them if they are called otherwise.
+// listed is a table to list: its name, the column with the time of its rows, and its names of
+// columns where these differ from a Filter's.
 type listed struct {
 	table, at, columns string
 	named              map[string]string
@@ -95,11 +96,11 @@ func (r *Reader) list(ctx context.Context, as As, query ListQuery, of listed) (p
 	return page, nil
 }
 
-// read reads a page. No more than mostLookedAt rows are looked at; where these do not fill the
-// page, the next one begins after them.
+// read reads a page. It looks at no more than mostLookedAt rows; if these do not fill the page,
+// the next page begins after them.
 func (of listed) read(ctx context.Context, tx pgx.Tx, where Filter, ofOneUser bool, args pgx.NamedArgs) (page CallPage, err error) {
-	// Rows are read in order, by an index, until there are enough, whatever Postgres takes to be
-	// faster: it cannot see how few are needed, and sorts millions.
+	// Rows are read in order, by an index, until there are enough. Postgres would sort millions of
+	// rows instead, because it cannot know how few are needed.
 	const inOrder = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)"
 	if _, err := tx.Exec(ctx, inOrder); err != nil {
 		return page, err
@@ -145,7 +146,7 @@ func (q ListQuery) validate(as As) error {
 	return nil
 }
 
-// user is the one user whose calls alone are listed, if there is one.
+// user is the one user whose calls are listed, if only one user's are.
 func (q ListQuery) user(as As) (user string, isOne bool) {
 	switch {
 	case !as.Admin:
@@ -156,7 +157,7 @@ func (q ListQuery) user(as As) (user string, isOne bool) {
 	return "", false
 }
 
-// cursor is the last row that was looked at: those of the next page are before it.
+// cursor is the last row that was looked at: the next page begins with the row before it in time.
 type cursor struct {
 	at time.Time
 	id string

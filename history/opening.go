@@ -22,8 +22,8 @@ WHERE tenant_id = @tenant AND admitted_at >= @start AND admitted_at < @from AND 
   AND ` + isSelected + `
 GROUP BY %[1]s ORDER BY 1`
 
-// Opening is what the tenants had spent, at a moment, in the current period of each money
-// limit of the document: the Opening of a replay.History.
+// Opening is what the tenants had spent at a moment, in the current period of each money
+// limit of the document, for replay.History.Opening.
 func (r *Reader) Opening(
 	ctx context.Context, document limiterv1.Tenant, from time.Time, tenants ...Tenant,
 ) ([]replay.Opening, error) {

@@ -11,17 +11,17 @@ import (
 
 // newestFirst is what is listed newest first, page by page.
 type newestFirst[T any] struct {
-	// what is listed, as errors say.
+	// what is the name of the list in errors.
 	what string
 	// query takes @tenant, @limit, and @at and @id of the last of the page before.
 	query string
 	scan  pgx.RowToFunc[T]
-	// last is where the next page begins, after one that ends with this.
+	// last is the cursor of the last row of a page.
 	last func(T) cursor
 }
 
-// page reads a page, of as many as limit, or DefaultPage for 0, after the one whose next is after.
-// The query is given args, too. next is empty on the last page.
+// page reads the page after the one whose Next is after, with at most limit rows, or DefaultPage
+// if that is 0. The query is given args, too. next is empty on the last page.
 func (n newestFirst[T]) page(ctx context.Context, r *Reader, as As, limit int, after string, args pgx.NamedArgs) (found []T, next string, err error) {
 	limit = cmp.Or(limit, DefaultPage)
 	from := cursor{at: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}

@@ -34,7 +34,7 @@ func rateChanges(rates []rateRow) (all []LimitChange) {
 		if i > 0 && rates[i-1].name == rate.name && rates[i-1].to != nil && rates[i-1].to.Equal(rate.from) {
 			c.From = rates[i-1].terms
 		}
-		if c.From != c.To { // as when a policy was deleted and created again
+		if c.From != c.To { // equal if, for example, a policy was deleted and created again
 			all = append(all, c)
 		}
 		isReplaced := i+1 < len(rates) && rates[i+1].name == rate.name && rate.to != nil && rates[i+1].from.Equal(*rate.to)

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Database is where transactions begin. *pgxpool.Pool is one.
+// Database begins transactions, as *pgxpool.Pool does.
 type Database interface {
 	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
 }
@@ -35,7 +35,7 @@ func (r *Reader) read(ctx context.Context, as As, read func(pgx.Tx) error) error
 	return r.readIn(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, as, read)
 }
 
-// readAtOnce is read, as everything is at one moment.
+// readAtOnce is read with everything as it is at one moment.
 func (r *Reader) readAtOnce(ctx context.Context, as As, read func(pgx.Tx) error) error {
 	return r.readIn(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly, IsoLevel: pgx.RepeatableRead}, as, read)
 }
@@ -50,9 +50,9 @@ func (r *Reader) readIn(ctx context.Context, options pgx.TxOptions, as As, read 
 	return explained(err)
 }
 
-// Tell tells the database for whom a transaction is.
+// Tell tells the database for whom a transaction reads.
 func (as As) Tell(ctx context.Context, tx pgx.Tx) error {
-	// Compiling a query takes longer than any of these queries does.
+	// JIT compilation takes longer than any of these queries does.
 	const say = "SELECT set_config('bursar.tenant_id', $1, true), set_config('bursar.user_id', $2, true), set_config('bursar.role', $3, true), set_config('jit', 'off', true)"
 	role := ""
 	if as.Admin {

@@ -10,14 +10,14 @@ import (
 	"github.com/bursar-dev/bursar/history/replay"
 )
 
-// PastCalls is where the calls of the past are: a Reader.
+// PastCalls has the calls of the past, as a Reader does.
 type PastCalls interface {
 	Opening(ctx context.Context, document limiterv1.Tenant, from time.Time, tenants ...Tenant) ([]replay.Opening, error)
 	Calls(ctx context.Context, from, to time.Time, tenants ...Tenant) iter.Seq2[replay.PastCall, error]
 }
 
 // Replay is what a document would have done, from one moment to another, with the calls of its
-// Family among the tenants that TenantBudgets name.
+// Family among the tenants of budgets.
 func Replay(
 	ctx context.Context, ledger PastCalls, document limiterv1.Tenant, budgets []v1alpha1.TenantBudget, from, to time.Time,
 ) (replay.Result, error) {

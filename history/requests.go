@@ -9,13 +9,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrNoRequest means that there is no request with the ID, to who asks.
+// ErrNoRequest means that there is no request with the ID that may be read.
 var ErrNoRequest = errors.New("there is no such request")
 
 // BudgetRequest is what somebody asks for beyond a limit.
 type BudgetRequest struct {
 	ID string
-	// User is who asks, and By what their credential proves.
+	// User is the user who asks, and By what their credential proves.
 	User, By string
 	Limit    string
 	// Amount is how much more, as it is written.
@@ -27,19 +27,19 @@ type BudgetRequest struct {
 	Decision *RequestDecision
 }
 
-// RequestDecision is what became of a request.
+// RequestDecision is the decision on a request.
 type RequestDecision struct {
 	// Approved is whether it was granted, rather than declined.
 	Approved   bool
 	By, Reason string
-	// Namespace and Grant name the BudgetGrant, of what was approved.
+	// Namespace and Grant name the BudgetGrant of an approved request.
 	Namespace, Grant string
 	// Amount is how much more was granted, as it is written, and ExpiresAt until when; empty and zero
-	// of what was declined.
+	// if the request was declined.
 	Amount    string
 	ExpiresAt time.Time
 	At        time.Time
-	// Granted is whether that BudgetGrant is on record, whatever has become of it since.
+	// Granted is whether that BudgetGrant is on record, even if it is gone by now.
 	Granted bool
 }
 
@@ -75,7 +75,7 @@ func (r *Reader) Requests(ctx context.Context, as As, query RequestQuery) (reque
 
 const requestWithID = requestColumns + `r.request_id::text = @id`
 
-// Request is a request of a tenant that may be read. It fails with ErrNoRequest where there is none.
+// Request is a request of a tenant that may be read. It fails with ErrNoRequest if there is none.
 func (r *Reader) Request(ctx context.Context, as As, id string) (request BudgetRequest, err error) {
 	found := false
 	err = r.read(ctx, as, func(tx pgx.Tx) (err error) {

@@ -25,7 +25,8 @@ func selecting(s limiterv1.Selector, args pgx.NamedArgs) pgx.NamedArgs {
 	return args
 }
 
-// orNone is an empty array rather than none, which to SQL is neither empty nor not.
+// orNone returns an empty array for nil, which would be NULL: to SQL, that is neither empty nor
+// not.
 func orNone(values []string) []string {
 	if values == nil {
 		return []string{}
@@ -33,8 +34,8 @@ func orNone(values []string) []string {
 	return values
 }
 
-// byOwner is a query of ai_usage_logs with the name of the owner, in the place of %[1]s, and what
-// it is joined with for that, in the place of %[2]s.
+// byOwner puts the name of the owner in the place of %[1]s, and the join that this needs in the
+// place of %[2]s, in a query of ai_usage_logs.
 func byOwner(query string, per limiterv1.Scope) string {
 	name, join := ledgerv1.OwnersOfCalls(per)
 	return fmt.Sprintf(query, name, join)

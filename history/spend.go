@@ -33,7 +33,7 @@ const (
 )
 
 // expressions are the dimensions in SQL, over the view spend. Tenants are grouped by their
-// paths, which a tenant has several of if it has had several parents.
+// paths: a tenant that has had several parents has several.
 var expressions = map[Dimension]string{
 	ByTenant: "path", ByUser: "user_id", ByTier: "tier", ByKey: "api_key", ByProvider: "provider", ByModel: "model",
 	ByProviderModel: "provider_model", ByEndpoint: "endpoint",
@@ -55,10 +55,10 @@ type SpendQuery struct {
 	By   []Dimension
 }
 
-// Spend is what calls cost that have the same values of all dimensions.
+// Spend is what calls cost, together, that have the same values of all dimensions.
 type Spend struct {
-	// Values are those of the dimensions, in their order. That of ByTenant is a path: the
-	// tenant, below its parents, as they were at the calls: "company/emea".
+	// Values are those of the dimensions, in their order. The value of ByTenant is a path: the
+	// tenant below its parents, as they were when the calls were made: "company/emea".
 	Values                           []string
 	Calls, InputTokens, OutputTokens int64
 	Cost                             money.Nanos
@@ -141,7 +141,7 @@ func (r *Reader) forAll(ctx context.Context, read func(pgx.Tx) error) error {
 // Currency is the currency that the limits of a tenant are written in.
 type Currency struct {
 	Code string
-	// Rate is the declared rate, and AsOf its date; zero where there is none.
+	// Rate is the declared rate, and AsOf its date; zero if there is none.
 	Rate money.Rate
 	AsOf time.Time
 }
@@ -160,7 +160,7 @@ func (r *Reader) CurrenciesOfAll(ctx context.Context) (map[string]Currency, erro
 	return found, nil
 }
 
-// Currencies are those of the tenants.
+// Currencies are the currencies of the tenants.
 func (r *Reader) Currencies(ctx context.Context, tenants ...string) (map[string]Currency, error) {
 	found := map[string]Currency{}
 	for _, tenant := range tenants {
@@ -202,7 +202,7 @@ func SortSpend(all []Spend, by []Dimension) {
 	})
 }
 
-// spend adds up what calls of a tenant cost, or of all where none is named.
+// spend adds up what calls of a tenant cost, or of all tenants if none is named.
 func spend(ctx context.Context, tx pgx.Tx, query SpendQuery, tenant string) ([]Spend, error) {
 	values := make([]string, len(query.By))
 	for i, dimension := range query.By {

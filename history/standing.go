@@ -18,16 +18,16 @@ type Limit struct {
 	limiterv1.MoneyLimit
 	// Tenant is whose limit it was.
 	Tenant string
-	// Trip is the spent amount from which on calls were refused; nil when there was none.
+	// Trip is the spent amount from which on calls were refused; nil if there was no Trip rung.
 	Trip *money.Nanos
 	// Span is the period that the moment lies in.
 	Span period.Span
-	// Generation is that of the TenantBudget which brought the limit.
+	// Generation is that of the TenantBudget that brought the limit.
 	Generation int64
 }
 
-// For is the limit as it was for an owner at a moment: what was granted is in its amount,
-// and the Trip rung is at the same percentage of it.
+// For is the limit as it was for an owner at a moment: its amount includes grants, and the Trip rung is at the
+// same percentage of that.
 func (l Limit) For(owner limiterv1.Owner, at time.Time) Limit {
 	base := l.Amount
 	l.MoneyLimit, _ = l.At(at, owner)
@@ -38,8 +38,8 @@ func (l Limit) For(owner limiterv1.Owner, at time.Time) Limit {
 	return l
 }
 
-// Refuses reports whether a limit with these amounts spent and held refuses a bound, and
-// whether it does because the Trip rung was reached.
+// Refuses reports whether a limit with these amounts spent and held refuses a bound, and whether it does
+// because the Trip rung was reached.
 func (l Limit) Refuses(spent, held, bound money.Nanos) (refuses, tripped bool) {
 	tripped = l.Trip != nil && limiterv1.Reached(spent, *l.Trip)
 	return tripped || !l.Fits(spent, held, bound), tripped
@@ -96,9 +96,8 @@ WHERE tenant_id = @tenant AND admitted_at >= @start AND (admitted_at, call_id) <
   AND (@key::text = '' OR credential = @key)
   AND ` + isSelected
 
-// Standing is what was spent and held of a limit, by an owner that it counts, when a call was
-// admitted or refused, by the ledger, which lacks calls that are still open. The tenants are all those whose calls
-// count against the limit.
+// Standing is what an owner had spent and held of a limit when a call was admitted or refused, by the ledger,
+// which lacks calls that are still open. The tenants must be all those whose calls count against the limit.
 func (r *Reader) Standing(ctx context.Context, limit Limit, owner limiterv1.Owner, call Call, tenants ...Tenant) (spent, held money.Nanos, err error) {
 	for _, tenant := range tenants {
 		if tenant.Name != limit.Tenant && (limit.Per != limiterv1.PerTenant || !slices.Contains(tenant.Ancestors, limit.Tenant)) {

@@ -47,19 +47,19 @@ const (
 	MostRows = 10_000
 	// MostTop is how many values Top may have.
 	MostTop = 50
-	// Grain is what From and To of a query of usage are multiples of: hours and days of all time
-	// zones begin and end there.
+	// Grain divides From and To of a query of usage: hours and days of all time zones begin and end at
+	// multiples of it.
 	Grain = 15 * time.Minute
 )
 
-// As is for whom is read. The database holds it: nothing else can be read.
+// As says for whom rows are read. The database enforces it: nothing else can be read.
 type As struct {
-	// Tenant is whose rows are read.
+	// Tenant is the tenant whose rows are read.
 	Tenant string
-	// User is the user whose rows alone are read, unless Admin is set.
+	// User is the only user whose rows are read, unless Admin is set.
 	User string
-	// Admin is whether the rows of all users of the tenant are read, and the sums of the tenants
-	// below it, which are of no user.
+	// Admin is whether the rows of all users of the tenant are read, and the sums of the tenants below
+	// it, which belong to no user.
 	Admin bool
 }
 
@@ -84,25 +84,25 @@ type UsageQuery struct {
 	By []Dimension
 	// Label is the name of the label that ByLabel groups by.
 	Label string
-	// Tenants are those whose calls are added up: the reader's own and, for an admin, those below
-	// it, by ByTenant. Of these there are no users, groups, labels and credentials. Empty is the
-	// reader's own.
+	// Tenants are the tenants whose calls are added up: the reader's own and, for an admin, those
+	// below it, by ByTenant. Users, groups, labels and credentials of the latter are not shown.
+	// Empty means the reader's own.
 	Tenants []string
 	Where   Filter
-	// Top is how many values of the dimension that is not of time have rows of their own, those of the
-	// greatest cost between From and To; a single other one has, too. What all others come to is in
-	// Usage.Rest. 0 is all values. It needs a dimension of time and another one, and there is no Limit
-	// then.
+	// Top is how many values of the dimension that is not of time get rows of their own: those with
+	// the greatest cost between From and To. If only one other value is left, it gets rows, too.
+	// Usage.Rest has the sums of all others. 0 means all values. Top needs a dimension of time and
+	// another one, and then there is no Limit.
 	Top int
-	// Limit is how many rows are returned at most, those of the greatest cost first if there are
-	// more; 0 is DefaultRows. The sum of others is in Usage.Others.
+	// Limit is how many rows are returned at most; 0 is DefaultRows. If there are more, those with the
+	// greatest cost are returned, and Usage.Others has the sum of the others.
 	Limit int
 
 	// only are the values of the dimension that is not of time that are read; nil is all.
 	only []string
 }
 
-// Filter selects calls. Of several values of a field any is enough; an empty field selects all.
+// Filter selects calls. A call must have one of the values of each field; an empty field selects all.
 type Filter struct {
 	Users, Tiers, Models, Providers, Endpoints, Decisions, Outcomes, Credentials []string
 	// Groups selects the calls that were made in any of the groups.
@@ -111,7 +111,7 @@ type Filter struct {
 	Labels map[string]string
 }
 
-// Tokens are how many tokens of each kind were used. Those of Reasoning are contained in Output.
+// Tokens are how many tokens of each kind were used. Output includes those of Reasoning.
 type Tokens struct {
 	Input            int64 `json:"input"`
 	CachedInput      int64 `json:"cachedInput"`
@@ -127,7 +127,7 @@ type Tokens struct {
 
 // Sums are sums over calls.
 type Sums struct {
-	// Calls are those that were made, Refused those that a limit refused, whatever answered in
+	// Calls are the calls that were made, and Refused those that a limit refused, whatever answered in
 	// their place.
 	Calls, Refused int64
 	Tokens         Tokens
@@ -135,9 +135,9 @@ type Sums struct {
 	Cost, Held money.Nanos
 	// Estimated is the part of Cost that is not what the provider reported.
 	Estimated money.Nanos
-	// SavedByCache is the most that the calls can have cost for which the cache answered,
-	// SavedByDowngrade and SavedByFallback what the calls would have cost more, for the same tokens,
-	// with the model that they asked for.
+	// SavedByCache is the most that the calls that the cache answered can have cost.
+	// SavedByDowngrade and SavedByFallback are how much more the calls would have cost, for the same
+	// tokens, with the model that they asked for.
 	SavedByCache, SavedByDowngrade, SavedByFallback money.Nanos
 }
 
@@ -149,7 +149,7 @@ func (s *Sums) Add(o Sums) {
 	}
 }
 
-// subtract takes away other sums, which are a part of these.
+// subtract subtracts other sums, which must be a part of these.
 func (s *Sums) subtract(o Sums) {
 	from, what := s.fields(), o.fields()
 	for i := range from {
@@ -192,15 +192,15 @@ func (s Sums) Texts() []string {
 	return texts
 }
 
-// UsageRow are the sums over calls that have the same values of all dimensions.
+// UsageRow is the sums over calls with the same values of all dimensions.
 type UsageRow struct {
-	// Values are those of the dimensions, in their order. That of an hour is when it began, such
-	// as "2026-10-25T02:00:00+02:00", of a day "2026-10-25", of a week the Monday with which it
-	// began, of a month "2026-10". That of a group are all groups of the caller, as "a,b": each
+	// Values are those of the dimensions, in their order. The value of an hour is its beginning,
+	// such as "2026-10-25T02:00:00+02:00", of a day "2026-10-25", of a week its Monday, of a
+	// month "2026-10". The value of a group is all groups of the caller, as "a,b", so that each
 	// call is in one row.
 	Values []string
-	// Start and End bound the row's hour, day, week or month, as far as it lies between From and
-	// To of the query; zero where none is grouped by.
+	// Start and End bound the row's hour, day, week or month, as far as it lies between From and To of
+	// the query; zero if the query does not group by time.
 	Start, End time.Time
 	Sums       Sums
 }
@@ -209,18 +209,18 @@ type UsageRow struct {
 type Usage struct {
 	// Rows are in the order of their values, times first to last.
 	Rows []UsageRow
-	// Others are the sums of the OtherRows that were more than the limit.
+	// Others is the sum of the OtherRows rows beyond the limit.
 	Others    Sums
 	OtherRows int64
-	// Rest are the sums of the RestValues that are not in Top, by time: the value of the other
-	// dimension is empty.
+	// Rest are the sums of the RestValues values that are not in Top, by time, with an empty value of the
+	// other dimension.
 	Rest       []UsageRow
 	RestValues int64
 	// Total is the sum of Rows, Others and Rest.
 	Total Sums
 }
 
-// ErrQuery means that a query of usage, or of calls, asks for what there cannot be.
+// ErrQuery means that a query of usage, or of calls, is invalid.
 var ErrQuery = errors.New("invalid query")
 
 // invalid is an ErrQuery that says why.
@@ -228,8 +228,9 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrQuery, fmt.Sprintf(format, args...))
 }
 
-// IncompleteError means that there are no sums of calls from before a moment yet: the manager makes
-// those of the time before it kept any, and of a tenant whose time zone was changed, the last ones first.
+// IncompleteError means that there are no sums yet of calls from before a moment. The manager is still
+// making sums of calls from before it kept any, or of a tenant whose time zone was changed, the latest
+// first.
 type IncompleteError struct {
 	// Since is the moment; zero if there are no sums at all yet.
 	Since time.Time
@@ -242,8 +243,8 @@ func (e *IncompleteError) Error() string {
 	return fmt.Sprintf("calls from before %s are still being added up: ask for later ones, or try again in a minute", e.Since.UTC().Format(time.RFC3339))
 }
 
-// Usage adds up calls. It fails with an ErrQuery where the query is invalid, and with an
-// *IncompleteError where there are no sums yet.
+// Usage adds up calls. It fails with an ErrQuery if the query is invalid, and with an *IncompleteError if
+// there are no sums yet.
 func (r *Reader) Usage(ctx context.Context, as As, query UsageQuery) (Usage, error) {
 	if err := query.validate(as); err != nil {
 		return Usage{}, err

@@ -35,7 +35,7 @@ var sums = func() string {
 	return strings.Join(all, ", ")
 }()
 
-// callersColumns are those of rows of usage that say whose calls they are.
+// callersColumns are the columns of rows of usage that say who made the calls.
 const callersColumns = "tenant_id, user_id, credential, groups, labels, tier"
 
 var usageColumns = callersColumns + ", model, provider, endpoint, decision, outcome, " + strings.Join(sumColumns, ", ")
@@ -72,7 +72,8 @@ func readUsage(ctx context.Context, tx pgx.Tx, as As, query UsageQuery) (Usage, 
 	if since, complete := isComplete(reading.completeFrom, query.From); !complete {
 		return Usage{}, &IncompleteError{Since: since}
 	}
-	// Postgres cannot see how many rows the pieces have, and would sort them all to group them.
+	// Without these settings, Postgres would sort all rows of the pieces to group them, because it cannot
+	// know how many there are.
 	const byHash = "SELECT set_config('enable_sort', 'off', true), set_config('work_mem', '32MB', true)"
 	if _, err := tx.Exec(ctx, byHash); err != nil {
 		return Usage{}, err
@@ -86,7 +87,8 @@ func readUsage(ctx context.Context, tx pgx.Tx, as As, query UsageQuery) (Usage, 
 	return collectUsage(rows, at, all)
 }
 
-// isComplete is whether there are sums of all calls from a moment on; else since when there are.
+// isComplete reports whether the sums have all calls from a moment on; if not, since is from when on they
+// have.
 func isComplete(completeFrom pgtype.Timestamptz, from time.Time) (since time.Time, complete bool) {
 	switch completeFrom.InfinityModifier {
 	case pgtype.NegativeInfinity:
@@ -97,7 +99,7 @@ func isComplete(completeFrom pgtype.Timestamptz, from time.Time) (since time.Tim
 	return completeFrom.Time, !from.Before(completeFrom.Time)
 }
 
-// summing is what sums are read: which of summed_by, and the lengths of their spans, in minutes,
+// summing says which sums are read: which of summed_by, and the lengths of their spans, in minutes,
 // longest first.
 type summing struct {
 	by      string
@@ -112,14 +114,14 @@ var (
 	byBoth   = summing{"Both", []int{third, day, hour}}
 )
 
-// ofUsers is whether the ledger has what the sums have not: the last calls, and stretches shorter than
-// the shortest spans. It is of users, and of groups without them.
+// ofUsers reports whether the ledger is read for what the sums do not have: the latest calls, and
+// stretches shorter than the shortest spans. It is for sums of users, and of groups without users.
 func (s summing) ofUsers() bool { return s.by != byTenant.by && s.by != byCall.by }
 
 // haveUsers is whether each of the sums is of one user.
 func (s summing) haveUsers() bool { return s.by == byUser.by || s.by == byBoth.by }
 
-// summing is what sums have all that is asked for, and as little else as there are.
+// summing chooses the sums that have all that the query asks for, and the fewest rows.
 func (q UsageQuery) summing(as As) summing {
 	asks := func(filters int, dimensions ...Dimension) bool {
 		return filters > 0 || slices.ContainsFunc(q.By, func(d Dimension) bool { return slices.Contains(dimensions, d) })
@@ -142,8 +144,8 @@ func (q UsageQuery) summing(as As) summing {
 	return byBoth
 }
 
-// statement is the query in SQL. Its rows are those of the greatest cost, and, where there are others, the
-// sum of all in the last one, whose bucket is 0. Buckets are counted from 1 on.
+// statement is the query in SQL. It returns the rows with the greatest cost and, if there are others, a
+// last row with the sum of all, whose bucket is 0. Buckets are counted from 1 on.
 func (q UsageQuery) statement(as As) string {
 	values := []string{"NULL", "NULL"}
 	n := 0
@@ -175,9 +177,9 @@ UNION ALL
 SELECT 0, '{}', count(*), ` + strings.Join(sumsOf, ", ") + ` FROM grouped HAVING count(*) > @limit`
 }
 
-// sources are rows of usage: of the sums, of what is still to be added to them and, of users,
-// of the ledger, where there are no sums yet or none as short. OFFSET 0 has each piece read by
-// itself, by an index.
+// sources are rows of usage: of the sums, of changes that are still to be added to them and,
+// for users, of the ledger, where there are no sums yet or none as short. OFFSET 0 makes
+// Postgres read each piece by itself, by an index.
 func (q UsageQuery) sources(as As) string {
 	selected := ""
 	if !as.Admin {
@@ -222,8 +224,8 @@ func nullUnless(is bool) string {
 	return "NULL"
 }
 
-// conditions are those of a filter in SQL, over columns that are called otherwise if they are
-// named; each begins with AND.
+// conditions are those of a filter in SQL, each beginning with AND. named has the names of columns that
+// differ.
 func (f Filter) conditions(named map[string]string) string {
 	conditions := ""
 	for _, one := range f.lists() {
@@ -245,7 +247,7 @@ type filtered struct {
 	values []string
 }
 
-// lists are the columns of which a filter has values.
+// lists are the columns for which a filter has values.
 func (f Filter) lists() []filtered {
 	return []filtered{
 		{"user_id", f.Users}, {"tier", f.Tiers}, {"model", f.Models}, {"provider", f.Providers}, {"endpoint", f.Endpoints},
@@ -267,7 +269,7 @@ func (q UsageQuery) arguments(as As) pgx.NamedArgs {
 	return args
 }
 
-// tenants are those whose calls are added up, each once, in order.
+// tenants are the tenants whose calls are added up, each once, in order.
 func (q UsageQuery) tenants(as As) []string {
 	if len(q.Tenants) == 0 {
 		return []string{as.Tenant}

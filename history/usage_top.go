@@ -11,9 +11,10 @@ import (
 // isOfCall reports whether a dimension is not of time.
 func isOfCall(d Dimension) bool { return !isTime(d) }
 
-// readTop adds up, by time, the calls of each of the values of the greatest cost, and those of all
-// others together, which are all calls without these. Many users have many rows for every day, which
-// take long to read, and nobody looks at them all.
+// readTop adds up calls by time: those of each of the values with the greatest cost, and those of
+// all others together, which are all calls minus the former. It does not read the rows of all
+// values: many users have many rows for every day, which take long to read, and nobody looks at them
+// all.
 func readTop(ctx context.Context, tx pgx.Tx, as As, query UsageQuery) (Usage, error) {
 	at := slices.IndexFunc(query.By, isOfCall)
 	top := query.Top
@@ -49,15 +50,15 @@ func readTop(ctx context.Context, tx pgx.Tx, as As, query UsageQuery) (Usage, er
 	return usage, nil
 }
 
-// byCost compares rows as they are ranked: by what they cost, the greatest first.
+// byCost compares rows by rank: the greatest cost first.
 func byCost(a, b UsageRow) int {
 	return cmp.Or(
 		cmp.Compare(b.Sums.Cost, a.Sums.Cost), cmp.Compare(b.Sums.Calls, a.Sums.Calls), cmp.Compare(b.Sums.Refused, a.Sums.Refused), slices.Compare(a.Values, b.Values),
 	)
 }
 
-// restOf is what remains of rows by time without the calls of others, which have another dimension in a
-// place of their values. Those of which nothing remains are left out.
+// restOf subtracts, from rows by time, the calls of rows that also have a value of another dimension,
+// at the index. It leaves out rows that have no calls left.
 func restOf(all, without []UsageRow, at int) []UsageRow {
 	rest := make([]UsageRow, len(all))
 	for i, row := range all {

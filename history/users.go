@@ -11,16 +11,16 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// OwnerUsage is how far a user, a group or an APIKey has used a limit of each.
+// OwnerUsage is how far a user, a group or an APIKey has used a limit that counts each of them.
 type OwnerUsage struct {
 	Owner limiterv1.Owner
 	Spent money.Nanos
-	// Amount is the limit's, with what was granted to the owner.
+	// Amount is that of the limit, with the grants of the owner.
 	Amount money.Nanos
 }
 
-// compared is how many of the owners that have spent most are looked at: a grant may make
-// another than the first the one who has used most of the limit.
+// compared is how many of the owners that have spent most are compared: because of grants, the
+// one who has used most of the limit may not be the one who has spent most.
 const compared = 20
 
 const usedByOwner = `
@@ -32,9 +32,9 @@ WHERE tenant_id = @tenant AND admitted_at >= @start AND admitted_at <= @at
 GROUP BY %[1]s HAVING %[1]s <> '' AND sum(cost_nanos) > 0
 ORDER BY 2 DESC, 1 LIMIT @most`
 
-// MostUsed is the user, group or APIKey that has used the largest part of a limit of each in the
-// period that a moment lies in, by the ledger; nil if nobody has used any.
-// REQUIRES: the limit is one that LimitsAt has returned for the moment, and is not per tenant.
+// MostUsed is the user, group or APIKey that has used the largest part of a limit in the period
+// of a moment, by the ledger; nil if nobody has used any. REQUIRES: the limit is one that
+// LimitsAt has returned for the moment, and is not per tenant.
 func (r *Reader) MostUsed(ctx context.Context, limit Limit, at time.Time) (worst *OwnerUsage, err error) {
 	args := selecting(limit.Selector, pgx.NamedArgs{
 		"tenant": limit.Tenant, "start": limit.Span.Start, "at": at, "most": compared,

@@ -20,10 +20,10 @@ type PastCall struct {
 	Labels map[string]string
 	// Model is the model that was called, as limits select it.
 	Model string
-	// Ancestors are the tenants whose limits the call counted against beside its own.
+	// Ancestors are the tenants above the caller's whose limits the call counted against.
 	Ancestors []string
-	// AdmittedAt decides which periods the call belongs to. Of a call that was refused,
-	// it is when that was.
+	// AdmittedAt decides which periods the call belongs to. For a call that was refused,
+	// it is when it was refused.
 	AdmittedAt time.Time
 	// SettledAt is when its hold ended.
 	SettledAt time.Time
@@ -31,13 +31,13 @@ type PastCall struct {
 	Bound, Cost money.Nanos
 	// Tokens are those that it used, of all kinds.
 	Tokens int64
-	// Fallback, of a call that was made, says that it replaced a call that was refused for
-	// money and that has the same ID: rungs do not apply to it. Of a refused call, it says
-	// that a call replaced it.
+	// Fallback has two meanings. For a call that was made: it replaced a call with the same
+	// ID that was refused for money, and rungs do not apply to it. For a refused call: a
+	// call replaced it.
 	Fallback bool
-	// Refused is a call that was not made, because money refused it. What it would have
-	// cost is estimated, should it be admitted now. Calls that a rate limit refused are
-	// not replayed: their callers have tried again.
+	// Refused is set for a call that was not made, because money refused it. If it is
+	// admitted now, its cost is estimated. Calls that a rate limit refused are not
+	// replayed, because their callers have tried again.
 	Refused bool
 }
 
@@ -52,19 +52,19 @@ type History struct {
 	From, To time.Time
 	// Opening is what had been spent in the periods that From lies in.
 	Opening []Opening
-	// Calls are all calls that count against any limit of the document and were
-	// admitted before To and not settled a Lag before From, in the order of AdmittedAt.
-	// Those that were admitted before From are not decided on, nor are those of tenants
-	// that are neither the document's nor below it.
+	// Calls are all calls that count against any limit of the document, were admitted
+	// before To, and were not settled a Lag before From, in the order of AdmittedAt. No
+	// decision is made on those that were admitted before From, nor on those of tenants
+	// other than the document's and those below it.
 	Calls iter.Seq2[PastCall, error]
 }
 
-// Opening is what had been spent in a limit's period before From, by calls that were
-// settled a Lag before.
+// Opening is what had been spent of a limit in its period before From, by calls that were
+// settled at least a Lag before.
 type Opening struct {
 	// Tenant and Limit name the limit.
 	Tenant, Limit string
-	// Owner is whose it is, for a limit that counts owners.
+	// Owner is the owner that spent it, for a limit that counts owners.
 	Owner limiterv1.Owner
 	Spent money.Nanos
 }

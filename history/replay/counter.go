@@ -16,7 +16,7 @@ import (
 type rule struct {
 	limit limiterv1.MoneyLimit
 	zone  *time.Location
-	// level is whose limit it is.
+	// level is the level that the limit belongs to.
 	level limiterv1.Level
 	// opening is what had been spent when the replay begins, by owner.
 	opening map[limiterv1.Owner]money.Nanos
@@ -33,15 +33,15 @@ type counter struct {
 	owner       limiterv1.Owner
 	span        period.Span
 	spent, held money.Nanos
-	// posted is the part of spent that was certainly counted by the limiter; unposted is the
-	// sum of the bounds of the other calls.
+	// posted is the part of spent that the limiter has certainly counted; unposted is the sum of
+	// the bounds of the calls whose cost it may not have counted yet.
 	posted, unposted       money.Nanos
 	trippedAt, exhaustedAt time.Time
 	refused                Tally
 }
 
-// at is the counter of an owner in the period that a moment lies in, which begins with
-// what was spent there before the replay.
+// at is the counter of an owner in the period of a moment. A new one begins with what was spent
+// in that period before the replay.
 func (r *rule) at(owner limiterv1.Owner, now, from time.Time) *counter {
 	c := r.counters[owner]
 	if c != nil && c.span.Contains(now) {
@@ -60,7 +60,7 @@ func (r *rule) at(owner limiterv1.Owner, now, from time.Time) *counter {
 	return c
 }
 
-// close keeps the period, if something happened in it. Open calls may still end in it.
+// close keeps the period, if something happened in it, because open calls may still end in it.
 func (c *counter) close() {
 	if !c.trippedAt.IsZero() || !c.exhaustedAt.IsZero() || c.refused.Calls > 0 {
 		c.rule.past = append(c.rule.past, c)
@@ -84,9 +84,9 @@ func (r *rule) finish() LimitResult {
 	return *r.result
 }
 
-// refuses is why the limit has no room for a call, if it has none. The moment at which
-// a cost was counted is not known exactly: for a call that was admitted, the time in its
-// favour is assumed; for one that was refused, the time against it.
+// refuses says why the limit has no room for a call; refuses is false if it has. It is
+// not known exactly when a cost was counted. For a call that was admitted, the moment is
+// assumed that lets it through; for a call that was refused, the moment that does not.
 func (c *counter) refuses(call PastCall) (reason ledgerv1.Reason, refuses bool) {
 	tripping, spent, held := c.posted, c.spent, c.held
 	if call.Refused {
@@ -126,7 +126,7 @@ func (c *counter) post(bound, cost money.Nanos) {
 	c.posted += cost
 }
 
-// note notes when spent has reached the Trip rung.
+// note notes when spent reaches the Trip rung.
 func (c *counter) note(at time.Time) {
 	limit, _ := c.rule.limit.At(at, c.owner)
 	if trip, trips := c.rule.level.TripAt(limit); trips && c.trippedAt.IsZero() && limiterv1.Reached(c.spent, trip) {
@@ -143,18 +143,18 @@ type meter struct {
 
 // bucket is a debt, in points, at a time.
 //
-// The limiter's debt has what open calls hold of tokens beyond those that they will have used,
-// which is not on record. It is no less than this debt and that together, and no less than zero:
-// so this one may be below zero by as much as open calls can hold.
+// The limiter's debt is greater: open calls hold more tokens there than they will have used, and
+// how many is not on record. It is at least this debt plus what they hold too much, and never
+// less than zero. So this debt may be below zero by as much as open calls can hold.
 type bucket struct {
 	rule  limiterv1.Bucket
 	debt  int64
 	since time.Time
-	// unended are the calls whose end may give tokens back.
+	// unended is the number of calls whose end may give tokens back.
 	unended int64
 }
 
-// least is the least debt that there can be: each unended call holds at most the capacity.
+// least is the least possible debt: each unended call holds at most the capacity.
 func (b *bucket) least() int64 {
 	const enough = math.MaxInt64 / 2 // leaves room for a debt beside it
 	if capacity := b.rule.Capacity(); capacity > 0 && b.unended > enough/capacity {
@@ -183,7 +183,7 @@ func (m *meter) at(owner limiterv1.Owner, now time.Time) *bucket {
 	return b
 }
 
-// refuses is why the bucket has too little for a call, if it has.
+// refuses says why the bucket has too little for a call; refuses is false if it has enough.
 func (m *meter) refuses(b *bucket, call PastCall) (reason ledgerv1.Reason, refuses bool) {
 	need := m.need(call)
 	switch {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Lag is how long after the time in the ledger a cost is certainly counted: the ledger has
-// the end of the answer, and the limiter counts moments later.
+// Lag is how long after a call's end in the ledger its cost is certainly counted: the
+// ledger has the end of the answer, and the limiter counts the cost moments later.
 const Lag = time.Second
 
 // hold is a call that is open, or whose end may not be counted yet.
@@ -27,8 +27,8 @@ type taking struct {
 	points int64
 }
 
-// end is the next end of a hold: first it is settled, then its cost is counted, and
-// what it did not use is certainly given back.
+// end takes the next step of a hold's end: it is settled, then its cost is counted, and
+// then what it did not use is certainly given back. more is whether there is another step.
 func (h *hold) end() (more bool) {
 	if h.settled {
 		for _, c := range h.counters {
@@ -66,7 +66,7 @@ func (h *holds) Pop() any {
 	return popped
 }
 
-// endUntil ends what ends until then.
+// endUntil takes the steps that are due until then.
 func (h *holds) endUntil(now time.Time) {
 	for len(*h) > 0 && !(*h)[0].ends.After(now) {
 		if (*h)[0].end() {

@@ -6,8 +6,8 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// ratios are what calls cost of what they could have cost, by model: what is known for
-// an estimate of the cost of calls that were not made.
+// ratios are which part of their bounds calls have cost, by model, to estimate the
+// cost of calls that were not made.
 type ratios map[string]*ratio
 
 type ratio struct{ cost, bound big.Int }
@@ -25,8 +25,8 @@ func (r ratios) learn(call PastCall) {
 	of.bound.Add(&of.bound, big.NewInt(int64(call.Bound)))
 }
 
-// estimate is what a call would have cost: as much of its bound as calls of its model
-// did before, and its bound when there was none.
+// estimate is what a call would have cost: the part of its bound that calls of its
+// model have cost so far, or all of its bound if there was none.
 func (r ratios) estimate(call PastCall) money.Nanos {
 	of := r[call.Model]
 	if of == nil {

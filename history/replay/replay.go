@@ -14,10 +14,10 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 )
 
-// ErrOrder is that calls of the past came in another order than that of their admission.
+// ErrOrder means that calls did not come in the order of their admission.
 var ErrOrder = errors.New("calls must be in order")
 
-// ZoneError is that this machine does not know the time zone of a tenant.
+// ZoneError means that this machine does not know the time zone of a tenant.
 type ZoneError struct {
 	Tenant, Zone string
 	Err          error
@@ -61,8 +61,8 @@ type replay struct {
 	result   Result
 	// forced is what a breaker that is forced open refuses.
 	forced *LimitResult
-	// fitting are calls that were refused then and fit now, in whose place a fallback
-	// may have been made.
+	// fitting are calls that were refused then and fit now. A fallback may have been made in
+	// their place.
 	fitting map[string]bool
 	ratios  ratios
 }
@@ -105,8 +105,8 @@ func newReplay(document limiterv1.Tenant, history History) (*replay, error) {
 	return r, nil
 }
 
-// inOrder are limits in the order in which they refuse: those of the tenant, then
-// those of each user, each group and each APIKey.
+// inOrder are limits in the order in which they refuse: those of the tenant, then those per
+// user, group and APIKey.
 func inOrder[L any](limits []L, per func(L) limiterv1.Scope) []L {
 	ordered := slices.Clone(limits)
 	slices.SortStableFunc(ordered, func(a, b L) int {
@@ -154,7 +154,8 @@ func (r *replay) next(call PastCall) {
 	}
 }
 
-// counts is the nearest level whose limits a call counts against; those above it, too.
+// counts is the nearest level whose limits a call counts against; it also counts against those
+// above.
 func (r *replay) counts(call PastCall) (first int, counts bool) {
 	for i, l := range r.levels {
 		if call.Tenant == l.Tenant || slices.Contains(call.Ancestors, l.Tenant) {
@@ -169,14 +170,14 @@ type refusal struct {
 	reason  ledgerv1.Reason
 	limit   *LimitResult
 	counter *counter
-	// waived is that the limit is in Shadow: the call is admitted.
+	// waived is whether the limit is in Shadow, so that the call is admitted.
 	waived bool
 }
 
-// ask is what a call would take from the levels from the first on, and what refuses
-// it; nil when nothing does. Money is asked before buckets, each in the order in which
-// it refuses, and the first that refuses is returned: of those in Shadow only when no other
-// does.
+// ask is what a call would take from the levels from first on, and what refuses it; nil if
+// nothing does. Money limits are asked before buckets, both in the order in which they
+// refuse. It returns the first refusal, and one of a limit in Shadow only if no other limit
+// refuses.
 func (r *replay) ask(call PastCall, first int) (*hold, *refusal) {
 	h := &hold{call: call, ends: call.SettledAt}
 	var found *refusal
@@ -206,7 +207,8 @@ func (r *replay) ask(call PastCall, first int) (*hold, *refusal) {
 	return h, found
 }
 
-// askForced asks the breakers that are forced. One that refuses is told of all.
+// askForced asks the breakers that are forced open. The result has only one of them, for all
+// calls that they refuse.
 func (r *replay) askForced(first int, refuse func(refusal)) {
 	for _, l := range r.levels[first:] {
 		if l.Forced != limiterv1.BreakerOpen {
@@ -242,8 +244,9 @@ func (r *replay) askBuckets(h *hold, first int, refuse func(refusal)) {
 	}
 }
 
-// applies is whether a call counts against a limit of a level. Users, groups and APIKeys are a
-// tenant's own: a limit of each is not for those of the tenants below.
+// applies reports whether a call counts against a limit of a level. Users, groups and APIKeys
+// belong to one tenant: a limit per user, group or key does not count calls of the tenants
+// below.
 func applies(l level, per limiterv1.Scope, selector limiterv1.Selector, call PastCall) bool {
 	return (per == limiterv1.PerTenant || call.Tenant == l.Tenant) && selector.Selects(call.caller(), call.Model)
 }

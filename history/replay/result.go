@@ -11,8 +11,8 @@ import (
 // Tally is a number of calls and their money.
 type Tally struct {
 	Calls int64
-	// Cost is what the calls cost; of those that were not made, what they are estimated
-	// to cost.
+	// Cost is what the calls cost or, for calls that were not made, would have cost by an
+	// estimate.
 	Cost money.Nanos
 }
 
@@ -21,8 +21,8 @@ func (t *Tally) add(cost money.Nanos) { t.Calls, t.Cost = t.Calls+1, t.Cost+cost
 // Result is what would have happened.
 type Result struct {
 	From, To time.Time
-	// Shadow says that the document's own limits refuse nothing: what they are said to
-	// refuse here is admitted, and only counted.
+	// Shadow is whether the document's own limits only count: calls that they refuse here
+	// are admitted.
 	Shadow bool
 	// Admitted are the calls of the tenant, and of those below it, that were made then.
 	Admitted Tally
@@ -34,22 +34,23 @@ type Result struct {
 	// Limits are the document's limits: the money limits of the tenant and of its
 	// ancestors, nearest first, then the rate limits in the same order.
 	Limits []LimitResult
-	// Users are those of whose calls some would be refused now, most refused first.
+	// Users are the users with calls that would be refused now, most refused first.
 	Users []User
 }
 
 // LimitResult is what a limit would have done.
 type LimitResult struct {
-	// Tenant is whose limit it is.
+	// Tenant is the tenant whose limit it is.
 	Tenant string
-	// Money or Rate is the limit; the other one is nil. Both are of a breaker that is
+	// Money or Rate is the limit; the other one is nil. Both are nil for a breaker that is
 	// forced open.
 	Money *limiterv1.MoneyLimit
 	Rate  *limiterv1.RateLimit
 	// Refused are the calls that were made then and that it would refuse now, by reason.
 	Refused map[ledgerv1.Reason]Tally
-	// Periods are those in which a money limit would have refused calls, or have reached
-	// its Trip rung; of a limit that counts owners, by owner as well. In the order of time.
+	// Periods are the periods in which a money limit would have refused calls or reached
+	// its Trip rung, in the order of time; for a limit that counts owners, by owner as
+	// well.
 	Periods []Period
 }
 
@@ -64,7 +65,7 @@ func (l LimitResult) Total() (total Tally) {
 // Period is a period of a money limit.
 type Period struct {
 	Start, End time.Time
-	// Owner is whose period it is, of a limit that counts owners.
+	// Owner is the owner that is counted, for a limit that counts owners.
 	Owner limiterv1.Owner
 	// Spent is what would have been spent at its end, or at the end of the replay.
 	Spent money.Nanos
@@ -76,7 +77,7 @@ type Period struct {
 	Refused Tally
 }
 
-// User is what a user would have met.
+// User is how a user would have fared.
 type User struct {
 	Tenant, Name string
 	// Admitted are the user's calls that were made then, Refused those of them that

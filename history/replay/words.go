@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Warnings say of limits that are about to be those of a tenant how many of the calls of the last
-// days they would have refused and, if they are looser than before, admitted of those that were
-// refused.
+// Warnings say, about the new limits of a tenant, how many calls of the last days they would have
+// refused and, if they are looser than before, how many of the refused calls they would have
+// admitted.
 func (r Result) Warnings(tenant string, days int, looser bool) (warnings []string) {
 	const details = `; run "kubectl budget replay" for details`
 	if r.Refused.Calls > 0 {
@@ -21,7 +21,8 @@ func (r Result) Warnings(tenant string, days int, looser bool) (warnings []strin
 	return warnings
 }
 
-// byMost says which limit of the tenant or its ancestors would have refused most of the calls.
+// byMost names the limit of the tenant or its ancestors that would have refused most of the
+// calls.
 func (r Result) byMost(tenant string) string {
 	most := slices.MaxFunc(r.Limits, func(a, b LimitResult) int { return int(a.Total().Calls - b.Total().Calls) })
 	if most.Money == nil {
