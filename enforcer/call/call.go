@@ -183,6 +183,9 @@ type forward struct {
 	// encoded is whether the answer is compressed, or the like, though nobody has asked for
 	// that: nothing in it can be seen.
 	encoded bool
+	// unreadable is whether it is known, by its first bytes, that the answer is neither a stream of
+	// events nor JSON: compressed without saying so, for example.
+	unreadable bool
 	// length is how many bytes the answer has, and come how many of them have come; length is
 	// 0 where the provider does not say.
 	length, come int64

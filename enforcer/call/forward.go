@@ -117,8 +117,14 @@ func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 }
 
 func isEncoded(header protocol.Header) bool {
-	encoding := header.Get("Content-Encoding")
-	return encoding != "" && !strings.EqualFold(encoding, "identity")
+	for _, encodings := range header["Content-Encoding"] {
+		for encoding := range strings.SplitSeq(encodings, ",") {
+			if encoding = strings.TrimSpace(encoding); encoding != "" && !strings.EqualFold(encoding, "identity") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func isStream(status int, header protocol.Header) bool {
@@ -155,6 +161,10 @@ func (c *Call) Pass(piece []byte) []byte {
 	return seen
 }
 
+// maxFirst is how much of an answer is held back that has not told what it is: a byte order mark,
+// blanks, and some letters of a field.
+const maxFirst = 1 << 10
+
 // recognize takes the first bytes of the answer, and returns those that can be read: some
 // providers send a stream of events as another type of content, or an object as one.
 func (c *Call) recognize(piece []byte) []byte {
@@ -164,10 +174,11 @@ func (c *Call) recognize(piece []byte) []byte {
 		first = slices.Concat(f.first, piece)
 	}
 	form := protocol.FormOf(first)
-	if form == protocol.Undecided {
-		if len(bytes.TrimSpace(first)) == 0 {
-			return piece // the client may wait for a sign of life
-		}
+	switch {
+	case form != protocol.Undecided:
+	case len(bytes.TrimSpace(first)) == 0:
+		return piece // the client may wait for a sign of life
+	case len(first) <= maxFirst:
 		f.first = slices.Clone(first)
 		return nil
 	}
@@ -182,6 +193,7 @@ func (c *Call) recognize(piece []byte) []byte {
 		f.answer = f.other()
 		f.head.Streamed, f.firstToken = false, time.Time{}
 	}
+	f.unreadable = form == protocol.Neither
 	f.other, f.first = nil, nil
 	return first
 }
@@ -257,7 +269,7 @@ func (c *Call) undecided() []byte {
 // judge judges by what was seen of an answer that was cut off what the call can have used.
 func (c *Call) judge(cut error) {
 	f := &c.forward
-	if f.encoded {
+	if f.encoded || f.unreadable {
 		return
 	}
 	how := protocol.Cut{At: time.Now()}

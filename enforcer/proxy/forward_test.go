@@ -251,6 +251,26 @@ func TestStreamIsNotHeldBack(t *testing.T) {
 	}
 }
 
+// TestBlanksAreNotHeldBack: an answer that never says what it is takes no memory, and its client
+// sees that something comes.
+func TestBlanksAreNotHeldBack(t *testing.T) {
+	d := newDoor(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "\uFEFF")
+		for r.Context().Err() == nil {
+			_, _ = io.WriteString(w, strings.Repeat(" ", 4<<10))
+		}
+	})
+	response, err := http.DefaultClient.Do(d.request("POST", "/v1/chat/completions", streamedChat))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.ReadFull(response.Body, make([]byte, 16<<10)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestClientThatDoesNotRead: it counts as gone, and its call ends with the truth.
 func TestClientThatDoesNotRead(t *testing.T) {
 	comment := ":" + strings.Repeat(" ", 1<<20) + "\n\n"

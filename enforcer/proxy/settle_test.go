@@ -165,6 +165,18 @@ func TestEndOfACall(t *testing.T) {
 			upstream: hijack("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: br\r\nContent-Length: 1000\r\n\r\n" + chunk),
 			body:     streamedChat, wantStatus: 200, wantBody: chunk + "data: " + errorBody("provider_cut", cutOff) + "\n\n", wantOutcome: ledgerv1.ChargedHold,
 		},
+		"cut within an answer that one of two fields says is compressed": {
+			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: identity\r\nContent-Encoding: gzip\r\nContent-Length: 40\r\n\r\n[binary]"),
+			wantStatus: 502, wantBody: errorBody("provider_cut", cutOff) + "\n", wantOutcome: ledgerv1.ChargedHold,
+		},
+		"cut within an answer that is compressed, and does not say so": {
+			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n\x1f\x8b\x08\x00"),
+			wantStatus: 502, wantBody: errorBody("provider_cut", cutOff) + "\n", wantOutcome: ledgerv1.ChargedHold,
+		},
+		"cut within a stream that is compressed, and does not say so": {
+			upstream: stream("\x1f\x8b\x08\x00\n\n", chunk, cut), body: streamedChat, wantStatus: 200,
+			wantBody: "\x1f\x8b\x08\x00\n\n" + chunk + "data: " + errorBody("provider_cut", cutOff) + "\n\n", wantOutcome: ledgerv1.ChargedHold,
+		},
 		"cut within a short whole answer": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{\"id\""),
 			wantStatus: 502, wantBody: errorBody("provider_cut", cutOff) + "\n",
