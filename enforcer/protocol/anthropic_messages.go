@@ -534,7 +534,7 @@ func (s *messagesStream) again(v values) {
 }
 
 func (s *messagesStream) read(data []byte) hidden {
-	s.since = s.since || s.told && bytes.Contains(data, contentDelta)
+	s.since = s.since || s.told && (s.seen.frame.spoke || bytes.Contains(data, contentDelta))
 	if !bytes.Contains(data, usageName) && !bytes.Contains(data, messageStop) && !bytes.Contains(data, messageDelta) {
 		return hidden{}
 	}

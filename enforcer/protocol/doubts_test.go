@@ -30,6 +30,7 @@ func TestUsageBeforeTheEnd(t *testing.T) {
 		"in a chunk of its own":     notBelieved(chunk("", use) + chunk(says, "") + chunk(stops, "") + end),
 		"in one, without an end":    {chunk("", use) + chunk(says, ""), false, price.Usage{}, false, true},
 		"beside the last output":    {chunk(says, "") + chunk(says, use) + chunk(stops, "") + end, false, price.Usage{Input: 20, Output: 1}, true, false},
+		"before thoughts":           notBelieved(chunk(says, use) + chunk(`{"index":0,"delta":{"thinking":"hm"}}`, "") + chunk(stops, "") + end),
 		"of a choice that has gone": notBelieved(chunk(says, "") + chunk(stops, use) + chunk(strings.Replace(says, "0", "3", 1), "") + end),
 	})
 	const (
@@ -44,6 +45,8 @@ func TestUsageBeforeTheEnd(t *testing.T) {
 	checkAnswered(t, protocol.Messages{}, body, true, map[string]answered{
 		"Messages: a running one":                notBelieved(start + text + early + text + bare + stop),
 		"Messages: a running one, then the last": {start + text + early + text + last + stop, false, price.Usage{Input: 10, Output: 20}, true, false},
+		"Messages: before a whole block":         notBelieved(start + text + early + `data: {"type":"content_block_start","content_block":{"type":"text","text":"ok"}}` + "\n\n" + bare + stop),
+		"Messages: before the call of a tool":    notBelieved(start + early + `data: {"type":"content_block_start","content_block":{"type":"tool_use","name":"f","input":{}}}` + "\n\n" + bare + stop),
 		"Messages: text after its reason":        notBelieved(start + text + last + text + stop),
 		"Messages: fewer at the end":             notBelieved(start + text + last + strings.Replace(last, "20", "5", 1) + stop),
 		"Messages: less input at the end":        notBelieved(start + text + strings.Replace(last, `"output_tokens"`, `"input_tokens":9,"output_tokens"`, 1) + stop),
@@ -54,8 +57,11 @@ func TestUsageBeforeTheEnd(t *testing.T) {
 		done  = `data: {"candidates":[{"finishReason":"STOP","index":0}]}` + "\n\n"
 	)
 	checkAnswered(t, protocol.GenerateContent{Streamed: true}, `{"contents":[]}`, true, map[string]answered{
-		"Gemini: in the first chunk": notBelieved(first + part + done),
-		"Gemini: before the reason":  {first + done, false, price.Usage{Input: 10, Output: 1}, true, false},
+		"Gemini: in the first chunk":           notBelieved(first + part + done),
+		"Gemini: before what code has printed": notBelieved(first + strings.Replace(part, `"text":"ok"`, `"codeExecutionResult":{"output":"ok"}`, 1) + done),
+		"Gemini: then one without a total": {first + strings.Replace(strings.Replace(first, `,"totalTokenCount":11`, "", 1), `"candidatesTokenCount":1`, `"candidatesTokenCount":9`, 1) + done,
+			false, price.Usage{Input: 10, Output: 9}, true, false},
+		"Gemini: before the reason": {first + done, false, price.Usage{Input: 10, Output: 1}, true, false},
 	})
 	const (
 		delta = `data: {"type":"response.output_text.delta","delta":"ok"}` + "\n\n"
@@ -64,6 +70,7 @@ func TestUsageBeforeTheEnd(t *testing.T) {
 	)
 	checkAnswered(t, protocol.Responses{}, `{"model":"maxi","input":"x","stream":true}`, true, map[string]answered{
 		"Responses: fewer in a second end":      notBelieved(delta + whole + strings.Replace(whole, "20", "5", 1)),
+		"Responses: before more text":           notBelieved(delta + whole + delta + delta),
 		"Responses: an end that has no usage":   notBelieved(none),
 		"Responses: the tier at the start only": {`data: {"type":"response.created","response":{"service_tier":"priority"}}` + "\n\n" + delta + whole, false, price.Usage{Input: 10, Output: 20, ServiceTier: "priority"}, true, false},
 	})

@@ -456,7 +456,7 @@ func (s *generateStream) read(data []byte) hidden {
 	s.told = bytes.Contains(data, usageMetadataName) && s.readUsage(data)
 	speaks := (!s.said.spoke || !s.told) && textSign.Match(data)
 	s.said.spoke = s.said.spoke || speaks
-	s.since = !s.told && (s.since || speaks && s.said.usage.Exists())
+	s.since = !s.told && (s.since || s.said.usage.Exists() && (speaks || s.seen.frame.spoke))
 	s.said.searched = s.said.searched || s.said.searches && searchSign.Match(data)
 	if !bytes.Contains(data, finishReasonName) && !bytes.Contains(data, blockReasonName) && !bytes.Contains(data, errorName) {
 		return hidden{}
@@ -488,10 +488,20 @@ func (s *generateStream) readUsage(data []byte) bool {
 	if isTwice(gjson.ParseBytes(data), "usageMetadata") {
 		s.said.wrong = doubtTwice
 	}
-	if usage.Get("totalTokenCount").Num >= s.said.usage.Get("totalTokenCount").Num {
+	if generatedTotal(usage) >= generatedTotal(s.said.usage) {
 		s.said.usage = usage
 	}
 	return true
+}
+
+// generatedTotal is how many tokens a usage counts: its total, or its parts where they are more, as
+// where it has no total.
+func generatedTotal(usage gjson.Result) float64 {
+	parts := 0.0
+	for _, name := range []string{"promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount"} {
+		parts += usage.Get(name).Num
+	}
+	return max(usage.Get("totalTokenCount").Num, parts)
 }
 
 // Problem is the error as JSON between two events, which is where Google's client for Go

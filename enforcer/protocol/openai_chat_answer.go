@@ -225,7 +225,7 @@ func (s *chatStream) read(data []byte) hidden {
 	}
 	s.repeats = s.spoke && !finishes(data) && (!counts || usage.Raw == "null")
 	if s.repeats { // nearly all chunks
-		s.since = s.since || s.usage.Exists() && speaksIn(gjson.ParseBytes(data))
+		s.since = s.since || s.usage.Exists() && (s.seen.frame.spoke || speaksIn(gjson.ParseBytes(data)))
 		if !counts {
 			return hidden{}
 		}
@@ -278,7 +278,7 @@ func (s *chatStream) readChunk(chunk gjson.Result) {
 		s.doubt = cmp.Or(s.doubt, n.doubt)
 	}
 	speaks := speaksIn(chunk)
-	s.spoke, s.since = s.spoke || speaks, s.since || speaks && s.usage.Exists()
+	s.spoke, s.since = s.spoke || speaks, s.since || s.usage.Exists() && (speaks || s.seen.frame.spoke)
 	chunk.Get("choices").ForEach(func(_, choice gjson.Result) bool {
 		if choice.Get("finish_reason").Type == gjson.String {
 			s.choices.note(choice.Get("index").Int())

@@ -123,6 +123,8 @@ type responsesStream struct {
 	bill   bill
 
 	cut, done bool
+	// since is whether output has come after the last event that has the whole response.
+	since bool
 	// spoke is whether there was output before the last event, and searches how often the
 	// provider had searched the web by then, the last time in searched.
 	spoke    bool
@@ -138,7 +140,7 @@ type responsesStream struct {
 
 func newResponsesStream(b bill, seen responsesSeen) *responsesStream {
 	s := &responsesStream{bill: b, seen: seen}
-	s.events = eventStream{arrive: s.seen.arrive, read: s.read, tap: s.seen.event, varies: s.seen.varies, again: s.seen.again}
+	s.events = eventStream{arrive: s.seen.arrive, read: s.read, tap: s.seen.event, varies: s.seen.varies, again: s.again}
 	return s
 }
 
@@ -168,6 +170,8 @@ func (s *responsesStream) reading() reading {
 		s.got = &reading{doubt: doubtCut}
 	case s.doubt != "":
 		s.got = &reading{doubt: s.doubt}
+	case s.since:
+		s.got = &reading{doubt: doubtRunning}
 	default:
 		got := responsesJudged(s.bill, s.member, s.spoke, s.mostSearches())
 		s.got = &got
@@ -188,7 +192,7 @@ func (s *responsesStream) read(data []byte) hidden {
 		return hidden{}
 	}
 	if bytes.Contains(data, deltaEvent) {
-		s.spoke = true
+		s.spoke, s.since = true, s.done
 		return hidden{}
 	}
 	if !responseEnds.Match(data) && !bytes.Contains(data, searchDone) {
@@ -210,6 +214,12 @@ func (s *responsesStream) read(data []byte) hidden {
 		s.take(event.Get("response"))
 	}
 	return hidden{}
+}
+
+// again takes an event that says what one before it said, but for its text.
+func (s *responsesStream) again(v values) {
+	s.seen.again(v)
+	s.since = s.done
 }
 
 // noteSearch notes an item that is at its end, which some providers tell twice.
@@ -245,7 +255,7 @@ func (s *responsesStream) member(name string) gjson.Result {
 // take takes the response of the last event, unless its usage says nothing, and that of one
 // before it something.
 func (s *responsesStream) take(response gjson.Result) {
-	s.done = true
+	s.done, s.since = true, false
 	for _, name := range []string{"usage.input_tokens", "usage.output_tokens"} {
 		if later := response.Get(name).Num; later > 0 && later < s.response.Get(name).Num {
 			s.doubt = "a later one has fewer " + name + " than an earlier one"

@@ -94,6 +94,8 @@ type frameSeen struct {
 	// if it is a string.
 	pieces int
 	text   span
+	// spoke is whether there was output in it, if that is told apart from reports of output.
+	spoke bool
 }
 
 // nextFrame begins a frame with data.
@@ -135,6 +137,9 @@ func insideOf(value gjson.Result) span {
 
 // tokens counts tokens of which there is no text.
 func (s *seen) tokens(n int64) {
+	if n == 0 {
+		return
+	}
 	s.came()
 	s.spoken, s.all = min(s.spoken+n, price.MaxTokens), min(s.all+n, price.MaxTokens)
 }

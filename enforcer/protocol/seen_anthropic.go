@@ -36,6 +36,7 @@ func (s *messagesSeen) event(data []byte) {
 	case "content_block_start":
 		s.blocks, s.open = s.blocks+1, s.open+1
 		s.block(gjson.Get(event, "content_block"))
+		s.frame.spoke = s.frame.pieces > 0
 	case "content_block_delta":
 		s.frame.repeats = true
 		s.delta(gjson.Get(event, "delta"))

@@ -29,6 +29,7 @@ func (s *generateSeen) chunk(data []byte) {
 		s.stringsExcept(ofCandidate, candidate)
 		return true
 	})
+	s.frame.spoke = s.frame.pieces > 0
 	gjson.Parse(chunk).ForEach(func(key, member gjson.Result) bool {
 		if !ofGenerated[key.Str] {
 			s.member(key.Str, member)

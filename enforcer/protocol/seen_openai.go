@@ -53,6 +53,7 @@ func (s *chatSeen) chunk(data []byte) {
 			s.choice(choice)
 			return true
 		})
+		s.frame.spoke = s.frame.pieces > 0
 	} else {
 		s.stringsExcept(ofChunk, gjson.Parse(chunk))
 	}
