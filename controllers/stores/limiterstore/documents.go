@@ -86,7 +86,7 @@ func (d *Documents) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid s
 	tenant, root := "", ""
 	if id.Kind == limiterv1.TenantDocument {
 		tenant = id.Name
-		if root, err = d.release(ctx, tenant); err != nil {
+		if root, err = d.release(ctx, id, uid); err != nil {
 			return false, fmt.Errorf("withdraw document %s: %w", id, err)
 		}
 	}
@@ -101,14 +101,18 @@ func (d *Documents) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid s
 }
 
 // release lets the calls of a tenant end whose document is about to be withdrawn. It returns the
-// root of the tenant's budget tree; empty if the tenant has no document.
-func (d *Documents) release(ctx context.Context, tenant string) (root string, err error) {
-	roots, err := d.Roots(ctx, tenant)
-	root, found := roots[tenant]
+// root of the tenant's budget tree; empty if the document is not that of the object with the UID.
+func (d *Documents) release(ctx context.Context, id limiterv1.DocumentID, uid string) (root string, err error) {
+	documents, err := d.List(ctx, id)
+	if err != nil || len(documents) == 0 || !documents[0].OwnedBy(uid) {
+		return "", err
+	}
+	roots, err := d.Roots(ctx, id.Name)
+	root, found := roots[id.Name]
 	if err != nil || !found {
 		return "", err
 	}
-	return root, unanswered(releaseScript.Run(ctx, d.client, []string{limiterv1.TenantCountersKey(root, tenant)}).Err())
+	return root, unanswered(releaseScript.Run(ctx, d.client, []string{limiterv1.TenantCountersKey(root, id.Name)}).Err())
 }
 
 // Observation is a document and the enforcers that are to run it, at one moment.

@@ -2,6 +2,7 @@ package limiterstore_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -101,6 +102,13 @@ func TestWithdrawnInMidCount(t *testing.T) {
 	suspended, err := counters.SuspendTenant(t.Context(), limiterstore.TenantCounters{Root: "acme", Tenant: "acme", Epoch: epoch}, true, "money:Day")
 	testkit.Must(t, err)
 
+	if withdrawn, err := store.Withdraw(t.Context(), acme, "u2"); err != nil || withdrawn {
+		t.Fatalf("withdrawn %t by another object, %v", withdrawn, err)
+	}
+	before := client.HGet(t.Context(), limiterv1.TenantCountersKey("acme", "acme"), limiterv1.EpochField).Val()
+	if !strings.HasPrefix(before, "closed:1:") || before == "closed:1:" {
+		t.Errorf("after another object was withdrawn the counters are %q, want that who counts goes on", before)
+	}
 	if withdrawn, err := store.Withdraw(t.Context(), acme, "u1"); err != nil || !withdrawn {
 		t.Fatalf("withdrawn %t, %v", withdrawn, err)
 	}
