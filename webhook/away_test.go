@@ -16,8 +16,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
-// TestAway creates a second budget of a tenant while no webhook answers. It gets in,
-// and no further: the first stays in force.
+// TestAway creates budgets while no webhook answers. A second one of a tenant gets in, and no
+// further: the first stays in force, also when a third that came with the finalizer is deleted.
+// The manager adds the finalizer to what it programs.
 func TestAway(t *testing.T) {
 	namespace, delegated := newNamespace(t), newNamespace(t, v1alpha1.DelegatedLabel)
 	first := objects.TenantBudget(namespace)
@@ -28,6 +29,15 @@ func TestAway(t *testing.T) {
 	// Its name would win, had both been created in the same second.
 	awaitNextSecond(t, first)
 	create(t, second)
+	expectFinalizers(t, second)
+	third := budgetOf(delegated, func(b *v1alpha1.TenantBudget) {
+		b.Name, b.Spec.Tenant, b.Finalizers = "third", namespace, []string{v1alpha1.Finalizer}
+	})
+	create(t, third)
+	testkit.Must(t, api.Delete(t.Context(), third))
+	other := objects.TenantBudget(newNamespace(t))
+	create(t, other)
+	expectFinalizers(t, other)
 
 	var err error
 	if stopManager, err = startManager(webhookAddress, ""); err != nil {
@@ -35,6 +45,9 @@ func TestAway(t *testing.T) {
 	}
 	awaitAccepted(t, second, "False Conflicted")
 	awaitAccepted(t, first, "True Accepted")
+	awaitGone(t, third)
+	awaitAccepted(t, other, "True Accepted")
+	expectFinalizers(t, other, v1alpha1.Finalizer)
 	document := redisClient.HGet(t.Context(), limiterv1.DocumentsKey,
 		limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: namespace}.String()).Val()
 	if !strings.Contains(document, string(first.UID)) || strings.Contains(document, string(second.UID)) {

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -86,6 +87,24 @@ func TestCertificates(t *testing.T) {
 	testkit.Must(t, update(t, configuration, func(c *admissionv1.ValidatingWebhookConfiguration) { c.Webhooks[0].ClientConfig.CABundle = nil }))
 	testkit.Must(t, keeper.Keep(ctx))
 	expectTrusted(t, third, configuration, now.Now())
+
+	// A configuration of the other kind that comes later, as with an upgrade.
+	later := &admissionv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: configuration.Name}}
+	for _, hook := range configuration.Webhooks {
+		later.Webhooks = append(later.Webhooks, admissionv1.MutatingWebhook{
+			Name: hook.Name, AdmissionReviewVersions: hook.AdmissionReviewVersions, SideEffects: hook.SideEffects,
+			ClientConfig: admissionv1.WebhookClientConfig{URL: hook.ClientConfig.URL},
+		})
+	}
+	create(t, later)
+	testkit.Must(t, keeper.Keep(ctx))
+	expectTrusted(t, third, configuration, now.Now())
+	testkit.Must(t, api.Get(ctx, client.ObjectKeyFromObject(later), later))
+	for i, hook := range later.Webhooks {
+		if want := configuration.Webhooks[i].ClientConfig.CABundle; !bytes.Equal(hook.ClientConfig.CABundle, want) {
+			t.Errorf("%s trusts %q, want %q", hook.Name, hook.ClientConfig.CABundle, want)
+		}
+	}
 
 	// One whose end is near.
 	now.SetTime(now.Now().AddDate(9, 6, 0))
@@ -208,6 +227,10 @@ func TestCertManager(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in what is applied", want)
 		}
+	}
+	const trusting = "    cert-manager.io/inject-ca-from: bursar-system/bursar-webhook\n  name: bursar\nwebhooks:\n"
+	if got := strings.Count(out, trusting); got != 2 {
+		t.Errorf("%d configurations of webhooks trust what cert-manager makes, want 2", got)
 	}
 	if strings.Contains(out, "kind: Secret\n") {
 		t.Error("the managers' own authority is there, too")

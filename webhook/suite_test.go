@@ -207,7 +207,7 @@ func freeAddress() (string, error) {
 }
 
 // awaitWebhooks waits until the API server calls the webhooks: until then it accepts
-// everything.
+// everything as it is.
 func awaitWebhooks(ctx context.Context) error {
 	notDelegated := objects.TenantBudget("default")
 	notDelegated.Spec.Tenant = "another"
@@ -215,12 +215,19 @@ func awaitWebhooks(ctx context.Context) error {
 		var configuration admissionv1.ValidatingWebhookConfiguration
 		err := api.Get(ctx, client.ObjectKey{Name: "bursar"}, &configuration)
 		return err == nil && configuration.Webhooks[0].ClientConfig.CABundle != nil &&
-			api.Create(ctx, notDelegated.DeepCopy(), client.DryRunAll) != nil, nil
+			api.Create(ctx, notDelegated.DeepCopy(), client.DryRunAll) != nil && isHeld(ctx), nil
 	}
 	if err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, isAsked); err != nil {
 		return fmt.Errorf("the API server does not call the webhooks: %w", err)
 	}
 	return nil
+}
+
+// isHeld reports whether what is created gets the finalizer.
+func isHeld(ctx context.Context) bool {
+	provider := objects.ModelProvider("awaited")
+	err := api.Create(ctx, provider, client.DryRunAll)
+	return err == nil && len(provider.Finalizers) > 0
 }
 
 // kubectl runs kubectl as an administrator.

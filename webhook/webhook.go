@@ -26,9 +26,11 @@ type Changes interface {
 }
 
 //+kubebuilder:webhookconfiguration:mutating=false,name=bursar
+//+kubebuilder:webhookconfiguration:mutating=true,name=bursar
 
 // Register makes the manager serve the webhooks, whether it leads or not.
 func Register(mgr ctrl.Manager, counters Counters, ledger history.PastCalls, changes Changes) error {
+	registerFinalizer(mgr)
 	reader := mgr.GetClient()
 	analyzer := analysis.NewAnalyzer(reader, time.Now)
 	return errors.Join(

@@ -9,14 +9,12 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/cert"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	webhookserver "sigs.k8s.io/controller-runtime/pkg/webhook"
-	"sigs.k8s.io/yaml"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -81,22 +79,14 @@ func startWebhooks(ctx context.Context, stops *[]func() error) error {
 
 // configureWebhooks tells the API server of the webhooks, and waits until it asks them.
 func configureWebhooks(ctx context.Context, url string, authority []byte) error {
-	manifest, err := kubernetes.Webhooks(url)
+	configurations, err := kubernetes.WebhookConfigurations(url, authority)
 	if err != nil {
 		return err
 	}
-	var configuration admissionv1.ValidatingWebhookConfiguration
-	for document := range documentsOf(manifest) { // the second is a Secret, for certificates that the manager makes
-		if err := yaml.Unmarshal([]byte(document), &configuration); err != nil {
+	for _, configuration := range configurations {
+		if err := shared.admin.Create(ctx, configuration); err != nil {
 			return err
 		}
-		break
-	}
-	for i := range configuration.Webhooks {
-		configuration.Webhooks[i].ClientConfig.CABundle = authority
-	}
-	if err := shared.admin.Create(ctx, &configuration); err != nil {
-		return err
 	}
 	refused := tenantBudget("default", "")
 	refused.Spec.Tenant = "another"

@@ -10,7 +10,9 @@ import (
 )
 
 // AddFinalizerPhase is the phase that keeps objects which are about to program something
-// from going before that is withdrawn. Others may go at once.
+// from going before that is withdrawn. Most have the finalizer by then: the webhook adds it
+// as they are created. The others are those of which it was not asked, or whose finalizer
+// somebody has removed.
 func AddFinalizerPhase[O Object, S interface{ common() *Scope[O] }](c client.Client, programs func(S) bool, needs ...string) Phase[S] {
 	return Phase[S]{Name: "add finalizer", Needs: needs, Run: func(ctx context.Context, scope S) error {
 		if !programs(scope) {
@@ -20,8 +22,7 @@ func AddFinalizerPhase[O Object, S interface{ common() *Scope[O] }](c client.Cli
 	}}
 }
 
-// AddFinalizer makes sure that the object stays until RemoveFinalizer. It must never be
-// called for an object that has programmed nothing: such an object may go at once.
+// AddFinalizer makes sure that the object stays until RemoveFinalizer.
 func AddFinalizer(ctx context.Context, c client.Client, object client.Object) error {
 	return goneIsConflict(object, patchFinalizers(ctx, c, object, controllerutil.AddFinalizer))
 }

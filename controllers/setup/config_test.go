@@ -44,7 +44,9 @@ var _ = Describe("What is in config", func() {
 		// As who installed in one way and goes on in another does.
 		kubectl(ctx, "apply", "--server-side", "-k", "../../config/default")
 		// Nobody answers there, and every change would be asked about first.
-		DeferCleanup(func(ctx SpecContext) { kubectl(ctx, "delete", "validatingwebhookconfiguration", "bursar") })
+		DeferCleanup(func(ctx SpecContext) {
+			kubectl(ctx, "delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "bursar")
+		})
 		Expect(kubectlFails(ctx, "-n", "bursar-system", "create", "deployment", "careless", "--image=careless",
 			"--dry-run=server", "--warnings-as-errors")).To(ContainSubstring("would violate PodSecurity"))
 		for _, name := range []string{"bursar-manager", "bursar-enforcer"} {

@@ -22,6 +22,8 @@ var unused = map[string]string{
 	"patch configmaps":  "likewise",
 	"get secrets":       "the authority of the webhooks, in package webhook",
 	"update secrets":    "likewise",
+	"get admissionregistration.k8s.io/mutatingwebhookconfigurations":      "likewise",
+	"update admissionregistration.k8s.io/mutatingwebhookconfigurations":   "likewise",
 	"get admissionregistration.k8s.io/validatingwebhookconfigurations":    "likewise",
 	"update admissionregistration.k8s.io/validatingwebhookconfigurations": "likewise",
 }

@@ -17,13 +17,14 @@ import (
 )
 
 //+kubebuilder:rbac:groups="",namespace=bursar-system,resources=secrets,resourceNames=bursar-webhook,verbs=get;update
-//+kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,resourceNames=bursar,verbs=get;update
+//+kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingwebhookconfigurations;validatingwebhookconfigurations,resourceNames=bursar,verbs=get;update
 
 // webhookName is the name of the webhooks' Service, and of the Secret with the
 // authority that signs their certificates.
 const webhookName = "bursar-webhook"
 
-// webhookConfiguration is the name of the ValidatingWebhookConfiguration.
+// webhookConfiguration is the name of the MutatingWebhookConfiguration and of the
+// ValidatingWebhookConfiguration.
 const webhookConfiguration = "bursar"
 
 // WebhookOptions say how webhooks are served.

@@ -164,7 +164,7 @@ func (s *Stack) freeWebhooks() string {
 // awaitWebhooks waits until the API server trusts the webhooks: before, it accepts objects
 // without asking them.
 func (s *Stack) awaitWebhooks(ctx context.Context) error {
-	_, err := s.RunKubectl(ctx, "wait", "validatingwebhookconfiguration/bursar",
+	_, err := s.RunKubectl(ctx, "wait", "validatingwebhookconfiguration/bursar", "mutatingwebhookconfiguration/bursar",
 		"--for=jsonpath={.webhooks[0].clientConfig.caBundle}", "--timeout=60s")
 	return err
 }

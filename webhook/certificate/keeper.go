@@ -3,6 +3,7 @@ package certificate
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -26,9 +27,9 @@ type Keeper struct {
 }
 
 // NewKeeper makes a Keeper of the certificate authority of the webhooks in the
-// ValidatingWebhookConfiguration. It is kept in the Secret, which must exist, empty at first:
-// RBAC cannot limit a right to create Secrets to one name. The client must have no cache and
-// must not watch.
+// ValidatingWebhookConfiguration and the MutatingWebhookConfiguration of that name. It is
+// kept in the Secret, which must exist, empty at first: RBAC cannot limit a right to create
+// Secrets to one name. The client must have no cache and must not watch.
 func NewKeeper(client client.Client, secret types.NamespacedName, configuration string, clock clock.PassiveClock) *Keeper {
 	return &Keeper{client: client, secret: secret, configuration: configuration, clock: clock}
 }
@@ -66,20 +67,46 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return errors.Join(k.tellValidating(ctx, trusted), k.tellMutating(ctx, trusted))
+}
+
+func (k *Keeper) tellValidating(ctx context.Context, trusted []byte) error {
 	var configuration admissionv1.ValidatingWebhookConfiguration
 	if err := k.client.Get(ctx, types.NamespacedName{Name: k.configuration}, &configuration); err != nil {
 		return err
 	}
-	isKnown := true
+	var clients []*admissionv1.WebhookClientConfig
 	for i := range configuration.Webhooks {
-		bundle := &configuration.Webhooks[i].ClientConfig.CABundle
-		isKnown = isKnown && bytes.Equal(*bundle, trusted)
-		*bundle = trusted
+		clients = append(clients, &configuration.Webhooks[i].ClientConfig)
+	}
+	return k.tell(ctx, &configuration, clients, trusted)
+}
+
+// tellMutating takes it for no error that there is no such configuration, as where the
+// resources are of a release that had none: whoever programs an object also adds its finalizer.
+func (k *Keeper) tellMutating(ctx context.Context, trusted []byte) error {
+	var configuration admissionv1.MutatingWebhookConfiguration
+	if err := k.client.Get(ctx, types.NamespacedName{Name: k.configuration}, &configuration); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	var clients []*admissionv1.WebhookClientConfig
+	for i := range configuration.Webhooks {
+		clients = append(clients, &configuration.Webhooks[i].ClientConfig)
+	}
+	return k.tell(ctx, &configuration, clients, trusted)
+}
+
+// tell has the API server trust the authority in all clients of the configuration.
+func (k *Keeper) tell(ctx context.Context, configuration client.Object, clients []*admissionv1.WebhookClientConfig, trusted []byte) error {
+	isKnown := true
+	for _, config := range clients {
+		isKnown = isKnown && bytes.Equal(config.CABundle, trusted)
+		config.CABundle = trusted
 	}
 	if isKnown {
 		return nil
 	}
-	return k.client.Update(ctx, &configuration)
+	return k.client.Update(ctx, configuration)
 }
 
 // keepAuthority is the authority's certificate, of a new one where that is needed.

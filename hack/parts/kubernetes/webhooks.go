@@ -2,39 +2,86 @@ package kubernetes
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
 
 // Webhooks is the YAML of config/webhook for an API server without Services: one that
-// asks the webhooks at the URL, such as "https://127.0.0.1:9443".
+// asks the webhooks at the URL, such as "https://127.0.0.1:9443". Whom it trusts there, a
+// manager says.
 func Webhooks(url string) (string, error) {
+	configurations, err := WebhookConfigurations(url, nil)
+	if err != nil {
+		return "", err
+	}
+	var all bytes.Buffer
+	for _, configuration := range configurations {
+		text, err := yaml.Marshal(configuration.Object)
+		if err != nil {
+			return "", err
+		}
+		all.Write(append(text, "---\n"...))
+	}
 	root, err := Root()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(root, "config", "webhook")
-	content, err := os.ReadFile(filepath.Join(dir, "manifests.yaml"))
+	secret, err := os.ReadFile(filepath.Join(root, "config", "webhook", "secret.yaml"))
+	return all.String() + string(secret), err
+}
+
+// WebhookConfigurations are those of config/webhook for an API server that asks the webhooks at
+// the URL, and trusts the authority there, whose certificate is PEM; nil for nobody yet.
+func WebhookConfigurations(url string, authority []byte) ([]*unstructured.Unstructured, error) {
+	root, err := Root()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var configuration admissionv1.ValidatingWebhookConfiguration
-	if err := yaml.UnmarshalStrict(bytes.TrimPrefix(content, []byte("---\n")), &configuration); err != nil {
-		return "", fmt.Errorf("config/webhook/manifests.yaml: %w", err)
-	}
-	for i := range configuration.Webhooks {
-		client := &configuration.Webhooks[i].ClientConfig
-		address := url + *client.Service.Path
-		client.URL, client.Service = &address, nil
-	}
-	pointed, err := yaml.Marshal(configuration)
+	content, err := os.ReadFile(filepath.Join(root, "config", "webhook", "manifests.yaml"))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	secret, err := os.ReadFile(filepath.Join(dir, "secret.yaml"))
-	return string(pointed) + "---\n" + string(secret), err
+	var configurations []*unstructured.Unstructured
+	for document := range strings.SplitSeq(strings.TrimPrefix(string(content), "---\n"), "\n---\n") {
+		configuration := &unstructured.Unstructured{}
+		err := yaml.Unmarshal([]byte(document), &configuration.Object)
+		if err == nil {
+			err = askAt(configuration, url, authority)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("config/webhook/manifests.yaml: %w", err)
+		}
+		configurations = append(configurations, configuration)
+	}
+	return configurations, nil
+}
+
+// askAt has the webhooks of a configuration asked at the URL instead of at a Service.
+func askAt(configuration *unstructured.Unstructured, url string, authority []byte) error {
+	webhooks, _, err := unstructured.NestedSlice(configuration.Object, "webhooks")
+	if err != nil {
+		return err
+	}
+	for _, webhook := range webhooks {
+		fields := webhook.(map[string]any)
+		path, found, err := unstructured.NestedString(fields, "clientConfig", "service", "path")
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("webhook %s has no Service with a path", fields["name"])
+		}
+		client := map[string]any{"url": url + path}
+		if authority != nil {
+			client["caBundle"] = base64.StdEncoding.EncodeToString(authority)
+		}
+		fields["clientConfig"] = client
+	}
+	return unstructured.SetNestedSlice(configuration.Object, webhooks, "webhooks")
 }
