@@ -19,7 +19,7 @@ type AlertInput struct {
 	ID string `path:"id" format:"uuid" maxLength:"36" doc:"The id of the alert."`
 }
 
-// MuteInput is for how long nobody is to be told of an alert.
+// MuteInput says for how long nobody is told of an alert.
 type MuteInput struct {
 	AlertInput
 	Body struct {
@@ -107,7 +107,7 @@ func (a *api) registerAlertMarks(routes huma.API) {
 		a.testAlerts)
 }
 
-// marking is the operation of a route by which somebody says something of alerts.
+// marking is the operation of a route that acknowledges, mutes or unmutes alerts.
 func marking(id, path, summary, description string) huma.Operation {
 	return changing(http.MethodPost, id, path, "Alerts", summary, description)
 }
@@ -138,7 +138,7 @@ func (a *api) alert(ctx context.Context, v view, id string) (*AlertDetail, error
 
 func recipientOf(r ledgerv1.Recipient) Recipient { return Recipient{string(r.Channel), r.Address} }
 
-// mark notes what somebody says of an alert.
+// mark records what the caller says about an alert.
 func (a *api) mark(ctx context.Context, who auth.Who, in *AlertInput, mark ledgerv1.Mark, until time.Time) (*AlertDetail, error) {
 	v, err := a.view(ctx, who, in.Tenant, auth.Admin)
 	if err != nil {

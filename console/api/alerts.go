@@ -11,7 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// AlertsInput is which alerts are asked for.
+// AlertsInput says which alerts are listed.
 type AlertsInput struct {
 	TenantParameter
 	FormatParameter
@@ -72,7 +72,7 @@ func (a *api) registerAlerts(routes huma.API) {
 		})
 }
 
-// alertOf is an alert as it is told to an admin, or to somebody else.
+// alertOf is an alert as an admin, or another user, may see it.
 func alertOf(a history.Alert, isAdmin bool) Alert {
 	alert := Alert{
 		ID: a.ID, Limit: a.Limit, User: a.Owner.User, Group: a.Owner.Group, APIKey: a.Owner.Key, PeriodStart: a.PeriodStart.UTC(), PeriodEnd: a.PeriodEnd.UTC(), Action: a.Action, AtPercent: a.AtPercent,

@@ -37,7 +37,7 @@ type Options struct {
 	Marks   *marks.Marks
 	// Requests are what people ask for beyond their limits.
 	Requests *requests.Requests
-	// Locks have requests wait for each other that must not be answered at the same time.
+	// Locks serialise requests that must not be answered at the same time.
 	Locks *said.Locks
 	// Health is what Postgres knows of Bursar's own health.
 	Health *health.Health
@@ -52,11 +52,11 @@ type Options struct {
 
 type api struct {
 	Options
-	// turns are those of callers.
+	// turns limits how many requests of a caller are answered at the same time.
 	turns   *turns
 	made    newKeys
 	replays replays
-	// questions are those of the routes, by their operation ids.
+	// questions are the routes as functions, by operation id.
 	questions map[string]any
 }
 
@@ -140,7 +140,7 @@ func get(id, path, tag, summary, description string) huma.Operation {
 	}
 }
 
-// handle registers a route whose answer is a body alone.
+// handle registers a route whose answer is only a body.
 func handle[I, O any](a *api, routes huma.API, operation huma.Operation, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) {
 	ask := question(a, answer)
 	a.questions[operation.OperationID] = ask
@@ -154,8 +154,8 @@ func handle[I, O any](a *api, routes huma.API, operation huma.Operation, answer 
 	})
 }
 
-// describe is what the document says of the answers of a route beyond what huma says by itself: that reads are
-// answered with 304 where there is nothing new, and tables as CSV, too.
+// describe adds to what huma documents of a route's answers: that reads are answered with 304 if there is
+// nothing new, and that tables can be had as CSV.
 func describe[O any](operation huma.Operation) map[string]*huma.Response {
 	if operation.Method != http.MethodGet {
 		return nil
@@ -172,7 +172,7 @@ func describe[O any](operation huma.Operation) map[string]*huma.Response {
 	return responses
 }
 
-// inTurn answers when it is the turn of who asks.
+// inTurn answers when it is the caller's turn.
 func inTurn[I, O any](ctx context.Context, a *api, who auth.Who, in *I, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) (*O, error) {
 	done, err := a.turns.take(ctx, who.Subject())
 	if err != nil {
@@ -183,7 +183,7 @@ func inTurn[I, O any](ctx context.Context, a *api, who auth.Who, in *I, answer f
 }
 
 type body[O any] struct {
-	// ETag is what tagged makes the ETag of; empty where the route says nothing of it.
+	// ETag is the version from which tagged makes the ETag; empty if the route sets none.
 	ETag string `header:"ETag"`
 	Body *O
 }
@@ -192,7 +192,7 @@ type whoKey struct{}
 
 func whoOf(ctx context.Context) auth.Who { return ctx.Value(whoKey{}).(auth.Who) }
 
-// identified has every route know who asks, and refuses who is not known.
+// identified finds the caller of every route, and refuses unknown ones.
 func (a *api) identified(ctx huma.Context, next func(huma.Context)) {
 	request, w := humago.Unwrap(ctx)
 	who, err := a.Auth.Identify(ctx.Context(), request.Header)
@@ -203,8 +203,8 @@ func (a *api) identified(ctx huma.Context, next func(huma.Context)) {
 	next(huma.WithValue(ctx, whoKey{}, who))
 }
 
-// unambiguous refuses a query of which huma would leave something out: a parameter that is given twice, of which it
-// takes the first, and one that cannot be read. An answer about less or more than was asked for is a wrong figure.
+// unambiguous refuses a query of which huma would leave something out: a repeated parameter, of which huma
+// takes the first, or an unreadable one. An answer about less or more than was asked for is a wrong figure.
 func unambiguous(ctx huma.Context, next func(huma.Context)) {
 	request, w := humago.Unwrap(ctx)
 	query, err := url.ParseQuery(request.URL.RawQuery)

@@ -23,8 +23,9 @@ type Bounds struct {
 	Required bool
 }
 
-// BoundsOf are those of a member of the body of the route that has an operation id, such as
-// "limits.amount", which is that of each item of limits. It fails where there is no such member.
+// BoundsOf are the bounds of a member of the body of the route with an operation id, such as
+// "limits.amount", which is the amount of each of the limits. It fails if there is no such
+// member.
 func (a *API) BoundsOf(operation, member string) (b Bounds, err error) {
 	schema, err := a.bodyOf(operation)
 	if err != nil {
@@ -50,8 +51,8 @@ func (a *API) BoundsOf(operation, member string) (b Bounds, err error) {
 	return b, nil
 }
 
-// CheckBody holds a body against what the route demands of it that has an operation id, for those
-// who ask its Question. The error is a *Problem, such as the route answers with.
+// CheckBody checks a body against the schema of the route with an operation id. Callers of the
+// route's Question need it. The error is a *Problem, as the route answers it.
 func (a *API) CheckBody(operation string, body any) error {
 	schema, err := a.bodyOf(operation)
 	if err != nil {

@@ -57,8 +57,8 @@ type CheapestFallback struct {
 	Models []string `json:"models,omitempty" maxItems:"16"`
 }
 
-// WrittenAlerts are who is told by e-mail, and of what. Other channels name Secrets, and are
-// changed in the TenantBudget alone.
+// WrittenAlerts says who is told by e-mail, and of what. Other channels name Secrets, and can only
+// be changed in the TenantBudget itself.
 type WrittenAlerts struct {
 	Email   []string      `json:"email" nullable:"false" maxItems:"16" doc:"The addresses that are told."`
 	Filters []AlertFilter `json:"filters,omitempty" maxItems:"16" doc:"Who is told of less than everything, other channels included."`
@@ -101,7 +101,7 @@ func (a *api) registerBudgetChanges(routes huma.API) {
 		})
 }
 
-// changeBudget changes the budget of a tenant that who asks administers.
+// changeBudget changes the budget of a tenant that the caller administers.
 func (a *api) changeBudget(
 	ctx context.Context, by cluster.Writer, who auth.Who, tenant, seen string, to BudgetSpec,
 ) (*v1alpha1.TenantBudget, []string, error) {
@@ -112,7 +112,7 @@ func (a *api) changeBudget(
 	budget := &v1alpha1.TenantBudget{ObjectMeta: metav1.ObjectMeta{Namespace: known.Namespace, Name: known.Name}}
 	warnings, err := by.Change(ctx, budget, seen, func() error {
 		if budget.Spec.Tenant != known.Spec.Tenant {
-			return cluster.ErrStale // another budget has the name now
+			return cluster.ErrStale // the name is that of another budget by now
 		}
 		before := budget.Spec.DeepCopy()
 		if err := to.into(&budget.Spec); err != nil {
@@ -126,7 +126,7 @@ func (a *api) changeBudget(
 	return budget, warnings, err
 }
 
-// into writes what a change has into a spec.
+// into writes the members of a change into a spec.
 func (b BudgetSpec) into(spec *v1alpha1.TenantBudgetSpec) error {
 	if b.Limits != nil {
 		spec.Limits = nil
@@ -159,7 +159,7 @@ func (b BudgetSpec) into(spec *v1alpha1.TenantBudgetSpec) error {
 	return nil
 }
 
-// writtenOf is a budget as it is written; without who is told, for those who do not administer it.
+// writtenOf is a budget as it is written; without the alerts, if the role does not administer it.
 func writtenOf(spec *v1alpha1.TenantBudgetSpec, role auth.Role) (written BudgetSpec, err error) {
 	ladder := []WrittenRung{}
 	if err := convert(spec.Limits, &written.Limits); err != nil {
@@ -176,7 +176,7 @@ func writtenOf(spec *v1alpha1.TenantBudgetSpec, role auth.Role) (written BudgetS
 	return written, err
 }
 
-// convert writes what has the same members in JSON.
+// convert copies a value into one that has the same members in JSON.
 func convert(from, to any) error {
 	text, err := json.Marshal(from)
 	if err != nil {

@@ -15,14 +15,14 @@ import (
 	"github.com/bursar-dev/bursar/console/cluster"
 )
 
-// Budgets are the budgets that somebody administers, or that are below these.
+// Budgets are the budgets that the caller administers, and those below these.
 type Budgets struct {
 	AsOf    time.Time `json:"asOf"`
 	Budgets []Budget  `json:"budgets" nullable:"false" doc:"Each is followed by those below it; beside one another they are by the names of their tenants."`
 	Next    string    `json:"next,omitempty" doc:"What after is on the next page. Absent: this is the last."`
 }
 
-// BudgetsInput is which budgets are asked for.
+// BudgetsInput says which budgets are listed.
 type BudgetsInput struct {
 	Tenant string `query:"tenant" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" patternDescription:"a name of lower-case letters, digits and hyphens" doc:"The tenant whose budget is told, and those of all tenants below it. Default: all that you may see."`
 	PageParameters
@@ -60,8 +60,8 @@ type Manager struct {
 	Apply bool       `json:"apply" doc:"Whether it applies (server-side apply), as GitOps does, rather than updates."`
 }
 
-// Managed are those other than the console who manage something of the members of a spec that may
-// be changed here, by the names that they give themselves. What they manage is theirs to change.
+// Managed are the field managers other than the console, by the names that they give themselves, for each
+// member of a spec that may be changed here. What they manage must be changed there.
 type Managed map[string][]string
 
 func managedOf(object client.Object, members ...string) Managed {
@@ -145,8 +145,8 @@ func (a *api) budgets(ctx context.Context, who auth.Who, in *BudgetsInput) (*Bud
 	return answer, nil
 }
 
-// budgetIfThere is the budget of a tenant as it is told to somebody; nil if it has gone since they saw the tenant, or
-// is not theirs to see any more.
+// budgetIfThere is the budget of a tenant as the caller may see it; nil if it has gone since the caller saw the
+// tenant, or if the caller may no longer see it.
 func (a *api) budgetIfThere(ctx context.Context, who auth.Who, tenant string) (*Budget, error) {
 	role, err := a.Auth.Role(ctx, who, tenant)
 	if err != nil || role != auth.Admin && role != auth.Above {
@@ -162,7 +162,7 @@ func (a *api) budgetIfThere(ctx context.Context, who auth.Who, tenant string) (*
 	return a.budgetOf(ctx, budget, role)
 }
 
-// budgetSeen is the budget of a tenant as it is told to somebody.
+// budgetSeen is the budget of a tenant as the caller may see it.
 func (a *api) budgetSeen(ctx context.Context, who auth.Who, tenant string) (*Budget, error) {
 	v, err := a.view(ctx, who, tenant, auth.Above)
 	if err != nil {
@@ -178,7 +178,7 @@ func (a *api) budgetSeen(ctx context.Context, who auth.Who, tenant string) (*Bud
 	return a.budgetOf(ctx, budget, v.role)
 }
 
-// budgetOf is a budget as it is told to a role.
+// budgetOf is a budget as a role may see it.
 func (a *api) budgetOf(ctx context.Context, budget *v1alpha1.TenantBudget, role auth.Role) (*Budget, error) {
 	ancestors, err := a.Cluster.Ancestors(ctx, budget.Spec.Tenant)
 	if err != nil {
@@ -239,7 +239,7 @@ func breakerOf(status *v1alpha1.BreakerStatus) Breaker {
 	return b
 }
 
-// managersOf are who manages fields of an object other than its status.
+// managersOf are the managers of an object's fields other than those of its status.
 func managersOf(object client.Object) []Manager {
 	managers := []Manager{}
 	for _, entry := range object.GetManagedFields() {
@@ -275,7 +275,7 @@ type Change struct {
 	Generation   int64     `json:"generation"`
 }
 
-// ChangesInput is which changes are asked for.
+// ChangesInput says which changes are listed.
 type ChangesInput struct {
 	BudgetInput
 	Since string `query:"since" maxLength:"40" doc:"From when on, as from of /usage. Default: 90 days ago."`

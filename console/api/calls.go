@@ -13,7 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// CallsInput is which calls, or refusals, are asked for.
+// CallsInput says which calls, or refusals, are listed.
 type CallsInput struct {
 	TenantParameter
 	SpanParameters
@@ -115,7 +115,7 @@ func (a *api) registerCalls(routes huma.API) {
 		})
 }
 
-// CallInput is which call is asked for.
+// CallInput says which call is shown.
 type CallInput struct {
 	TenantParameter
 	ID string `path:"id" minLength:"1" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"the id of a call" doc:"As x-bursar-call-id of its answer has it."`
@@ -167,7 +167,8 @@ func admissionOf(a *history.Admission) *Admission {
 	}
 }
 
-// readable is what could be read of a text of the ledger; none of one of a later version.
+// readable is the value that was read from a text of the ledger; zero if a later version
+// wrote a text that this one cannot read.
 func readable[T any](read T, err error) T {
 	if err != nil {
 		var none T

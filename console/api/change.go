@@ -20,10 +20,10 @@ import (
 //
 // The error may be returned as it is: explained, which is asked of every error, knows it.
 
-// by changes the cluster for who asks. Whether they may is for its caller to know.
+// by changes the cluster on behalf of the caller. It does not check whether the caller may.
 func (a *api) by(who auth.Who) cluster.Writer { return a.Cluster.By(who.Person()) }
 
-// personOf is who asks, as it is kept on record.
+// personOf is the caller's name for the records.
 func personOf(who auth.Who) string { return cluster.Printable(who.Person()) }
 
 // changing is the operation of a route that changes something.
@@ -34,18 +34,18 @@ func changing(method, id, path, tag, summary, description string) huma.Operation
 	return operation
 }
 
-// bounded is the operation of a route that somebody can take only so many times.
+// bounded is the operation of a route that limits how often a caller may use it.
 func bounded(operation huma.Operation) huma.Operation {
 	operation.Errors = append(operation.Errors, http.StatusTooManyRequests)
 	return operation
 }
 
-// SeenParameter is which state of something its changer has seen.
+// SeenParameter is the version of an object that the caller has seen before changing it.
 type SeenParameter struct {
 	IfMatch string `header:"If-Match" required:"true" maxLength:"200" doc:"The ETag of the answer that you have seen, or the version in it, in quotes; * for whichever there is. A change of something else is refused with 412."`
 }
 
-// seen is the version that is meant, as a Writer takes it; empty for any.
+// seen is the version that is meant, in the form that a Writer takes; empty for any version.
 func (p SeenParameter) seen() (string, error) {
 	tag := strings.TrimPrefix(strings.TrimSpace(p.IfMatch), "W/")
 	if tag == "*" {
@@ -59,14 +59,14 @@ func (p SeenParameter) seen() (string, error) {
 }
 
 // versioned is an answer about an object that may be changed. Its ETag begins with the version of
-// the object's spec, so that an answer whose figures alone have changed since is not stale for a
-// change.
+// the object's spec, so that a change is not refused as stale when only figures in the answer
+// have changed.
 type versioned interface{ version() string }
 
 // tagSeparator stands in an ETag between the version of an object and the hash of the answer.
 const tagSeparator = "/"
 
-// versionOf is the ETag of an answer as far as the route knows it.
+// versionOf is the version that begins an answer's ETag; empty if the route knows none.
 func versionOf(answer any) string {
 	if v, ok := answer.(versioned); ok {
 		return v.version()
@@ -74,14 +74,14 @@ func versionOf(answer any) string {
 	return ""
 }
 
-// ManagedField is a field that somebody else manages.
+// ManagedField is a field that another manager manages.
 type ManagedField struct {
 	Field   string `json:"field" example:"spec.limits[name=\"daily\"].amount"`
 	Manager string `json:"manager" example:"argocd-controller" doc:"Who manages it, by the name that the client gives itself."`
 }
 
-// ofChange is the problem of a change of the cluster that failed; nil where it is none of those
-// that a caller can do something about.
+// ofChange is the problem of a change of the cluster that failed; nil if it is not one that the
+// caller can fix.
 func ofChange(err error) *Problem {
 	var managed *cluster.ManagedError
 	var refused *cluster.RefusedError
@@ -120,7 +120,7 @@ func ofManaged(err *cluster.ManagedError) *Problem {
 	return p
 }
 
-// ofRefused names fields as the body of a request does, which has those of the spec.
+// ofRefused names fields as the body of a request does, which has the members of the spec.
 func ofRefused(err *cluster.RefusedError) *Problem {
 	p := problem(http.StatusUnprocessableEntity, codeInvalid, titleInvalid, err.Error())
 	for _, field := range err.Fields {
@@ -135,7 +135,7 @@ type Removed struct {
 	Warnings []string `json:"warnings" nullable:"false" doc:"What the API server and Bursar's webhooks warn of."`
 }
 
-// remove deletes an object for who asks.
+// remove deletes an object on behalf of the caller.
 func (a *api) remove(ctx context.Context, who auth.Who, object client.Object, seen string) (*Removed, error) {
 	warnings, err := a.by(who).Delete(ctx, object, seen)
 	if err != nil {

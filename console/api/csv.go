@@ -11,7 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// table is an answer that can be written as CSV: the very rows that its JSON has.
+// table is an answer that can be written as CSV: it has the same rows as its JSON.
 type table interface {
 	// head is the names of the columns, and rows their values.
 	head() []string
@@ -20,7 +20,7 @@ type table interface {
 
 const mediaJSON, mediaCSV = "application/json", "text/csv"
 
-// csvFormat writes tables as CSV (RFC 4180), and whatever is none, such as a Problem, as JSON.
+// csvFormat writes tables as CSV (RFC 4180), and everything else, such as a Problem, as JSON.
 var csvFormat = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
 		t, ok := v.(table)
@@ -42,8 +42,9 @@ var csvFormat = huma.Format{
 	Unmarshal: func([]byte, any) error { return errors.New("CSV is written and not read") },
 }
 
-// harmless is a cell that no spreadsheet takes for a formula: a quote before what begins like
-// one, in characters of full width, too, which some take for the same. Numbers are as they are.
+// harmless is a cell that no spreadsheet takes for a formula: it puts a quote before text that
+// begins like one, also in characters of full width, which some spreadsheets take for the same.
+// Numbers stay as they are.
 func harmless(cell string) string {
 	first, _ := utf8.DecodeRuneInString(cell)
 	if cell == "" || !strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) || isNumber(cell) {

@@ -5,6 +5,6 @@
 // problem.go the errors, money.go and csv.go how figures are written; every other file is a
 // route, or a few that belong together.
 //
-// It must never answer anybody with more than their role lets them see, and reads the ledger
-// as whom it answers: the database holds the same line.
+// It must never answer callers with more than their role lets them see. It tells the database
+// for whom it reads the ledger, and the database enforces the same.
 package api

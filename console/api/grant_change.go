@@ -69,7 +69,7 @@ func (a *api) registerGrantChanges(routes huma.API) {
 				return nil, err
 			}
 			if grant.Spec.BudgetRef.Name != budget.Name {
-				return nil, cluster.ErrNone // whatever it is, it is not this tenant's
+				return nil, cluster.ErrNone // another tenant's grant must not be told from a missing one
 			}
 			if err := reservedGrant(who, budget, grant.Spec.Limit); err != nil {
 				return nil, err
@@ -78,7 +78,7 @@ func (a *api) registerGrantChanges(routes huma.API) {
 		})
 }
 
-// makeGrant makes a grant of a budget; with a name of its own, unless one is given.
+// makeGrant makes a grant of a budget. Without a name, the grant gets one of its own.
 func (a *api) makeGrant(ctx context.Context, who auth.Who, by cluster.Writer, budget *v1alpha1.TenantBudget, name string, g NewGrant) (*MadeGrant, error) {
 	if _, ok := limitOf(budget, g.Limit); !ok {
 		return nil, invalid("body.limit", "must be the name of a limit of the budget")
@@ -110,8 +110,8 @@ func (a *api) makeGrant(ctx context.Context, who auth.Who, by cluster.Writer, bu
 	return &MadeGrant{budget.Spec.Tenant, grant.Namespace, grant.Name, append([]string{}, warnings...)}, nil
 }
 
-// reservedGrant is the problem of a grant for a limit that is only for admins of the platform: it
-// would let the whole tenant spend more.
+// reservedGrant is the problem of a grant that only admins of the platform may make, because its
+// limit is the whole tenant's, which could then spend more.
 func reservedGrant(who auth.Who, budget *v1alpha1.TenantBudget, limit string) error {
 	found, ok := limitOf(budget, limit)
 	if ok && perOf(found.Per) == v1alpha1.ScopeTenant && !who.IsPlatformAdmin {

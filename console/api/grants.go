@@ -9,7 +9,7 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 )
 
-// GrantsInput is which grants are asked for.
+// GrantsInput says which grants are listed.
 type GrantsInput struct {
 	TenantParameter
 	All bool `query:"all" doc:"Whether those are listed, too, that have ended or were taken back."`

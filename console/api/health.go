@@ -16,12 +16,12 @@ import (
 	"github.com/bursar-dev/bursar/console/health"
 )
 
-// recentCalls is how far back calls count for how providers answer, and heardWithin for how long an
-// enforcer that lives is silent in Postgres at most.
+// recentCalls is how old the calls may be that show how providers answer, and heardWithin is the
+// longest silence in Postgres of an enforcer that counts as live.
 const (
 	recentCalls = time.Hour
 	heardWithin = 15 * time.Second
-	// mostTroubles is how many objects are named that are not as they should be.
+	// mostTroubles is how many objects that are not as they should be are named.
 	mostTroubles = 100
 )
 
@@ -129,7 +129,7 @@ type IssuerHealth struct {
 	ChangedAt   *time.Time `json:"changedAt,omitempty" doc:"When these keys were fetched first."`
 }
 
-// unknown is what the console cannot know, because it asks neither Redis nor enforcers.
+// unknown is what the console does not know, because it asks neither Redis nor enforcers.
 var unknown = []string{
 	"Which revision each enforcer runs: Redis knows. Here is how many run each object (bursar_enforcer_config_revision of the enforcers).",
 	"Calls that have ended and wait for the ledger, in enforcers and in Redis (bursar_enforcer_ledger_waiting, bursar_enforcer_ledger_missing). While an enforcer cannot write any, LedgerUnreachable says so.",

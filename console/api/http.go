@@ -25,14 +25,14 @@ func asCSV(next http.Handler) http.Handler {
 	})
 }
 
-// mediaRanges are those of a header field Accept, without what is none because it has no subtype: huma would
-// answer to "json" with that as the content type.
+// mediaRanges are the media ranges of a header field Accept. It leaves out values without a subtype: huma
+// would answer "json" with that as the content type.
 func mediaRanges(accept []string) string {
 	ranges := strings.Split(strings.Join(accept, ","), ",")
 	return strings.Join(slices.DeleteFunc(ranges, func(one string) bool { return !strings.Contains(one, "/") }), ",")
 }
 
-// tagged gives answers to reads an ETag, and answers 304 to who has them already.
+// tagged gives answers to reads an ETag, and answers 304 to clients that have the same answer already.
 func tagged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "private, no-cache")
@@ -79,7 +79,7 @@ func matches(fields []string, tag string) bool {
 	return false
 }
 
-// quotedResponse is that of a change, whose ETag is the version of what there is now.
+// quotedResponse is the response to a change, whose ETag is the new version of the object.
 type quotedResponse struct{ http.ResponseWriter }
 
 // WriteHeader quotes the ETag.
@@ -103,8 +103,7 @@ func (k *keptResponse) WriteHeader(status int) { k.status = status }
 // Write keeps a part of the body.
 func (k *keptResponse) Write(part []byte) (int, error) { return k.body.Write(part) }
 
-// methods answers a wrong method, and a path that is written in another way, as everything
-// else is answered.
+// methods answers a wrong method with 405. Without it, the handler of unknown routes would answer.
 func methods(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern == Root+"/" {

@@ -26,21 +26,21 @@ import (
 	"github.com/bursar-dev/bursar/console/cluster"
 )
 
-// What spec.memberKeys says by default, and how long two keys work at once.
+// The defaults of spec.memberKeys, and of how long two keys work at once.
 const (
 	defaultMemberKeys    = int32(3)
 	defaultMemberKeyDays = int32(90)
 	defaultOverlapHours  = 24
 )
 
-// NewKeyInput is which key is to be made.
+// NewKeyInput says which key is made.
 type NewKeyInput struct {
 	TenantParameter
 	Body NewKey
 }
 
-// NewKey is a key that is to be made. Who is no admin may give its name and when it expires, and
-// the rest as it is anyway.
+// NewKey is a key to make. Callers who are not admins may choose its name and its expiry; what else they state
+// must be what it is anyway.
 type NewKey struct {
 	Name      string            `json:"name,omitempty" maxLength:"63" pattern:"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$" patternDescription:"a name of lower-case letters, digits and hyphens" doc:"What the APIKey is called; of who is no admin, with letters and digits at its end that nobody can choose. Default: after its user."`
 	User      string            `json:"user,omitempty" maxLength:"128" doc:"Who calls with it. Default: you, if you belong to the tenant."`
@@ -66,7 +66,7 @@ type KeyInput struct {
 	Name string `path:"name" maxLength:"253" pattern:"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$" patternDescription:"a name of lower-case letters, digits, hyphens and dots" doc:"The name of the APIKey, without its namespace."`
 }
 
-// RotateInput is which key is replaced.
+// RotateInput says which key is replaced.
 type RotateInput struct {
 	KeyInput
 	Body struct {
@@ -96,16 +96,16 @@ func (a *api) registerKeyChanges(routes huma.API) {
 		})
 }
 
-// keeper is who makes, replaces and deletes keys of a tenant.
+// keeper is a caller who makes, replaces and deletes keys of a tenant.
 type keeper struct {
 	view
 	budget *v1alpha1.TenantBudget
-	// tenancy is who they are in the tenant, if they belong to it.
+	// tenancy is what the caller is in the tenant, if they belong to it.
 	tenancy identity.Tenancy
 }
 
-// may is whether they may replace or delete a key: a member one that is as they make them
-// themselves, for a key of another tier is more than they are.
+// may reports whether the keeper may replace or delete a key. A member may if the key is like those that
+// members make for themselves: a key of another tier could do more than the member.
 func (k keeper) may(key *v1alpha1.APIKey) bool {
 	spec := key.Spec
 	if spec.BudgetRef.Name != k.budget.Name || k.isAdmin() {
@@ -115,8 +115,9 @@ func (k keeper) may(key *v1alpha1.APIKey) bool {
 		slices.Equal(names(spec.Groups), k.tenancy.Groups) && maps.Equal(spec.Labels, labelsOf(k.tenancy.Labels))
 }
 
-// keeping is what somebody may do to keys of the tenant: an admin everything, and a member what is
-// about themselves, where the tenant allows it. A key makes no keys: whoever found it would keep them.
+// keeping is what the caller may do with keys of the tenant: an admin everything, and a member what concerns
+// their own keys, if the tenant allows it. A caller with an API key makes no keys, so that a stolen key cannot
+// be kept in use by making others.
 func (a *api) keeping(ctx context.Context, who auth.Who, tenant string) (keeper, error) {
 	v, err := a.view(ctx, who, tenant, auth.Member)
 	if err != nil {
@@ -138,7 +139,7 @@ func (a *api) keeping(ctx context.Context, who auth.Who, tenant string) (keeper,
 	return k, nil
 }
 
-// rules are which keys they make.
+// rules say which keys the keeper may make.
 func (k keeper) rules() *KeyRules {
 	if k.isAdmin() {
 		return &KeyRules{ForOthers: true}
@@ -146,7 +147,7 @@ func (k keeper) rules() *KeyRules {
 	return &KeyRules{MaxDays: ptr.To(ptr.Deref(k.budget.Spec.MemberKeys.MaxDays, defaultMemberKeyDays))}
 }
 
-// changed is a key that they have just made or replaced.
+// changed is a key that was just made or replaced.
 func (a *api) changed(key *v1alpha1.APIKey) Key {
 	k := keyOf(key, a.Now())
 	k.MayChange = true
@@ -184,7 +185,8 @@ func (a *api) createKey(ctx context.Context, who auth.Who, in *NewKeyInput) (*Ke
 	return &KeyShown{Tenant: k.tenant, Secret: secret, APIKey: a.changed(key), Warnings: append([]string{}, warnings...)}, nil
 }
 
-// ifFew makes a key of a member who has fewer than they may have in the cluster, of whom no other is made meanwhile.
+// ifFew makes a key of a member if the member has fewer keys in the cluster than they may have. No other key of
+// the member is made at the same time.
 func (a *api) ifFew(ctx context.Context, k keeper, who auth.Who, create func(context.Context) error) error {
 	return a.Locks.Hold(ctx, "keys of "+k.tenant+" "+k.tenancy.User, func(ctx context.Context) error {
 		var keys v1alpha1.APIKeyList
@@ -204,8 +206,8 @@ func (a *api) ifFew(ctx context.Context, k keeper, who auth.Who, create func(con
 	})
 }
 
-// nameOf is the name of a key. A member does not choose it alone: grants and records go by names, and a
-// key that comes from Git later would take over an APIKey of its name with the hashes in it.
+// nameOf is the name of a key. A member does not choose all of it, because grants and records refer to names,
+// and because a key that comes from Git later would take over an APIKey of its name, with the hashes in it.
 func (k keeper) nameOf(asked, user string) string {
 	if asked != "" && k.isAdmin() {
 		return asked
@@ -213,7 +215,7 @@ func (k keeper) nameOf(asked, user string) string {
 	return nameFor(cmp.Or(asked, user))
 }
 
-// specOf is the spec of a key that somebody asks for.
+// specOf is the spec of the key that the caller asks for.
 func (a *api) specOf(k keeper, asked NewKey) (*v1alpha1.APIKeySpec, error) {
 	if asked.ExpiresAt != nil && !asked.ExpiresAt.After(a.Now()) {
 		return nil, invalid("body.expiresAt", "must be in the future")
@@ -267,8 +269,8 @@ func missing(asked NewKey) error {
 	return nil
 }
 
-// checkMember refuses a member's key that is more than their own, and says when it expires at the
-// latest.
+// checkMember refuses a member's key that could do more than the member, and sets the latest expiry that it may
+// have.
 func (a *api) checkMember(k keeper, own bool, asked *NewKey) error {
 	if !own {
 		return forbidden("you may make keys only for yourself: ask an admin of the tenant for another's")
@@ -289,15 +291,15 @@ func (a *api) checkMember(k keeper, own bool, asked *NewKey) error {
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// nameFor is a name for an APIKey that begins like a text, such as its user, which no other has.
+// nameFor is a unique name for an APIKey that begins with a text, such as the user.
 func nameFor(text string) string {
 	bits := make([]byte, 4)
-	_, _ = rand.Read(bits) // which never fails
+	_, _ = rand.Read(bits) // it never fails
 	name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(text), "-"), "-")
 	return strings.Trim(name[:min(len(name), 48)]+"-"+hex.EncodeToString(bits), "-")
 }
 
-// ownKey is an APIKey that somebody may change, as it is known.
+// ownKey is an APIKey that the keeper may change, as the console knows it.
 func (a *api) ownKey(ctx context.Context, k keeper, name string) (*v1alpha1.APIKey, error) {
 	keys, err := a.Cluster.Keys(ctx, k.tenant)
 	if err != nil {
@@ -338,8 +340,8 @@ func (a *api) rotateKey(ctx context.Context, who auth.Who, in *RotateInput) (*Ke
 	return &KeyShown{Tenant: k.tenant, Secret: secret, APIKey: a.changed(key), Previous: utc(&until.Time), Warnings: append([]string{}, warnings...)}, nil
 }
 
-// notToCommit is the error of a key that others manage, without the change to commit: that has the
-// hash of a key which nobody was shown.
+// notToCommit is the error about a key that others manage, without the change to commit: the hash in it is that
+// of a key that nobody was shown.
 func notToCommit(err error) error {
 	var managed *cluster.ManagedError
 	if !errors.As(err, &managed) {

@@ -12,14 +12,15 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 )
 
-// Keys are API keys. None of them says what a key is: only its hash is kept, and that is not told.
+// Keys are API keys. Nothing in them tells the keys themselves: only hashes are kept, and these
+// are not told, either.
 type Keys struct {
 	Tenant string    `json:"tenant"`
 	Keys   []Key     `json:"keys" nullable:"false" doc:"By their names."`
 	Making *KeyRules `json:"making,omitempty" doc:"Which keys you may make. Absent: none."`
 }
 
-// KeyRules are which keys somebody may make.
+// KeyRules say which keys the caller may make.
 type KeyRules struct {
 	ForOthers bool   `json:"forOthers" doc:"Whether you make keys for anybody in the tenant, of any tier."`
 	MaxDays   *int32 `json:"maxDays,omitempty" doc:"After how many days at the latest a key that you make stops working. Absent: never."`

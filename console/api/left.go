@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// longestRefill is how long a bucket may take to be full again of which it is told what is left.
+	// longestRefill is the longest time to refill of a bucket of which it is told what is left.
 	longestRefill = time.Hour
 	// mostRecent is how many calls are looked at for that.
 	mostRecent = 1000
 )
 
-// tellLeft says of limits of requests per user how many requests are left, as far as calls that
-// have ended tell: the limiter is not asked.
+// tellLeft says how many requests are left of limits of requests per user, by the calls that have
+// ended: the limiter is not asked.
 func (a *api) tellLeft(ctx context.Context, v view, user string, limits []RateLimit) error {
 	buckets := map[int]limiterv1.Bucket{}
 	var longest time.Duration

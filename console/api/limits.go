@@ -15,7 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 )
 
-// Limits are how limits stand for somebody.
+// Limits are limits, and how they stand for a caller.
 type Limits struct {
 	Tenant   string      `json:"tenant"`
 	User     string      `json:"user" doc:"Whose limits per user these are."`
@@ -68,7 +68,7 @@ type RateLimit struct {
 	Left   *int64 `json:"left,omitempty" doc:"How many requests are left now, as calls that have ended tell. Absent: it is no limit of requests per user, or takes more than an hour to refill."`
 }
 
-// LimitsInput is whose limits are asked for.
+// LimitsInput says whose limits are listed.
 type LimitsInput struct {
 	TenantParameter
 	User string `query:"user" maxLength:"256" doc:"Whose limits per user are told. Default: yours. Only admins may name another."`
@@ -127,15 +127,15 @@ func (a *api) limits(ctx context.Context, who auth.Who, in *LimitsInput) (*Limit
 	return limits, a.tellAbove(ctx, who, budget, by, limits)
 }
 
-// ratesFor are the limits of the policies that apply to a budget which calls of somebody count against.
+// ratesFor are the limits that count calls of the caller, of the policies that apply to a budget.
 func (a *api) ratesFor(ctx context.Context, budget *v1alpha1.TenantBudget, by *limiterv1.Caller) ([]RateLimit, error) {
 	policies, err := a.Cluster.Policies(ctx, budget)
 	limits := rateLimits(budget, policies)
 	return slices.DeleteFunc(limits, func(l RateLimit) bool { return !counts(limiterv1.Scope(l.Per), l.Selection, by) }), err
 }
 
-// tellAbove adds the limits of the tenants above that calls of somebody count against: of what a
-// tenant sets, those that count the whole tenant.
+// tellAbove adds the limits of the tenants above that count calls of the caller: of the limits that a tenant
+// above sets, only those that count the whole tenant do.
 func (a *api) tellAbove(ctx context.Context, who auth.Who, budget *v1alpha1.TenantBudget, by *limiterv1.Caller, limits *Limits) error {
 	above, err := a.Cluster.AncestorBudgets(ctx, budget)
 	if err != nil {
@@ -165,7 +165,8 @@ func selectionOf(tiers []v1alpha1.Tier, models []v1alpha1.ModelName, groups []v1
 	return Selection{names(tiers), names(models), names(groups), callers.Labels(labels)}
 }
 
-// callerOf is who asks as limits know them. Who is in more groups than a caller may be makes no calls, and has none.
+// callerOf is the caller as limits know callers. A caller in more groups than allowed cannot make calls, and
+// gets no groups.
 func callerOf(who auth.Who, in identity.Tenancy) *limiterv1.Caller {
 	by := &limiterv1.Caller{User: in.User, Tier: in.Tier, Groups: in.Groups, Labels: in.Labels}
 	if len(by.Groups) > identity.MaxCallerGroups {
@@ -177,8 +178,8 @@ func callerOf(who auth.Who, in identity.Tenancy) *limiterv1.Caller {
 	return by
 }
 
-// counts reports whether calls of the caller, of whatever models, count against a limit of the
-// scope. Of somebody of whom no more than the user is known, which is nil, they may.
+// counts reports whether a limit of the scope counts calls of the caller, whatever their models. If only the
+// user is known, by is nil, and a limit may count their calls.
 func counts(per limiterv1.Scope, of Selection, by *limiterv1.Caller) bool {
 	selector := limiterv1.Selector{Tiers: of.Tiers, Groups: of.Groups, Labels: of.Labels}
 	return by == nil || selector.Selects(*by, "") && len(selector.Owners(per, *by)) > 0
@@ -213,7 +214,7 @@ func tenantLimits(budget *v1alpha1.TenantBudget) []Limit {
 	return limits
 }
 
-// seenBy leaves out of a limit of the tenant what its users are not told.
+// seenBy removes from a limit of the tenant what its users may not see.
 func (l Limit) seenBy(v view) Limit {
 	if !v.isAdmin() {
 		l.Amount, l.Spent, l.Held, l.Left = nil, nil, nil, nil
@@ -221,8 +222,8 @@ func (l Limit) seenBy(v view) Limit {
 	return l
 }
 
-// seenFromBelow leaves out of a limit of a tenant above what somebody who has a role there is not
-// told: all sums, and no more than whether calls are refused.
+// seenFromBelow removes from a limit of a tenant above what a caller without a role there may not see: all
+// sums. What is left is whether calls are refused.
 func (l Limit) seenFromBelow(role auth.Role) Limit {
 	if role == auth.Admin {
 		return l

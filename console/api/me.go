@@ -9,7 +9,7 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 )
 
-// Me is who asks.
+// Me is the caller.
 type Me struct {
 	APIKey           string     `json:"apiKey,omitempty" example:"acme/ana" doc:"The APIKey that you ask with, as namespace/name. Absent: a token."`
 	IdentityProvider string     `json:"identityProvider,omitempty" doc:"The IdentityProvider of your token. Absent: an API key."`
@@ -19,7 +19,8 @@ type Me struct {
 	Tenants          []MyTenant `json:"tenants" nullable:"false" doc:"The tenants that you belong to, by name."`
 }
 
-// MyTenant is a tenant that who asks belongs to.
+// MyTenant is a tenant that the caller belongs
+// to.
 type MyTenant struct {
 	Tenant   string   `json:"tenant"`
 	User     string   `json:"user" doc:"Whose calls yours are."`

@@ -16,7 +16,7 @@ func parsed(text string) (Money, error) {
 	return usd(n), err
 }
 
-// left is what is left of a limit, at least nothing.
+// left is what is left of a limit; not less than zero.
 func left(amount, spent, held int64) *Money {
 	m := usd(money.Nanos(max(0, amount-spent-held)))
 	return &m

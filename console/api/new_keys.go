@@ -8,8 +8,8 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 )
 
-// mostNewKeys is how many keys a member can make, or replace, within a day, at one console. Of each,
-// something stays in Redis, and limits per Key begin anew, so that it is no matter of the caller's alone.
+// mostNewKeys is how many keys a member can make, or replace, within a day, at one console. It is bounded
+// because each key leaves something in Redis, and limits per Key begin anew with it.
 const mostNewKeys = 50
 
 // newKeys are how many keys members have made within a day.
@@ -19,7 +19,8 @@ type newKeys struct {
 	of    map[string]int
 }
 
-// take notes that somebody makes a key. It fails where they have made too many; an admin never has.
+// take records that the keeper makes a key. It fails if a member has made too many; an admin has no
+// limit.
 func (n *newKeys) take(k keeper, who auth.Who, now time.Time) error {
 	if k.isAdmin() {
 		return nil

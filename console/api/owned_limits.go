@@ -12,8 +12,8 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// ownedLimits are the limits per User, Group and Key of a tenant that calls of a user count against, as
-// they stand for the user, for each of the user's groups, and for the key: the ledger has them.
+// ownedLimits are the limits per User, Group and Key of a tenant that count calls of a user, and how they
+// stand for the user, for each of the user's groups, and for the key, by the ledger.
 func (a *api) ownedLimits(ctx context.Context, v view, who auth.Who, user string, by *limiterv1.Caller) (limits []Limit, err error) {
 	if user == "" {
 		return nil, nil
@@ -43,8 +43,8 @@ func (a *api) ownedLimits(ctx context.Context, v view, who auth.Who, user string
 	return limits, nil
 }
 
-// ownersOf are whose counters of a limit that is not per Tenant count calls of a user. Of somebody of
-// whom no more is known than that, which is nil, only the user's own.
+// ownersOf are the owners that are charged for calls of a user by a limit that is not per Tenant. If only
+// the user is known, by is nil, and it is the user alone.
 func ownersOf(limit limiterv1.MoneyLimit, user string, by *limiterv1.Caller) []limiterv1.Owner {
 	switch {
 	case limit.Per == limiterv1.PerTenant:
@@ -57,14 +57,14 @@ func ownersOf(limit limiterv1.MoneyLimit, user string, by *limiterv1.Caller) []l
 	return nil
 }
 
-// seesSumOf reports whether somebody sees all calls that an owner is charged for: a user their own, and
-// those with a key that calls for nobody else.
+// seesSumOf reports whether the caller may see all calls that an owner is charged for: users may see their
+// own calls, and those of a key that calls for nobody else.
 func seesSumOf(v view, who auth.Who, owner limiterv1.Owner) bool {
 	return v.isAdmin() || owner.User != "" || owner.Key != "" && who.Key.ActFor == nil
 }
 
-// spentOf is what was spent of a limit in its period, by an owner; nil where the ledger's sums do not reach
-// back to its beginning yet.
+// spentOf is what an owner has spent of a limit in its period; nil if the ledger's sums do not reach back
+// to its beginning yet.
 func (a *api) spentOf(ctx context.Context, as history.As, limit history.Limit, owner limiterv1.Owner) (*money.Nanos, error) {
 	if owner.User != "" {
 		spent, err := a.Ledger.SpentOf(ctx, as, limit, owner.User)
@@ -84,7 +84,7 @@ func (a *api) spentOf(ctx context.Context, as history.As, limit history.Limit, o
 	return &usage.Total.Cost, err
 }
 
-// stand says how the limit stands, if that is known.
+// stand sets how the limit stands, if that is known.
 func (l *Limit) stand(amount money.Nanos, spent *money.Nanos) {
 	if spent == nil {
 		return

@@ -17,26 +17,26 @@ import (
 	"github.com/bursar-dev/bursar/history/replay"
 )
 
-// DaysParameter is how far back a change is replayed.
+// DaysParameter is how many days back a change is replayed.
 type DaysParameter struct {
 	Days int `query:"days" minimum:"1" maximum:"30" default:"7" doc:"With the calls of how many days the change is replayed."`
 }
 
-// BudgetPreviewInput is a change of a budget that is only thought of.
+// BudgetPreviewInput is a change of a budget to try out.
 type BudgetPreviewInput struct {
 	BudgetInput
 	DaysParameter
 	Body BudgetSpec
 }
 
-// RatesPreviewInput is a change of a RateLimitPolicy that is only thought of.
+// RatesPreviewInput is a change of a RateLimitPolicy to try out.
 type RatesPreviewInput struct {
 	PolicyInput
 	DaysParameter
 	Body RatesSpec
 }
 
-// Preview is what would become of a change.
+// Preview says what would happen if a change were made.
 type Preview struct {
 	Tenant   string   `json:"tenant"`
 	Problem  *Problem `json:"problem,omitempty" doc:"What the change would be answered with. Absent: it would be made."`
@@ -74,7 +74,7 @@ type ReplayedLimit struct {
 	ExhaustedAt *time.Time `json:"exhaustedAt,omitempty" doc:"When it would first have had too little left for a call. Absent: it would not."`
 }
 
-// ReplayedUser is what a user would have met.
+// ReplayedUser is how a user would have fared.
 type ReplayedUser struct {
 	User     string `json:"user"`
 	Admitted Tally  `json:"admitted"`
@@ -132,7 +132,8 @@ func (a *api) registerPreviews(routes huma.API) {
 		})
 }
 
-// preview is what becomes of an attempt, and of the calls of the past under a budget with policies.
+// preview is the result of trying a change, and of replaying past calls under a budget with
+// policies.
 func (a *api) preview(
 	ctx context.Context, who auth.Who, warnings []string, failed error, budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, days int,
 ) (*Preview, error) {
@@ -151,8 +152,8 @@ func (a *api) preview(
 	return p, err
 }
 
-// documentOf is a budget as enforcers run it, as far as who asks may know of it: limits of the
-// tenants above are the platform's to know. It is nil where the limits are not valid.
+// documentOf is a budget as enforcers run it, as far as the caller may know: only the platform may
+// know the limits of the tenants above. It is nil if the limits are not valid.
 func (a *api) documentOf(
 	ctx context.Context, who auth.Who, budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy,
 ) (document *limiterv1.Tenant, unknown []string, err error) {
@@ -247,7 +248,7 @@ func replayedLimit(limit replay.LimitResult) ReplayedLimit {
 	return l
 }
 
-// earlier is the earlier of two moments, of which the first may be nil, and the second zero.
+// earlier is the earlier of two moments, the first of which may be nil, and the second zero.
 func earlier(a *time.Time, b time.Time) *time.Time {
 	if b.IsZero() || a != nil && a.Before(b) {
 		return a

@@ -27,7 +27,7 @@ type Problem struct {
 	Detail string `json:"detail" example:"from must be before to." doc:"What is wrong, and what to do."`
 	// Errors say which parameters are wrong.
 	Errors []ParameterError `json:"errors,omitempty" doc:"The parameters that are wrong."`
-	// Managed and Patch are of what cannot be changed here.
+	// Managed and Patch are set if something cannot be changed here.
 	Managed []ManagedField `json:"managed,omitempty" doc:"What of a change others manage, such as GitOps."`
 	Patch   string         `json:"patch,omitempty" doc:"The change to commit where that is managed, as YAML: the members of spec that it changes, whole."`
 
@@ -42,13 +42,13 @@ type ParameterError struct {
 
 func (p *Problem) Error() string { return p.Detail }
 
-// GetStatus is huma's.
+// GetStatus implements huma.StatusError.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// GetHeaders is huma's.
+// GetHeaders implements huma.HeadersError.
 func (p *Problem) GetHeaders() http.Header { return p.header }
 
-// ContentType is huma's.
+// ContentType implements huma.ContentTypeFilter.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
 func problem(status int, code, title, detail string) *Problem {
@@ -57,7 +57,7 @@ func problem(status int, code, title, detail string) *Problem {
 	}
 }
 
-// sentence is a text as a sentence.
+// sentence turns a text into a sentence.
 func sentence(text string) string {
 	if text == "" {
 		return text
@@ -76,7 +76,8 @@ func invalid(parameter, message string) *Problem {
 
 const codeInvalid, titleInvalid = "invalid_parameter", "Invalid parameter"
 
-// forbidden is what is said of a tenant that somebody may not see, whether or not there is one.
+// forbidden is the problem of asking about a tenant that the caller may not see, whether or not
+// it exists.
 func forbidden(what string) *Problem {
 	return problem(http.StatusForbidden, "forbidden", "Forbidden", what)
 }
@@ -85,7 +86,7 @@ func notFound(what string) *Problem {
 	return problem(http.StatusNotFound, "not_found", "Not found", what)
 }
 
-// codes are those of the statuses that huma answers with by itself.
+// codes are those of the statuses that huma itself answers with.
 var codes = map[int]string{
 	http.StatusBadRequest: "invalid_request", http.StatusUnprocessableEntity: codeInvalid, http.StatusNotFound: "not_found",
 	http.StatusMethodNotAllowed: "method_not_allowed", http.StatusNotAcceptable: "not_acceptable",
@@ -113,7 +114,7 @@ func fromHuma(status int, message string, errs ...error) huma.StatusError {
 	return p
 }
 
-// demanded is what huma finds wrong with a text, said as this package says it.
+// demanded turns huma's complaint about a text into this package's words.
 func demanded(message string) string {
 	if what, ok := strings.CutPrefix(message, "expected string to be "); ok {
 		return "must be " + what
@@ -121,8 +122,8 @@ func demanded(message string) string {
 	return message
 }
 
-// explained is an error of what the API stands on, as its caller is told it. What is nobody's
-// to know is in the log alone.
+// explained turns an error of what the API depends on into what its caller may know. The rest is
+// only in the log.
 func (a *api) explained(ctx context.Context, err error) error {
 	var told *Problem
 	var failure *pgconn.PgError
@@ -180,8 +181,8 @@ func internal() *Problem {
 	return problem(http.StatusInternalServerError, "internal_error", "Internal error", "the console failed to answer: its log says why")
 }
 
-// isOfSchema reports whether a SQLSTATE says that the schema is of another version, as while the
-// manager is still to migrate it.
+// isOfSchema reports whether a SQLSTATE means that the schema is of another version, for example
+// because the manager has yet to migrate it.
 func isOfSchema(code string) bool { return code == "42P01" || code == "42703" || code == "42883" }
 
 func unavailable() *Problem {
@@ -196,8 +197,8 @@ func tooMany(code, title, detail string) *Problem {
 	return p
 }
 
-// ofQuery is the problem of a query that history refuses. Its messages begin with the parameter
-// if that is about one, and the others are about what is grouped by.
+// ofQuery is the problem of a query that history refuses. A message about a parameter begins
+// with that; the others are about what the query groups by.
 func ofQuery(message string) *Problem {
 	p := problem(http.StatusUnprocessableEntity, codeInvalid, titleInvalid, message)
 	name, _, _ := strings.Cut(message, " ")
@@ -215,7 +216,7 @@ func afterLast(text, mark string) string {
 	return text
 }
 
-// unidentified is what is told to whom the console does not know.
+// unidentified is the problem of a caller whom the console does not know.
 func unidentified(why *identify.Error) *Problem {
 	switch why.Status {
 	case identify.Unavailable:
@@ -230,7 +231,7 @@ func unidentified(why *identify.Error) *Problem {
 	return p
 }
 
-// unchosen is what is told to whom it is not clear for which tenant to answer.
+// unchosen is the problem of a caller with several tenants who has not said which one is meant.
 func unchosen(why *identity.ChoiceError) *Problem {
 	if why.Asked != "" || len(why.Tenants) == 0 {
 		return forbidden("you belong to no tenant")

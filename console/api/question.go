@@ -9,13 +9,13 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 )
 
-// Question is what a route asks, for callers within the console: the same code, with the same
-// rights, as the route. The error is a *Problem. Whoever asks checks what the route's schema
-// demands of the input, or gives it by construction.
+// Question is a route as a function, for callers within the console: the same code, with the
+// same rights. The error is a *Problem. The caller must ensure that the input is valid by the
+// route's schema.
 type Question[I, O any] func(ctx context.Context, who auth.Who, in *I) (*O, error)
 
-// QuestionOf is what the route asks that has an operation id. It fails where no route has it, or
-// takes or answers something else.
+// QuestionOf is the Question of the route with an operation id. It fails if there is no such route, or if it
+// has other types.
 func QuestionOf[I, O any](a *API, operation string) (Question[I, O], error) {
 	question, ok := a.answers.questions[operation].(Question[I, O])
 	if !ok {
@@ -24,26 +24,26 @@ func QuestionOf[I, O any](a *API, operation string) (Question[I, O], error) {
 	return question, nil
 }
 
-// Identify is who has sent a request. The error is a *Problem.
+// Identify is the sender of a request. The error is a *Problem.
 func (a *API) Identify(ctx context.Context, header http.Header) (auth.Who, error) {
 	who, err := a.answers.Auth.Identify(ctx, header)
 	return who, a.answers.explained(ctx, err)
 }
 
-// Role is what somebody may see of a tenant that has a budget. The error is a *Problem, also for who may see
-// nothing.
+// Role is what the caller may see of a tenant that has a budget. The error is a *Problem, also if the caller
+// may see nothing.
 func (a *API) Role(ctx context.Context, who auth.Who, tenant string) (auth.Role, error) {
 	v, err := a.answers.view(ctx, who, tenant, auth.Above)
 	return v.role, a.answers.explained(ctx, err)
 }
 
-// question is an answer to a route as all of its callers get it: within the time that there is,
-// in turn, and with errors that say what its caller may know.
+// question wraps a route's answer as all of its callers get it: within the timeout, in turn, and with errors
+// that say only what the caller may know.
 func question[I, O any](a *api, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) Question[I, O] {
 	return func(ctx context.Context, who auth.Who, in *I) (out *O, err error) {
 		ctx, cancel := context.WithTimeout(ctx, a.Timeout)
 		defer cancel()
-		defer func() { // a page asks in goroutines, of which nobody else would see that they panic
+		defer func() { // a page asks in goroutines, where nothing else would catch a panic
 			if panicked := recover(); panicked != nil {
 				a.Log.Error("A question made the console panic", "question", fmt.Sprintf("%T", in), "panic", panicked, "stack", string(debug.Stack()))
 				out, err = nil, internal()

@@ -80,7 +80,7 @@ func (a *api) registerRates(routes huma.API) {
 		})
 }
 
-// changeRates changes a policy of a tenant that who asks administers.
+// changeRates changes a policy of a tenant that the caller administers.
 func (a *api) changeRates(
 	ctx context.Context, by cluster.Writer, who auth.Who, in PolicyInput, seen string, to RatesSpec,
 ) (*v1alpha1.RateLimitPolicy, []string, error) {
@@ -91,7 +91,7 @@ func (a *api) changeRates(
 	policy := &v1alpha1.RateLimitPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: budget.Namespace, Name: in.Policy}}
 	warnings, err := by.Change(ctx, policy, seen, func() error {
 		if ref := policy.Spec.TargetRef; ref == nil || ref.Name != budget.Name {
-			return cluster.ErrNone // whatever it is, it is not this tenant's
+			return cluster.ErrNone // another tenant's policy must not be told from a missing one
 		}
 		before := policy.Spec.Limits
 		policy.Spec.Limits = nil
@@ -106,8 +106,8 @@ func (a *api) changeRates(
 	return policy, warnings, err
 }
 
-// administered is the budget of a tenant that who asks administers; where none is named, of the one
-// that pays for them.
+// administered is the budget of a tenant that the caller administers; if none is named, of the one
+// that pays for the caller.
 func (a *api) administered(ctx context.Context, who auth.Who, tenant string) (*v1alpha1.TenantBudget, error) {
 	v, err := a.view(ctx, who, tenant, auth.Admin)
 	if err != nil {

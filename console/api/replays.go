@@ -10,16 +10,16 @@ import (
 // replaysAtOnce is how many changes are replayed at once: each keeps a connection to Postgres busy.
 const replaysAtOnce = 3
 
-// errBusy means that so many changes are being replayed that another waited for too long.
+// errBusy means that a replay has waited too long for others to end.
 var errBusy = errors.New("other changes are being previewed")
 
-// replays have the replays of a tenant wait for one another, and all of them for a few.
+// replays limits replays: one at a time for each tenant, and a few altogether.
 type replays struct{ ofTenant, all *turns }
 
 func newReplays() replays { return replays{newTurns(1), newTurns(replaysAtOnce)} }
 
-// take waits until a change of a tenant may be replayed. The caller must call done when it has been. It fails with
-// errBusy when that takes longer than most, and when ctx ends before.
+// take waits until a change of a tenant may be replayed. The caller must call done after the replay. It fails
+// with errBusy if it waits longer than most, and if ctx ends.
 func (r replays) take(ctx context.Context, tenant string, most time.Duration) (done func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, most, errBusy)
 	defer cancel()

@@ -17,32 +17,32 @@ type TenantParameter struct {
 	Tenant string `query:"tenant" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" patternDescription:"a name of lower-case letters, digits and hyphens" doc:"The tenant. Default: the one that you belong to or, of several, that which pays by default."`
 }
 
-// PageParameters are which page of a list is asked for.
+// PageParameters say which page of a list is returned.
 type PageParameters struct {
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many there are on a page at most."`
 	After string `query:"after" maxLength:"1000" doc:"The next of the page before. Default: the first page."`
 }
 
-// FormatParameter is how an answer is written.
+// FormatParameter says how an answer is written.
 type FormatParameter struct {
 	Format string `query:"format" enum:"json,csv" doc:"How the answer is written; goes before the header field Accept. Both have the same rows."`
 }
 
-// view is what somebody may see of a tenant, and as whom the ledger is read.
+// view is what the caller may see of a tenant, and for whom the ledger is read.
 type view struct {
 	tenant string
 	role   auth.Role
-	// as is whom the ledger is read as: of Above, the admin of a tenant above.
+	// as is for whom the ledger is read; for the role Above, the admin of a tenant above.
 	as   history.As
 	user string
 	zone *time.Location
 }
 
-// isAdmin is whether all users of the tenant may be seen.
+// isAdmin reports whether all users of the tenant may be seen.
 func (v view) isAdmin() bool { return v.role == auth.Admin }
 
-// view is what somebody may see of the tenant that they ask about. The least role that the
-// route needs is given; with less, the error says no more than that it is forbidden.
+// view is what the caller may see of the tenant that they ask about. least is the role that
+// the route needs; with less, the error says only that it is forbidden.
 func (a *api) view(ctx context.Context, who auth.Who, asked string, least auth.Role) (view, error) {
 	tenant, err := chosen(who, asked)
 	if err != nil {
@@ -71,7 +71,8 @@ func (a *api) view(ctx context.Context, who auth.Who, asked string, least auth.R
 	return v, nil
 }
 
-// chosen is the tenant that is asked about: the one named, or that which pays for who asks.
+// chosen is the tenant to answer about: the one that is named, or the one that pays for the
+// caller.
 func chosen(who auth.Who, asked string) (string, error) {
 	if asked != "" {
 		return asked, nil
@@ -81,13 +82,13 @@ func chosen(who auth.Who, asked string) (string, error) {
 	}
 	tenancy, err := identity.Choose(who.Tenancies, "")
 	var tooManyGroups *identity.Error
-	if errors.As(err, &tooManyGroups) { // who may not call, and may see what was called
+	if errors.As(err, &tooManyGroups) { // they may not call, but may see what was called
 		err = nil
 	}
 	return tenancy.Tenant, err
 }
 
-// zones are those of budgets that were asked about, by their names: loading one reads a file.
+// zones has the zones of budgets by name, because loading one reads a file.
 var zones sync.Map
 
 // zoneOf is the zone of a budget, as the manager has accepted it.
@@ -145,7 +146,7 @@ func moment(parameter, text string, zone *time.Location) (time.Time, error) {
 	return inRange(parameter, at)
 }
 
-// inRange holds a moment within what the database can count with.
+// inRange refuses a moment that the database cannot compute with.
 func inRange(parameter string, at time.Time) (time.Time, error) {
 	if at.Year() < 2000 || at.Year() > 2200 {
 		return at, invalid(parameter, "must be between the years 2000 and 2200")

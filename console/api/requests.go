@@ -25,13 +25,13 @@ type NewRequest struct {
 	ExpiresAt time.Time `json:"expiresAt" doc:"Until when."`
 }
 
-// NewRequestInput is what a user asks for, and of which tenant.
+// NewRequestInput is what a user asks for, and for which tenant.
 type NewRequestInput struct {
 	TenantParameter
 	Body NewRequest
 }
 
-// RequestsInput is which requests are asked for.
+// RequestsInput says which requests are listed.
 type RequestsInput struct {
 	TenantParameter
 	PageParameters
@@ -61,7 +61,7 @@ type Request struct {
 	Decision    *Decision `json:"decision,omitempty" doc:"What became of it. Absent: nobody has decided."`
 }
 
-// Decision is what became of a request.
+// Decision is the decision on a request.
 type Decision struct {
 	By        string     `json:"by,omitempty" doc:"Who decided, for admins."`
 	At        time.Time  `json:"at"`
@@ -78,7 +78,7 @@ type RequestParameter struct {
 	ID string `path:"id" minLength:"36" maxLength:"36" pattern:"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" patternDescription:"the id of a request, as /requests has it"`
 }
 
-// DecisionInput is what an admin says of a request that they decline.
+// DecisionInput is an admin's reason to decline a request.
 type DecisionInput struct {
 	TenantParameter
 	RequestParameter
@@ -181,7 +181,7 @@ func isPositive(amount string) bool {
 // notPositive is the problem of an amount that is not.
 func notPositive() error { return invalid("body.amount", "must be more than 0 and at most 9000000") }
 
-// request is one that may be seen.
+// request is a request that the caller may see.
 func (a *api) request(ctx context.Context, v view, id string) (*Request, error) {
 	found, err := a.Ledger.Request(ctx, v.as, id)
 	if err != nil {
@@ -191,14 +191,14 @@ func (a *api) request(ctx context.Context, v view, id string) (*Request, error) 
 	return &request, nil
 }
 
-// deciding is a request that who asks may decide, and the budget that it is of.
+// deciding is a request that the caller may decide, and its budget.
 type deciding struct {
 	view    view
 	budget  *v1alpha1.TenantBudget
 	request history.BudgetRequest
 }
 
-// deciding finds a request of a tenant that who asks administers.
+// deciding finds a request of a tenant that the caller administers.
 func (a *api) deciding(ctx context.Context, who auth.Who, tenant, id, reason string) (d deciding, err error) {
 	if d.view, err = a.view(ctx, who, tenant, auth.Admin); err != nil {
 		return d, err
@@ -242,12 +242,12 @@ func (a *api) approveRequest(ctx context.Context, who auth.Who, in *ApprovalInpu
 	return &ApprovedRequest{*request, append([]string{}, warnings...)}, nil
 }
 
-// grantTimeout bounds the making of a grant, whatever becomes of who asked for it.
+// grantTimeout bounds making a grant, even if the caller is gone.
 const grantTimeout = 10 * time.Second
 
-// approve decides a request and then makes its grant, and gives the API server's warnings: what is
-// declined never has one. Where the first was done and the second was not, approving it again makes
-// the grant, of what was decided.
+// approve decides a request and then makes its grant, and returns the API server's warnings. The
+// order ensures that a declined request never has a grant. If the grant was not made, approving the
+// request again makes it, as it was decided.
 func (a *api) approve(ctx context.Context, who auth.Who, d deciding, granted Approval) (warnings []string, err error) {
 	decision := requests.Decision{
 		Tenant: d.view.tenant, ID: d.request.ID, Approved: true, By: personOf(who), Reason: granted.Reason,
@@ -268,7 +268,7 @@ func (a *api) approve(ctx context.Context, who auth.Who, d deciding, granted App
 	return a.grantRequested(ctx, who, a.by(who), d, decision)
 }
 
-// decide keeps that a request is approved, if its grant could be made.
+// decide records that a request is approved, if its grant could be made.
 func (a *api) decide(ctx context.Context, who auth.Who, d deciding, decision requests.Decision) error {
 	if !isPositive(decision.Amount) {
 		return notPositive()
@@ -279,7 +279,7 @@ func (a *api) decide(ctx context.Context, who auth.Who, d deciding, decision req
 	return a.Requests.Decide(ctx, decision)
 }
 
-// checkAgain fails unless a request was approved before as it is now, and has no grant yet.
+// checkAgain fails unless a request was approved before with the same grant, which was not made yet.
 func (a *api) checkAgain(ctx context.Context, who auth.Who, before *history.RequestDecision, now requests.Decision) error {
 	isGranted, err := a.isGranted(ctx, who, before)
 	if err != nil {
@@ -291,8 +291,8 @@ func (a *api) checkAgain(ctx context.Context, who auth.Who, before *history.Requ
 	return nil
 }
 
-// or is what is to be granted, and until when: to the second, as a BudgetGrant has it; what is given
-// where nothing else is named.
+// or is how much is granted, and until when: to the second, as a BudgetGrant has it. What the
+// approval does not name is as given.
 func (g Approval) or(amount string, until time.Time) (string, time.Time) {
 	if g.Amount != "" {
 		amount = g.Amount
@@ -303,7 +303,8 @@ func (g Approval) or(amount string, until time.Time) (string, time.Time) {
 	return amount, until
 }
 
-// isGranted is whether a decision needs no grant, or has it, or had one that was taken back.
+// isGranted reports whether a decision needs no grant, or its grant was made, even if that was taken
+// back since.
 func (a *api) isGranted(ctx context.Context, who auth.Who, d *history.RequestDecision) (bool, error) {
 	if !d.Approved || d.Granted {
 		return true, nil
@@ -315,8 +316,8 @@ func (a *api) isGranted(ctx context.Context, who auth.Who, d *history.RequestDec
 	return err == nil, err
 }
 
-// grantRequested makes the grant of a request, as it is decided. One that an attempt before has made,
-// and whose answer was lost, is as good.
+// grantRequested makes the grant of a request, as it was decided. It also succeeds if an earlier
+// attempt made the grant and its answer was lost.
 func (a *api) grantRequested(ctx context.Context, who auth.Who, by cluster.Writer, d deciding, decision requests.Decision) (warnings []string, err error) {
 	grant := NewGrant{Limit: d.request.Limit, Amount: decision.Amount, Reason: d.request.Reason, ExpiresAt: decision.ExpiresAt}
 	if limit, _ := limitOf(d.budget, grant.Limit); perOf(limit.Per) == v1alpha1.ScopeUser {
@@ -332,7 +333,7 @@ func (a *api) grantRequested(ctx context.Context, who auth.Who, by cluster.Write
 	return made.Warnings, nil
 }
 
-// requestOf is a request as it is told.
+// requestOf is a request as the caller may see it.
 func (v view) requestOf(r history.BudgetRequest) Request {
 	told := Request{
 		ID: r.ID, Tenant: v.tenant, User: r.User, RequestedBy: r.By, Limit: r.Limit, Amount: r.Amount, Reason: r.Reason,
@@ -357,7 +358,7 @@ func (v view) requestOf(r history.BudgetRequest) Request {
 	return told
 }
 
-// ofRequest is the problem of a request that cannot be kept; nil where it is none of those.
+// ofRequest is the problem of a request that cannot be stored; nil for other errors.
 func ofRequest(err error) *Problem {
 	switch {
 	case errors.Is(err, history.ErrNoRequest):

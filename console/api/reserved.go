@@ -15,12 +15,12 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// This is what an admin of a tenant may not do with it: let the tenant spend, or call, more as a
-// whole. How much there is, is for those to say who run the platform; who of the tenant has how
-// much of it, for the tenant's admins.
+// What follows are changes that an admin of a tenant may not make: those that let the whole
+// tenant spend, or call, more. The platform decides how much a tenant has, and the tenant's
+// admins how it is shared within the tenant.
 
 // reserved is the problem of a change of a budget that only admins of the platform may make; nil
-// of any other.
+// for any other change.
 func reserved(was, is *v1alpha1.TenantBudgetSpec) error {
 	for _, before := range was.Limits {
 		if perOf(before.Per) != v1alpha1.ScopeTenant {
@@ -60,7 +60,8 @@ func reservedOfLadder(was, is []v1alpha1.Rung) error {
 	return nil
 }
 
-// cheapestOf are the models of which the fallback CheapestModel of a rung chooses; empty for all.
+// cheapestOf are the models from which the fallback CheapestModel of a rung chooses; empty for
+// all.
 func cheapestOf(rung v1alpha1.Rung) []v1alpha1.ModelName {
 	if rung.CheapestModel == nil {
 		return nil
@@ -68,8 +69,8 @@ func cheapestOf(rung v1alpha1.Rung) []v1alpha1.ModelName {
 	return rung.CheapestModel.Models
 }
 
-// haveAll reports whether models have all of those that there were; none stands for all that there
-// are. Where the rung has no such fallback, the API server refuses models.
+// haveAll reports whether models contain all earlier ones; an empty list stands for all models. A
+// rung without the fallback has no models, because the API server refuses them there.
 func haveAll(models, were []v1alpha1.ModelName) bool {
 	if len(models) == 0 {
 		return true
@@ -81,7 +82,7 @@ func tripOf(ladder []v1alpha1.Rung) int {
 	return slices.IndexFunc(ladder, func(r v1alpha1.Rung) bool { return r.Action == v1alpha1.ActionTrip })
 }
 
-// reservedOfRates is reserved, of the limits of a RateLimitPolicy.
+// reservedOfRates is reserved for the limits of a RateLimitPolicy.
 func reservedOfRates(was, is []v1alpha1.RateLimit) error {
 	for _, before := range was {
 		if before.Per != v1alpha1.ScopeTenant {
@@ -129,15 +130,15 @@ func sameCalls(a, b limiterv1.Selector) bool {
 	return slices.Equal(a.Tiers, b.Tiers) && slices.Equal(a.Models, b.Models) && slices.Equal(a.Groups, b.Groups) && maps.Equal(a.Labels, b.Labels)
 }
 
-// isMore reports whether an amount is more than another, or none that can be compared: then it is
-// the API server's to refuse.
+// isMore reports whether an amount is more than another, or cannot be compared with it; an invalid
+// amount is for the API server to refuse.
 func isMore(was, is v1alpha1.Amount) bool {
 	before, err := money.Parse(string(was))
 	after, wrong := money.Parse(string(is))
 	return err == nil && wrong == nil && after > before
 }
 
-// beyond is the problem of what only admins of the platform may do.
+// beyond is the problem of a change that only admins of the platform may make.
 func beyond(parameter, message string) error {
 	p := problem(http.StatusForbidden, "beyond_tenant", "More than the tenant has",
 		parameter+" "+message+": only admins of the platform let a tenant have more as a whole")

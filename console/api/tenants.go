@@ -9,17 +9,17 @@ import (
 	"github.com/bursar-dev/bursar/console/cluster"
 )
 
-// Tenants are those of which somebody sees the budgets: those that they administer, and those below these. The
-// tenants that they belong to without administering them are none of these.
+// Tenants are the tenants whose budgets the caller sees: those that they administer, and those below these.
+// Tenants that they only belong to are not among them.
 type Tenants struct {
 	tree *cluster.Tree
-	// roots are where to begin to go through all of them; one empty name is where everything begins.
+	// roots are the tenants at which iteration begins; one empty name stands for all of the tree.
 	roots []string
-	// hidden are those below that they belong to without administering them.
+	// hidden are those below that the caller only belongs to.
 	hidden map[string]bool
 }
 
-// Tenants are those of which somebody sees the budgets. The error is a *Problem.
+// Tenants are the tenants whose budgets the caller sees. The error is a *Problem.
 func (a *API) Tenants(ctx context.Context, who auth.Who) (Tenants, error) {
 	t, err := a.answers.tenants(ctx, who)
 	return t, a.answers.explained(ctx, err)
@@ -53,7 +53,8 @@ func (a *api) tenants(ctx context.Context, who auth.Who) (Tenants, error) {
 	return t, nil
 }
 
-// All goes through all of them: each is followed by those below it, and beside one another they are by name.
+// All iterates over the tenants in depth: each is followed by those below it, and siblings are in the order of
+// their names.
 func (t Tenants) All() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, root := range t.roots {
@@ -66,7 +67,7 @@ func (t Tenants) All() iter.Seq[string] {
 	}
 }
 
-// From goes through one of them and those below it, in the order of All.
+// From iterates over a tenant and those below it, in the order of All.
 func (t Tenants) From(tenant string) iter.Seq[string] {
 	if !t.Has(tenant) {
 		return func(func(string) bool) {}
@@ -85,13 +86,13 @@ func (t Tenants) Has(tenant string) bool {
 	})
 }
 
-// Above are the tenants above one of them, nearest first, whether or not they are of these.
+// Above are the tenants above a tenant, nearest first, whether or not the caller sees their budgets.
 func (t Tenants) Above(tenant string) []string { return t.tree.Above(tenant) }
 
 // Zone is the time zone of one of them, as its budget names it.
 func (t Tenants) Zone(tenant string) string { return t.tree.Zone(tenant) }
 
-// HiddenBelow are the tenants below one that are none of these, although those beside them may be, by name.
+// HiddenBelow are, by name, the tenants below a tenant whose budgets the caller does not see.
 func (t Tenants) HiddenBelow(tenant string) (hidden []string) {
 	for one := range t.hidden {
 		if slices.Contains(t.tree.Above(one), tenant) {
@@ -102,8 +103,8 @@ func (t Tenants) HiddenBelow(tenant string) (hidden []string) {
 	return hidden
 }
 
-// Page are so many of those that a sequence goes through, after one of them if it is named, and that which the next
-// page is after; empty for the last. It is not ok where the sequence has none of the name.
+// Page returns at most limit tenants of a sequence, after the named one, if any. next is what the next page
+// comes after; empty on the last page. ok is false if the sequence does not have the named tenant.
 func Page(all iter.Seq[string], after string, limit int) (page []string, next string, ok bool) {
 	isAfter := after == ""
 	for tenant := range all {
@@ -119,7 +120,7 @@ func Page(all iter.Seq[string], after string, limit int) (page []string, next st
 	return page, "", isAfter
 }
 
-// Versions say which states of the budgets of tenants there are. The error is a *Problem.
+// Versions identifies the states of the budgets of tenants. The error is a *Problem.
 func (a *API) Versions(ctx context.Context, tenants []string) (string, error) {
 	versions, err := a.answers.Cluster.Versions(ctx, tenants)
 	return versions, a.answers.explained(ctx, err)

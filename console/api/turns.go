@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// atOnce is how many requests of one caller are answered at once: fewer than there are
-// connections to Postgres (--database-connections), so that nobody keeps all of them from others.
+// atOnce is how many requests of one caller are answered at once. It is less than the number of
+// connections to Postgres (--database-connections), so that no caller can occupy all of them.
 const atOnce = 4
 
-// turns have requests of the same caller or tenant wait for one another.
+// turns makes requests of the same caller or tenant wait for one another.
 type turns struct {
-	// atOnce is how many of the same are answered at once.
+	// atOnce is how many of them are answered at once.
 	atOnce int
 
 	mu sync.Mutex
@@ -20,14 +20,14 @@ type turns struct {
 
 func newTurns(atOnce int) *turns { return &turns{atOnce: atOnce, of: map[string]*turn{}} }
 
-// turn is that of one caller or tenant, while there are requests of theirs.
+// turn is the queue of one caller or tenant, while they have requests.
 type turn struct {
 	running  chan struct{}
 	requests int
 }
 
-// take waits until it is the turn of a request of name. The caller must call done when that is
-// answered. It fails when ctx ends before.
+// take waits until a request of name may be answered. The caller must call done once it is. It
+// fails when ctx ends first.
 func (t *turns) take(ctx context.Context, name string) (done func(), err error) {
 	t.mu.Lock()
 	its := t.of[name]

@@ -15,7 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// UsageInput is what usage is asked for.
+// UsageInput says which usage is added up, and how.
 type UsageInput struct {
 	TenantParameter
 	SpanParameters
@@ -28,7 +28,7 @@ type UsageInput struct {
 	Limit int      `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"How many rows there are at most: of more, those of the greatest cost. The others are summed up in others."`
 }
 
-// FilterParameters select calls. Of several values of one, any is enough.
+// FilterParameters select calls. A call must have one of the values of each.
 type FilterParameters struct {
 	User       []string `query:"user" maxItems:"50" doc:"Calls of these users, separated by commas. Only admins may name others than themselves."`
 	Group      []string `query:"group" maxItems:"50" doc:"Calls that were made in any of these groups."`
@@ -59,7 +59,7 @@ type Usage struct {
 	RestValues int64      `json:"restValues,omitempty" doc:"How many values rest sums up."`
 }
 
-// UsageRow are the sums over the calls that are alike in what they are grouped by.
+// UsageRow is the sums over calls with the same values of what is grouped by.
 type UsageRow struct {
 	Values map[string]string `json:"values" doc:"What the calls have in common, by the names in by: of an hour when it began, of a week its Monday, of a group all groups of the caller, separated by commas."`
 	Start  *time.Time        `json:"start,omitempty" doc:"When the hour, day, week or month begins, or from, if that is later. Absent: the rows are not grouped by time."`
@@ -158,7 +158,7 @@ func rowOf(row history.UsageRow, by []string, zone *time.Location) UsageRow {
 	return r
 }
 
-// restOf is a row of no value of a dimension, of which it says nothing.
+// restOf is the row of all values of a dimension that have no row of their own; it has no value itself.
 func restOf(row history.UsageRow, by []string, zone *time.Location) UsageRow {
 	r := rowOf(row, by, zone)
 	maps.DeleteFunc(r.Values, func(name, _ string) bool { return !isOfTime(name) })
@@ -208,7 +208,7 @@ func (in *UsageInput) query(v view, now time.Time) (q history.UsageQuery, err er
 	return q, nil
 }
 
-// isOfPeople reports whether a dimension tells people apart.
+// isOfPeople reports whether a dimension distinguishes people.
 func isOfPeople(dimension string) bool {
 	return slices.Contains([]string{"user", "group", "label", "credential"}, dimension)
 }
@@ -249,13 +249,13 @@ func (p FilterParameters) filter(v view) (history.Filter, error) {
 	return f, nil
 }
 
-// isUnwritable reports whether Postgres does not take a text.
+// isUnwritable reports whether Postgres refuses a text.
 func isUnwritable(text string) bool {
 	return strings.ContainsRune(text, 0) || strings.ToValidUTF8(text, "") != text
 }
 
-// isOneLine reports whether a text of somebody may be shown to others as it is: it has no control
-// characters, and none that change the direction of what follows.
+// isOneLine reports whether a text that somebody wrote may be shown to others as it is: it has no control
+// characters, and none that change the direction of the text after them.
 func isOneLine(text string) bool {
 	return !isUnwritable(text) && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) })
 }
@@ -264,7 +264,7 @@ func (u *Usage) head() []string {
 	return slices.Concat(u.By, []string{"start", "end"}, history.SumNames())
 }
 
-// rows are those of the answer and, where there are others, those of these, one value of which says so: the
+// rows are those of the answer and, if there are others, a row for these, marked as such, so that the
 // columns add up to the total.
 func (u *Usage) rows() [][]string {
 	all := make([][]string, 0, len(u.Rows)+1)

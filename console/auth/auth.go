@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/api/identity/identify"
 )
 
-// Tenants says which tenants are above one, nearest first; none of one that there is not.
+// Tenants says which tenants are above one, nearest first; none if there is no such tenant.
 type Tenants interface {
 	Ancestors(ctx context.Context, tenant string) ([]string, error)
 }
@@ -25,7 +25,7 @@ type Options struct {
 	PlatformAdmins []PlatformAdmin
 }
 
-// Auth finds out who asks, and what they may.
+// Auth finds the caller of a request, and what they may see.
 type Auth struct{ Options }
 
 // New makes an Auth.
@@ -62,15 +62,15 @@ func (a PlatformAdmin) is(claims *identity.Claims) bool {
 	return slices.Contains(claims.Groups, a.Group)
 }
 
-// Who is who asks.
+// Who is the caller of a request.
 type Who struct {
 	identify.Caller
 	// IsPlatformAdmin is whether they administer every tenant.
 	IsPlatformAdmin bool
 }
 
-// Name is what they are called where what they do is kept: their user in the tenant, if they
-// have one there, or else what their credential calls them.
+// Name is what a caller is called where their actions are recorded: the user that they are in
+// the tenant, if they are one, or else what their credential calls them.
 func (w Who) Name(tenant string) string {
 	if tenancy, ok := w.In(tenant); ok {
 		return tenancy.User
@@ -81,8 +81,8 @@ func (w Who) Name(tenant string) string {
 	return w.Key.User
 }
 
-// Person names them where the cluster is changed for them: by what their credential proves, and
-// what they are called.
+// Person names a caller where the cluster is changed on their behalf: what their credential
+// proves, and what they are called.
 func (w Who) Person() string {
 	proven, name := "", ""
 	if w.Claims != nil {
@@ -99,7 +99,7 @@ func (w Who) Person() string {
 	return proven + " (" + name + ")"
 }
 
-// Subject names them, whichever of their tokens they come with.
+// Subject names a caller, the same for all of their tokens.
 func (w Who) Subject() string {
 	if w.Claims != nil {
 		return "token " + w.Claims.Provider + " " + w.Claims.Subject
@@ -107,7 +107,7 @@ func (w Who) Subject() string {
 	return "key " + w.Key.Name
 }
 
-// In is who they are in a tenant, if they belong to it.
+// In is who the caller is in a tenant, if they belong to it.
 func (w Who) In(tenant string) (identity.Tenancy, bool) {
 	at := slices.IndexFunc(w.Tenancies, func(t identity.Tenancy) bool { return t.Tenant == tenant })
 	if at < 0 {
@@ -116,7 +116,7 @@ func (w Who) In(tenant string) (identity.Tenancy, bool) {
 	return w.Tenancies[at], true
 }
 
-// Identify is who has sent a request. The error is an *identify.Error.
+// Identify is the sender of a request. The error is an *identify.Error.
 func (a *Auth) Identify(ctx context.Context, header identify.Fields) (Who, error) {
 	caller, err := a.Identifier.Identify(ctx, identify.Request{Header: header})
 	if err != nil {
@@ -129,12 +129,12 @@ func (a *Auth) Identify(ctx context.Context, header identify.Fields) (Who, error
 	return who, nil
 }
 
-// Role is what somebody may see of a tenant.
+// Role is what a caller may see of a tenant.
 type Role int
 
 // The roles, from least to most.
 const (
-	// Stranger may see nothing, and not learn whether there is the tenant.
+	// Stranger may see nothing, and may not learn whether the tenant exists.
 	Stranger Role = iota
 	// Above administers a tenant above, and sees sums.
 	Above
@@ -144,13 +144,13 @@ const (
 	Admin
 )
 
-// Administers reports whether somebody administers a tenant that they belong to.
+// Administers reports whether a caller administers a tenant that they belong to.
 func (a *Auth) Administers(tenancy identity.Tenancy) bool {
 	return tenancy.Admin || slices.Contains(a.AdminTiers, tenancy.Tier)
 }
 
-// Role is what they may see of a tenant. A member who administers a tenant above has the role
-// Member: of two rights, that to one's own calls is told.
+// Role is what the caller may see of a tenant. A member who also administers a tenant above
+// gets the role Member, because only that shows them their own calls.
 func (a *Auth) Role(ctx context.Context, who Who, tenant string) (Role, error) {
 	tenancy, belongs := who.In(tenant)
 	switch {
@@ -166,7 +166,7 @@ func (a *Auth) Role(ctx context.Context, who Who, tenant string) (Role, error) {
 	return Above, nil
 }
 
-// Above is the nearest tenant above one that they administer; empty for none.
+// Above is the nearest tenant above a tenant that the caller administers; empty for none.
 func (a *Auth) Above(ctx context.Context, who Who, tenant string) (string, error) {
 	ancestors, err := a.Tenants.Ancestors(ctx, tenant)
 	if err != nil {

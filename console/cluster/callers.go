@@ -22,7 +22,7 @@ type registered struct {
 	tenant string
 }
 
-// takeAll takes in all IdentityProviders and the objects of all namespaces.
+// takeAll takes in all IdentityProviders, and the objects of all namespaces.
 func (c *Cluster) takeAll(ctx context.Context) error {
 	var providers v1alpha1.IdentityProviderList
 	if err := c.client.List(ctx, &providers); err != nil {
@@ -86,14 +86,14 @@ func (c *Cluster) takeProvider(ctx context.Context, name string) error {
 		compiled, err := compileProvider(&provider)
 		if err != nil {
 			c.log.Warn("An IdentityProvider that the manager has accepted cannot be used", "identityProvider", name, "error", err)
-			return nil // there is nothing to try again
+			return nil // trying again would not help
 		}
 		c.SetProvider(name, compiled)
 	}
 	return nil
 }
 
-// compileProvider is nil while it is not known what the cluster's issuer is named.
+// compileProvider returns nil while the name of the cluster's issuer is not known.
 func compileProvider(provider *v1alpha1.IdentityProvider) (*identity.Issuer, error) {
 	document, err := callers.Fetched(provider)
 	if err != nil || len(document.Issuers) == 0 {
@@ -116,8 +116,7 @@ func (c *Cluster) takeNamespace(ctx context.Context, namespace string) error {
 	return c.takeMemberships(ctx, namespace, tenants)
 }
 
-// tenantsIn are the tenants of the budgets of a namespace that the manager has accepted, by
-// the names of the budgets.
+// tenantsIn are the tenants of the accepted budgets of a namespace, by the names of the budgets.
 func (c *Cluster) tenantsIn(ctx context.Context, namespace string) (map[string]string, error) {
 	var budgets v1alpha1.TenantBudgetList
 	if err := c.client.List(ctx, &budgets, client.InNamespace(namespace)); err != nil {
@@ -132,8 +131,8 @@ func (c *Cluster) tenantsIn(ctx context.Context, namespace string) (map[string]s
 	return tenants, nil
 }
 
-// isGoverning reports whether a budget is its tenant's. What it names the tenant cannot change,
-// so that a generation that waits for the manager is as good as the one before.
+// isGoverning reports whether a budget governs its tenant. A new generation that the manager has
+// not looked at yet counts like the one before, because a budget cannot change its tenant.
 func isGoverning(budget *v1alpha1.TenantBudget) bool {
 	return budget.DeletionTimestamp.IsZero() && meta.IsStatusConditionTrue(budget.Status.Conditions, v1alpha1.ConditionAccepted)
 }
@@ -155,7 +154,7 @@ func (c *Cluster) takeKeys(ctx context.Context, namespace string, tenants map[st
 			stay[name] = true
 		}
 	}
-	// What goes, goes first: another APIKey may have its hash now.
+	// Removals come first, because another APIKey may have a removed one's hash now.
 	for name, key := range c.keys {
 		if name.Namespace != namespace || stay[name] && put[name] == nil {
 			continue
@@ -175,7 +174,8 @@ func (c *Cluster) takeKeys(ctx context.Context, namespace string, tenants map[st
 	return nil
 }
 
-// has reports whether a hash is one of an APIKey's: such a one is never away while it is put again.
+// has reports whether a hash is one of an APIKey's. Such a hash is not removed while the APIKey is
+// updated.
 func has(key *v1alpha1.APIKey, hash [sha256.Size]byte) bool {
 	digits := hex.EncodeToString(hash[:])
 	return slices.Contains(key.Hashes(), digits)

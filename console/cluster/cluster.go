@@ -21,18 +21,17 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Cluster is what the console knows of the cluster. Its methods may be called from everywhere
-// at once.
+// Cluster is what the console knows of the cluster. Its methods are safe for concurrent use.
 type Cluster struct {
-	// Known is who may ask.
+	// Known finds callers by their credentials.
 	*identify.Known
 
 	manager ctrl.Manager
 	client  client.Client
-	// writes is for what a Writer changes, past the cache.
+	// writes writes and reads past the cache, for a Writer.
 	writes client.Client
 	log    *slog.Logger
-	// complete is whether all that there was at the start is known.
+	// complete is set once everything that existed at the start is known.
 	complete atomic.Bool
 
 	trees trees
@@ -47,7 +46,7 @@ type Cluster struct {
 func New(config *rest.Config, log *slog.Logger) (*Cluster, error) {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	skipNameValidation := true // tests make several
+	skipNameValidation := true // tests make several of the same name
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme, Logger: logr.FromSlogHandler(log.Handler()),
 		Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
@@ -73,8 +72,8 @@ func New(config *rest.Config, log *slog.Logger) (*Cluster, error) {
 	return c, c.register()
 }
 
-// Complete is whether everything that there was at the start is known, and so whether a
-// credential that is not known is none.
+// Complete reports whether everything that existed at the start is known, so that an unknown
+// credential is invalid.
 func (c *Cluster) Complete() bool { return c.complete.Load() }
 
 // Start watches until the context ends.
@@ -88,7 +87,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 // initial takes in everything once the cache has it.
 type initial struct{ *Cluster }
 
-// Start is the manager's to call.
+// Start is called by the manager.
 func (i initial) Start(ctx context.Context) error {
 	if !i.manager.GetCache().WaitForCacheSync(ctx) {
 		return ctx.Err()
@@ -100,5 +99,5 @@ func (i initial) Start(ctx context.Context) error {
 	return nil
 }
 
-// NeedLeaderElection is that every console watches.
+// NeedLeaderElection lets every console watch.
 func (initial) NeedLeaderElection() bool { return false }

@@ -19,11 +19,11 @@ type Observed struct {
 	Generation int64
 	Status     v1alpha1.ProgrammedStatus
 	// Object is one of TenantBudget, RateLimitPolicy, APIKey, Membership, ModelProvider or
-	// IdentityProvider. It is the cache's: nobody changes it.
+	// IdentityProvider. It is the cache's own object: nobody may change it.
 	Object client.Object
 }
 
-// observedKinds are the kinds of which the console sees the status.
+// observedKinds are the kinds whose status the console sees.
 var observedKinds = []struct {
 	kind string
 	list func() client.ObjectList

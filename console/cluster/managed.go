@@ -16,25 +16,24 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// ManagedError means that somebody else manages what was to be changed, such as Argo CD, Flux
-// or kubectl: they would set it back, or be surprised.
+// ManagedError means that others, such as Argo CD, Flux or kubectl, manage what was to be changed:
+// they would undo the change, or be surprised by it.
 type ManagedError struct {
-	// Fields are those that others manage, with who does.
+	// Fields are those that others manage, with their managers.
 	Fields []ManagedField
-	// Patch is what to commit in the place where they get it from, as YAML; empty where the
-	// object was to be deleted.
+	// Patch is what to commit at their source, as YAML; empty if the object was to be deleted.
 	Patch string
 }
 
-// ManagedField is a field that somebody manages.
+// ManagedField is a field, and its manager.
 type ManagedField struct{ Field, Manager string }
 
 func (e *ManagedError) Error() string {
 	return fmt.Sprintf("%s manages %s, and perhaps others do", e.Fields[0].Manager, e.Fields[0].Field)
 }
 
-// unmanaged is a *ManagedError if others manage something of the spec that is different
-// afterwards, or that is no more. Nil is an object that is deleted.
+// unmanaged returns a *ManagedError if others manage a part of the spec that differs afterwards, or
+// is gone. after is nil for an object that is deleted.
 func (c *Cluster) unmanaged(before, after client.Object) error {
 	was, err := specOf(before)
 	if err != nil {
@@ -70,8 +69,8 @@ func (c *Cluster) unmanaged(before, after client.Object) error {
 	return managed
 }
 
-// ManagersOf are those other than the console who manage something of a member of an object's spec,
-// such as limits, by the names that they give themselves.
+// ManagersOf are the managers other than the console of a member of an object's spec, such as
+// limits, by the names that they give themselves.
 func ManagersOf(object client.Object, member string) []string {
 	managers := []string{}
 	for _, entry := range object.GetManagedFields() {
@@ -80,7 +79,7 @@ func ManagersOf(object client.Object, member string) []string {
 		}
 		set, has := &fieldpath.Set{}, false
 		if err := set.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())); err != nil {
-			continue // a change says that it cannot be read
+			continue // a change reports that it cannot be read
 		}
 		set.Leaves().Iterate(func(path fieldpath.Path) {
 			has = has || len(path) > 1 && isField(path[0], "spec") && isField(path[1], member)
@@ -97,13 +96,13 @@ func isField(element fieldpath.PathElement, name string) bool {
 	return element.FieldName != nil && *element.FieldName == name
 }
 
-// specOf is the object without anything but its spec.
+// specOf is the object with only its spec.
 func specOf(object client.Object) (map[string]any, error) {
 	all, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 	return map[string]any{"spec": all["spec"]}, err
 }
 
-// changedOf are the fields of the spec that an entry has, and that are not what they were.
+// changedOf are the fields of an entry whose values differ.
 func changedOf(entry metav1.ManagedFieldsEntry, was, is map[string]any) (fields []ManagedField, err error) {
 	set := &fieldpath.Set{}
 	if err := set.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())); err != nil {
@@ -122,7 +121,7 @@ func changedOf(entry metav1.ManagedFieldsEntry, was, is map[string]any) (fields 
 	return fields, nil
 }
 
-// at is the value at a path; nil where there is none.
+// at is the value at a path; nil if there is none.
 func at(from any, path fieldpath.Path) any {
 	for _, element := range path {
 		switch {
@@ -142,7 +141,7 @@ func at(from any, path fieldpath.Path) any {
 	return from
 }
 
-// among is the item of a list that has the keys, or is the value, of an element of a path.
+// among is the item of a list that an element of a path selects, by its keys or its value.
 func among(from any, element fieldpath.PathElement) any {
 	list, _ := from.([]any)
 	found := slices.IndexFunc(list, func(item any) bool {
@@ -160,7 +159,7 @@ func among(from any, element fieldpath.PathElement) any {
 	return list[found]
 }
 
-// patchOf is the change of an object, in YAML: the members of its spec that it changes, whole.
+// patchOf is the change of an object, in YAML: the changed members of its spec, each as a whole.
 func (c *Cluster) patchOf(object client.Object, was, is map[string]any) (string, error) {
 	kind, err := apiutil.GVKForObject(object, c.manager.GetScheme())
 	if err != nil {

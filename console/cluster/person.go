@@ -19,8 +19,9 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// newWrites is a client that says in each request for which person it is. It acts as itself, by
-// impersonation, which is how the API server takes something beside a name.
+// newWrites is a client that tells the API server, in each request, on behalf of which person
+// it is. It impersonates itself, because only with impersonation does the API server take more
+// than a user's name.
 func newWrites(config *rest.Config, manager ctrl.Manager) (client.Client, error) {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(authenticationv1.AddToScheme(scheme))
@@ -35,7 +36,7 @@ func newWrites(config *rest.Config, manager ctrl.Manager) (client.Client, error)
 	return client.New(config, client.Options{Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper()})
 }
 
-// begin is the context of a request of the person, and the warnings that its answer will have.
+// begin is the context of a request on behalf of the person, and the warnings of its answer.
 func (w Writer) begin(ctx context.Context) (context.Context, *heard) {
 	warnings := &heard{}
 	return context.WithValue(context.WithValue(ctx, personKey{}, w.person), heardKey{}, warnings), warnings
@@ -45,7 +46,7 @@ type personKey struct{}
 
 var errNobody = errors.New("a change of the cluster is for a person, and this one for nobody")
 
-// forPerson sends requests as the console itself, with the person's name.
+// forPerson sends requests as the console itself, with the person's name in addition.
 type forPerson struct {
 	itself *self
 	next   http.RoundTripper
@@ -65,14 +66,14 @@ func (f forPerson) RoundTrip(request *http.Request) (*http.Response, error) {
 	return transport.NewImpersonatingRoundTripper(as, f.next).RoundTrip(request)
 }
 
-// self is who the console is to the API server.
+// self is the console's own identity, as the API server knows it.
 type self struct {
 	client client.Client
 	mu     sync.Mutex
 	known  transport.ImpersonationConfig
 }
 
-// named asks the API server, the first time.
+// named asks the API server the first time.
 func (s *self) named(ctx context.Context) (transport.ImpersonationConfig, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +86,7 @@ func (s *self) named(ctx context.Context) (transport.ImpersonationConfig, error)
 	}
 	user := review.Status.UserInfo
 	s.known.UserName = user.Username
-	if !strings.HasPrefix(user.Username, "system:serviceaccount:") { // whose groups follow from the name
+	if !strings.HasPrefix(user.Username, "system:serviceaccount:") { // whose groups follow from its name
 		s.known.Groups = user.Groups
 	}
 	return s.known, nil
@@ -105,12 +106,12 @@ func (h *heard) take() []string {
 	return h.all
 }
 
-// heardWarnings gives a warning to whom the request is of.
+// heardWarnings adds a warning to those of its request.
 type heardWarnings struct{}
 
-// HandleWarningHeaderWithContext hears a warning.
+// HandleWarningHeaderWithContext adds a warning.
 func (heardWarnings) HandleWarningHeaderWithContext(ctx context.Context, code int, _ string, text string) {
-	const miscellaneous = 299 // the only code that the API server gives
+	const miscellaneous = 299 // the only code that the API server uses
 	if h, ok := ctx.Value(heardKey{}).(*heard); ok && code == miscellaneous {
 		h.mu.Lock()
 		defer h.mu.Unlock()

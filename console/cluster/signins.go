@@ -9,8 +9,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// SignIns are the IdentityProviders at which people sign in to the console, by name: those in
-// force that have a client.
+// SignIns are, by name, the IdentityProviders at which people sign in to the console: those
+// in force with a client.
 func (c *Cluster) SignIns(ctx context.Context) ([]v1alpha1.IdentityProvider, error) {
 	var providers v1alpha1.IdentityProviderList
 	if err := c.client.List(ctx, &providers); err != nil {

@@ -32,7 +32,8 @@ func (c *Cluster) Budget(ctx context.Context, tenant string) (*v1alpha1.TenantBu
 	return &governing[0], nil
 }
 
-// Budgets are the TenantBudgets of all tenants, by the names of these. They are the cache's: nobody changes them.
+// Budgets are the TenantBudgets of all tenants, by the names of the tenants. They are the cache's own objects:
+// nobody may change them.
 func (c *Cluster) Budgets(ctx context.Context) ([]v1alpha1.TenantBudget, error) {
 	var budgets v1alpha1.TenantBudgetList
 	if err := c.client.List(ctx, &budgets, client.UnsafeDisableDeepCopy); err != nil {
@@ -43,7 +44,7 @@ func (c *Cluster) Budgets(ctx context.Context) ([]v1alpha1.TenantBudget, error) 
 	return governing, nil
 }
 
-// Ancestors are the tenants above a tenant, nearest first; none of one that there is not.
+// Ancestors are the tenants above a tenant, nearest first; none if there is no such tenant.
 func (c *Cluster) Ancestors(ctx context.Context, tenant string) ([]string, error) {
 	tree, err := c.Tree(ctx)
 	if err != nil {
@@ -52,8 +53,7 @@ func (c *Cluster) Ancestors(ctx context.Context, tenant string) ([]string, error
 	return tree.Above(tenant), nil
 }
 
-// AncestorBudgets are the TenantBudgets above one, nearest first, up to one that is not there or
-// not accepted.
+// AncestorBudgets are the TenantBudgets above one, nearest first, up to one that is missing or not accepted.
 func (c *Cluster) AncestorBudgets(ctx context.Context, budget *v1alpha1.TenantBudget) (above []v1alpha1.TenantBudget, err error) {
 	for at := budget; at.Spec.ParentRef != nil && len(above) < limiterv1.MaxDepth; {
 		parent, err := c.parent(ctx, at.ParentKey())
@@ -88,7 +88,7 @@ func (c *Cluster) governing(ctx context.Context, budget *v1alpha1.TenantBudget) 
 	})
 }
 
-// Keys are the APIKeys of a tenant, by their names. They are the cache's: nobody changes them.
+// Keys are the APIKeys of a tenant, by their names. They are the cache's own objects: nobody may change them.
 func (c *Cluster) Keys(ctx context.Context, tenant string) ([]v1alpha1.APIKey, error) {
 	budget, err := c.Budget(ctx, tenant)
 	if err != nil {
@@ -108,8 +108,8 @@ func (c *Cluster) PoliciesNaming(ctx context.Context, budget *v1alpha1.TenantBud
 	return policies.Items, err
 }
 
-// Policies are the RateLimitPolicies whose limits the budget of a tenant gets, in the order in which
-// they refuse: those that name it, and those that select it by its labels and may.
+// Policies are the RateLimitPolicies that apply to the budget of a tenant, in the order in which they refuse:
+// those that name it, and those that select it by its labels and are allowed to.
 func (c *Cluster) Policies(ctx context.Context, budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
 	policies, err := c.PoliciesNaming(ctx, budget)
 	if err != nil {

@@ -18,17 +18,17 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Tree is which tenants have an accepted TenantBudget, and which are above which. It does not change: the Cluster
+// Tree is the tenants with an accepted TenantBudget, and which are above which. It is immutable: the Cluster
 // makes another one when a budget comes, goes, or gets another spec.
 type Tree struct {
 	nodes map[string]*node
-	// roots are the tenants that have none above, by name.
+	// roots are the tenants without a parent, by name.
 	roots []string
 }
 
 type node struct {
 	parent, zone string
-	// children are by name.
+	// children are in the order of their names.
 	children []string
 }
 
@@ -51,8 +51,8 @@ func (t *Tree) Above(tenant string) (above []string) {
 	return above
 }
 
-// From goes through a tenant and those below it: each is followed by those below it, and beside one another they
-// are by name. An empty name goes through all tenants.
+// From iterates over a tenant and those below it in depth: each is followed by those below it, and siblings are
+// in the order of their names. An empty name stands for all tenants.
 func (t *Tree) From(tenant string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if tenant != "" {
@@ -85,16 +85,16 @@ func (t *Tree) walk(tenant string, depth int, yield func(string) bool) (goesOn b
 
 // trees keep the Tree until it is out of date.
 type trees struct {
-	// changes counts what has become of budgets that may have made it so.
+	// changes counts the changes of budgets that may have made it so.
 	changes atomic.Int64
 
 	mu     sync.Mutex
 	latest *Tree
-	// of is what changes was when the latest was made.
+	// of is the value of changes when the latest Tree was made.
 	of int64
 }
 
-// Tree is that of now.
+// Tree is the current one.
 func (c *Cluster) Tree(ctx context.Context) (*Tree, error) {
 	c.trees.mu.Lock()
 	defer c.trees.mu.Unlock()
@@ -135,8 +135,8 @@ func treeOf(budgets []v1alpha1.TenantBudget) *Tree {
 	return tree
 }
 
-// parentOf is the tenant of the budget that another names as its parent, or of the one that this was handed over to;
-// empty for none that is accepted.
+// parentOf is the tenant of a budget's parent, or of the budget that the parent was handed over to; empty if
+// there is no accepted one.
 func parentOf(budget *v1alpha1.TenantBudget, all map[types.NamespacedName]*v1alpha1.TenantBudget) string {
 	if budget.Spec.ParentRef == nil {
 		return ""
@@ -152,7 +152,7 @@ func parentOf(budget *v1alpha1.TenantBudget, all map[types.NamespacedName]*v1alp
 	return parent.Spec.Tenant
 }
 
-// watchTree has the Tree made anew when a budget changes that it may depend on.
+// watchTree invalidates the Tree when a budget changes that it may depend on.
 func (c *Cluster) watchTree(ctx context.Context) error {
 	informer, err := c.manager.GetCache().GetInformer(ctx, &v1alpha1.TenantBudget{})
 	if err != nil {
@@ -170,12 +170,12 @@ func (c *Cluster) watchTree(ctx context.Context) error {
 	return err
 }
 
-// hasOtherShape reports whether more than figures of a budget have changed.
+// hasOtherShape reports whether more than the figures of a budget have changed.
 func hasOtherShape(before, after client.Object) bool {
 	return shapeOf(before.(*v1alpha1.TenantBudget)) != shapeOf(after.(*v1alpha1.TenantBudget))
 }
 
-// shape is what a Tree depends on of a budget.
+// shape is the part of a budget that a Tree depends on.
 type shape struct {
 	uid              types.UID
 	generation       int64
@@ -191,7 +191,7 @@ func shapeOf(budget *v1alpha1.TenantBudget) shape {
 	return s
 }
 
-// Versions say which states of the TenantBudgets of tenants there are.
+// Versions identifies the states of the TenantBudgets of tenants.
 func (c *Cluster) Versions(ctx context.Context, tenants []string) (string, error) {
 	var versions strings.Builder
 	for _, tenant := range tenants {

@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	// byTenant finds TenantBudgets by the tenant they name, byBudget APIKeys by the name of their budget,
-	// byTarget RateLimitPolicies by that of the one that they name, and bySelection those that select
-	// budgets by the namespace where they do, or beyond.
+	// byTenant finds TenantBudgets by the tenant that they name, byBudget APIKeys by the name of their
+	// budget, and byTarget RateLimitPolicies by the name of their target. bySelection finds policies with
+	// a selector by the namespace where they select, or by beyond.
 	byTenant    = "spec.tenant"
 	byBudget    = "spec.budgetRef.name"
 	byTarget    = "spec.targetRef.name"
@@ -64,7 +64,7 @@ func (c *Cluster) index(ctx context.Context) error {
 			return err
 		}
 	}
-	// No controller watches these: their cache is to be full before the first who asks.
+	// No controller watches these, so their caches are filled before the first request.
 	for _, object := range []client.Object{&v1alpha1.RateLimitPolicy{}, &v1alpha1.ModelProvider{}, namespaces()} {
 		if _, err := c.manager.GetCache().GetInformer(ctx, object); err != nil {
 			return err
@@ -73,18 +73,18 @@ func (c *Cluster) index(ctx context.Context) error {
 	return nil
 }
 
-// namespaces is a namespace of which no more is read, and kept, than its metadata.
+// namespaces is a namespace with only its metadata, which is all that is read and kept.
 func namespaces() *metav1.PartialObjectMetadata {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return namespace
 }
 
-// shapeChanged leaves out changes of a TenantBudget's figures, which come every few seconds.
+// shapeChanged ignores changes of a TenantBudget's figures, which come every few seconds.
 var shapeChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return hasOtherShape(e.ObjectOld, e.ObjectNew) }}
 
-// register has a namespace taken in again whenever an object in it that says who may ask has
-// changed, and IdentityProviders, each by itself.
+// register has a namespace taken in again whenever an object in it changes that tells who callers are,
+// and each IdentityProvider when it changes.
 func (c *Cluster) register() error {
 	notElected := false
 	options := controller.Options{NeedLeaderElection: &notElected}

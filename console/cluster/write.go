@@ -15,17 +15,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// FieldManager is the name by which the API server keeps which fields the console has set.
+// FieldManager is the name under which the API server records the fields that the console has set.
 const FieldManager = "bursar-console"
 
 var (
-	// ErrStale means that an object is not any more what somebody has seen, who wants to change it.
+	// ErrStale means that an object has changed since the person who wants to change it saw it.
 	ErrStale = errors.New("the object has changed since it was read")
 	// ErrMayNot means that the console's service account lacks the right to a change.
 	ErrMayNot = errors.New("the console has no right to this change in the cluster")
-	// ErrThere means that there is an object of the name already.
+	// ErrThere means that an object with the name exists already.
 	ErrThere = errors.New("there is an object of this name already")
-	// ErrNone means that there is no such object.
+	// ErrNone means that the object does not exist.
 	ErrNone = errors.New("there is no such object")
 )
 
@@ -35,8 +35,8 @@ type RefusedError struct {
 	Fields []FieldError
 }
 
-// FieldError is what is wrong with a field of an object, such as spec.limits[0].amount; empty
-// where it is about the whole.
+// FieldError is what is wrong with a field of an object, such as spec.limits[0].amount; Field is empty for
+// an error about the whole object.
 type FieldError struct{ Field, Message string }
 
 func (e *RefusedError) Error() string {
@@ -47,8 +47,8 @@ func (e *RefusedError) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Writer changes the cluster on behalf of a person, of whom the API server is told: its audit
-// log, and Bursar's webhooks, have the name. Whether the person may is for its caller to know.
+// Writer changes the cluster on behalf of a person. The API server is told the person's name, so that its
+// audit log, and Bursar's webhooks, have it. The Writer does not check whether the person may.
 type Writer struct {
 	cluster *Cluster
 	person  string
@@ -58,13 +58,13 @@ type Writer struct {
 // By is the Writer of a person.
 func (c *Cluster) By(person string) Writer { return Writer{cluster: c, person: Printable(person)} }
 
-// Trying is a Writer that has all checked and changes nothing.
+// Trying is a Writer that has everything checked and changes nothing.
 func (w Writer) Trying() Writer {
 	w.dryRun = true
 	return w
 }
 
-// VersionOf says which state of an object's spec there is. It stays while only the status changes.
+// VersionOf identifies the state of an object's spec. It stays the same while only the status changes.
 func VersionOf(object client.Object) string {
 	return fmt.Sprintf("%s.%d", object.GetUID(), object.GetGeneration())
 }
@@ -81,14 +81,14 @@ func (w Writer) Create(ctx context.Context, object client.Object) (warnings []st
 	return heard.take(), explained(err)
 }
 
-// triesOfChange bounds how often a change is tried that other writes overtake, as those of the
-// status do.
+// triesOfChange bounds how often a change is tried again because another write, such as one of the status,
+// came first.
 const triesOfChange = 8
 
-// Change reads an object, which has its namespace and its name, lets a function change its spec,
-// and writes it, unless somebody else manages what is changed: that fails with a *ManagedError.
-// The object is then as it was stored. If seen is not empty and is not its version, it fails
-// with ErrStale. It also fails with ErrNone, ErrMayNot, a *RefusedError, and what the function fails with.
+// Change reads the object with a namespace and a name, lets a function change its spec, and writes it. The
+// object is then as it was stored. Change fails with a *ManagedError if others manage what is changed,
+// with ErrStale if seen is neither empty nor the object's version, with ErrNone, ErrMayNot, a
+// *RefusedError, and with what the function fails with.
 func (w Writer) Change(ctx context.Context, object client.Object, seen string, change func() error) (warnings []string, err error) {
 	for range triesOfChange {
 		warnings, err = w.changeOnce(ctx, object, seen, change)
@@ -122,8 +122,7 @@ func (w Writer) changeOnce(ctx context.Context, object client.Object, seen strin
 	return heard.take(), err
 }
 
-// Delete deletes an object, which has its namespace and its name, unless somebody else manages
-// it. It fails as Change does.
+// Delete deletes the object with a namespace and a name, unless others manage it. It fails as Change does.
 func (w Writer) Delete(ctx context.Context, object client.Object, seen string) (warnings []string, err error) {
 	for range triesOfChange {
 		warnings, err = w.deleteOnce(ctx, object, seen)
@@ -156,8 +155,7 @@ func (w Writer) List(ctx context.Context, objects client.ObjectList, namespace s
 	return explained(w.cluster.writes.List(ctx, objects, client.InNamespace(namespace)))
 }
 
-// Read reads an object, which has its namespace and its name, as it is now. It fails with ErrNone
-// or ErrMayNot.
+// Read reads the object with a namespace and a name as it is now. It fails with ErrNone or ErrMayNot.
 func (w Writer) Read(ctx context.Context, object client.Object) error {
 	return explained(w.read(ctx, object, ""))
 }
@@ -166,7 +164,7 @@ func (w Writer) Read(ctx context.Context, object client.Object) error {
 func (w Writer) read(ctx context.Context, object client.Object, seen string) error {
 	ctx, _ = w.begin(ctx)
 	key := client.ObjectKeyFromObject(object)
-	reflect.ValueOf(object).Elem().SetZero() // of an attempt before, nothing stays
+	reflect.ValueOf(object).Elem().SetZero() // nothing of an earlier attempt must stay
 	object.SetNamespace(key.Namespace)
 	object.SetName(key.Name)
 	if err := w.cluster.writes.Get(ctx, key, object); err != nil {
@@ -181,7 +179,7 @@ func (w Writer) read(ctx context.Context, object client.Object, seen string) err
 	return nil
 }
 
-// explained is an error of the API server as this package's.
+// explained turns an error of the API server into one of this package.
 func explained(err error) error {
 	var status apierrors.APIStatus
 	switch {
@@ -215,8 +213,8 @@ func refusedBy(status metav1.Status) error {
 // maxPerson bounds a person's name in a request, in characters.
 const maxPerson = 300
 
-// Printable is the name of a person as a field of an HTTP header may have it, and a log: of
-// bounded length, and what cannot be printed replaced.
+// Printable is a person's name as a header field of HTTP and a log may have it: of bounded length, and
+// with unprintable characters replaced.
 func Printable(text string) string {
 	runes := []rune(strings.ToValidUTF8(text, "\uFFFD"))
 	for i, r := range runes {

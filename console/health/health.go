@@ -20,44 +20,45 @@ func New(db history.Database) *Health { return &Health{db} }
 type Reading struct {
 	Sessions []Session
 	Stores   Stores
-	// Calls are how recent ones went, by provider, and All are all of them.
+	// Calls are how recent calls went, by provider, and All is that of all of them.
 	Calls map[string]Calls
 	All   Calls
-	// SumsUntil is until when there are sums of each user, and SumsFrom from when there are sums at
-	// all; zero for from the beginning.
+	// SumsUntil is until when there are sums of each user, and SumsFrom from when on there are sums
+	// at all; zero for from the beginning.
 	SumsUntil, SumsFrom time.Time
 }
 
-// Session is one life of an enforcer, which has not left.
+// Session is one life of an enforcer that has not left.
 type Session struct {
 	ID     string
 	Silent time.Duration
 }
 
-// Stores are how far what is kept has come.
+// Stores say how far the stores have come.
 type Stores struct {
-	// IsRebuilding is whether the limiter's counters are being set anew.
+	// IsRebuilding is whether the limiter is being rebuilt.
 	IsRebuilding bool
 	// AuditedAt is when the counters were last compared with the ledger; nil for never.
 	AuditedAt *time.Time
-	// Audited is how many tenants that was about, WithDrift of how many a counter differs, by Drift
-	// in all, and WithWrongSums of how many the sums of what was used differ.
+	// Audited is how many tenants were compared then, WithDrift how many of them had a counter that
+	// differed, by Drift in all, and WithWrongSums how many had sums of usage that differed.
 	Audited, WithDrift, WithWrongSums int
 	Drift                             money.Nanos
-	// Waiting is how many messages of alerts are to be sent, OldestDue when the first of them is
+	// Waiting is how many messages of alerts wait to be sent, OldestDue when the first of them is
 	// due, and Abandoned how many were given up within a day.
 	Waiting, Abandoned int64
 	OldestDue          *time.Time
 }
 
-// Calls are how calls went. Times are in milliseconds, and nil where none is known.
+// Calls are how calls went. Times are in milliseconds, and nil if none is known.
 type Calls struct {
-	// Calls are how many, WithoutCost of which the provider has billed nothing, as it does not for
-	// what fails, and CutOff those whose answer, or usage, was not whole.
+	// Calls is how many there were, WithoutCost how many of them the provider did not bill, as
+	// failed ones, and CutOff how many had an incomplete answer, or usage.
 	Calls, WithoutCost, CutOff int64
-	// Took is from the admission of whole ones to their end, and First to their first token.
+	// Took is the time from the admission of complete calls to their end, and First that to their
+	// first token.
 	Took50, Took95, First50, First95 *float64
-	// Lag is from their end until the ledger had them.
+	// Lag is the time from their end until the ledger had them.
 	Lag50, Lag95 *float64
 	LastRecorded *time.Time
 }

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// MostTests is how many tests a tenant can ask for within an hour.
+	// MostTests is how many tests a tenant can have sent within an hour.
 	MostTests = 10
-	// MostMutes is how often an alert can be muted, or unmuted, within an hour: each time stays
-	// on record, and is looked at before messages are sent.
+	// MostMutes is how often an alert can be muted or unmuted within an hour, because each time
+	// stays on record, and is read before messages are sent.
 	MostMutes = 20
 )
 
@@ -34,13 +34,13 @@ type Marks struct{ db history.Database }
 // New makes Marks of a login that is a member of bursar_reader and of bursar_console.
 func New(db history.Database) *Marks { return &Marks{db} }
 
-// Mark is what somebody says of an alert of a tenant.
+// Mark is what somebody says about an alert of a tenant.
 type Mark struct {
 	Tenant, AlertID string
 	Mark            ledgerv1.Mark
 	// By is who says it.
 	By string
-	// Until is until when nobody is to be told, of Mute; else zero.
+	// Until is when a Mute ends; otherwise zero.
 	Until time.Time
 }
 
@@ -50,7 +50,7 @@ const (
 	muted   = `SELECT count(*) FROM alert_marks WHERE alert_id = $1::uuid AND mark <> 'Acknowledge' AND marked_at > now() - interval '1 hour'`
 )
 
-// What is said already changes nothing: who acknowledged an alert first stays on record.
+// Repeating an acknowledgement changes nothing: the first one stays on record.
 const add = `
 INSERT INTO alert_marks (alert_id, tenant_id, mark, marked_by, muted_until)
 SELECT a.alert_id, a.tenant_id, @mark, @by, @until
@@ -59,8 +59,8 @@ WHERE a.tenant_id = @tenant AND a.alert_id::text = @alert
   AND NOT (@mark = 'Acknowledge' AND EXISTS (SELECT FROM alert_marks AS m WHERE m.alert_id = a.alert_id AND m.mark = 'Acknowledge'))
   AND NOT (@mark = 'Unmute' AND coalesce((alert_muting(a)).mark, '') <> 'Mute')`
 
-// Add adds a mark. Where there is no such alert, nothing is added. It fails with ErrTooManyMutes
-// where the alert was muted or unmuted MostMutes times within an hour.
+// Add adds a mark. If the alert does not exist, it adds nothing. It fails with ErrTooManyMutes if
+// the alert was muted or unmuted MostMutes times within an hour.
 func (ms *Marks) Add(ctx context.Context, m Mark) error {
 	var until *time.Time
 	if m.Mark == ledgerv1.Mute {
@@ -92,7 +92,7 @@ func checkMutes(ctx context.Context, tx pgx.Tx, m Mark) error {
 	return nil
 }
 
-// Test is a message that somebody asks for.
+// Test is a test message that somebody wants sent.
 type Test struct {
 	Tenant string
 	// BudgetUID is that of the tenant's TenantBudget.
@@ -113,8 +113,8 @@ RETURNING alert_id::text`
 	addDelivery = `INSERT INTO alert_deliveries (alert_id, tenant_id, channel, recipient) VALUES (@alert::uuid, @tenant, @channel, @address)`
 )
 
-// AddTest has a message sent, and returns the ID of its alert. It fails with ErrTooMany where the
-// tenant has asked for MostTests of them within an hour.
+// AddTest has a test sent, and returns the ID of its alert. It fails with ErrTooMany if the
+// tenant has had MostTests of them sent within an hour.
 func (ms *Marks) AddTest(ctx context.Context, test Test) (id string, err error) {
 	err = ms.write(ctx, test.Tenant, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, oneTest, test.Tenant); err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 )
 
-// alertPage is one alert, and who was told.
+// alertPage is one alert, and its deliveries.
 type alertPage struct {
 	Row            alertRow
 	Seen, Muted    string
@@ -24,19 +24,20 @@ type alertPage struct {
 	IsAcknowledged bool
 }
 
-// deliveryRow is what somebody was told, or is to be.
+// deliveryRow is a message that a recipient was sent, or is to be
+// sent.
 type deliveryRow struct {
 	Who, Channel, State, Class, When, Error string
 	Attempts                                int64
 }
 
-// mutes are for how long an alert may be muted.
+// mutes are the choices of how long an alert is muted.
 var mutes = []struct {
 	name, title string
 	days        int
 }{{"1", phrase("1 day"), 1}, {"7", phrase("7 days"), 7}, {"30", phrase("30 days"), 30}}
 
-// alertID is what ids of alerts look like.
+// alertID is the pattern of an alert's id.
 var alertID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // alertInput names the alert of a URL.
@@ -109,7 +110,8 @@ func (q *request) deliveryRow(d api.Delivery) deliveryRow {
 	return row
 }
 
-// recipient is who is told: an address of e-mail, or another channel.
+// recipient is a recipient of alerts: an e-mail address, or another
+// channel.
 func recipient(r api.Recipient) string {
 	if r.Address != "" {
 		return r.Address
@@ -146,7 +148,7 @@ func (p *Pages) markAlert(q *request) (view, error) {
 	return q.done("/alerts/"+in.ID, what), err
 }
 
-// testAlerts has a message sent to everybody who is told.
+// testAlerts has a test sent to all recipients.
 func (p *Pages) testAlerts(q *request) (view, error) {
 	sent, err := p.ask.testAlerts(q.ctx, q.who, new(q.tenant.parameter()))
 	if err != nil {
@@ -155,7 +157,7 @@ func (p *Pages) testAlerts(q *request) (view, error) {
 	return q.done("/alerts/"+sent.AlertID, "sent"), nil
 }
 
-// toldOf asks who is told of the alerts of a tenant.
+// toldOf finds the recipients of a tenant's alerts.
 func (p *Pages) toldOf(q *request) (*toldOf, error) {
 	settings, err := p.ask.alertSettings(q.ctx, q.who, new(q.tenant.parameter()))
 	if err != nil {

@@ -19,7 +19,7 @@ type alertRow struct {
 	Resolved, Resolution          string
 	Muted                         bool
 	Message                       string
-	// To is the page of the alert; Seen and Quiet say who has seen it, and until when nobody is told.
+	// To is the page of the alert; Seen says who has seen it, and Quiet until when it is muted.
 	To, Seen, Quiet string
 }
 
@@ -32,16 +32,16 @@ type alertsPage struct {
 	Next   string
 	Facts  facts
 	CSV    string
-	// Told is who is told; nil for who does not administer the tenant.
+	// Told is the recipients; nil if the reader does not administer the tenant.
 	Told    *toldOf
 	Form    form
 	Success success
 }
 
-// toldOf is who is told of the alerts of a tenant.
+// toldOf is the recipients of a tenant's alerts.
 type toldOf struct {
 	Recipients, Filters []string
-	// Failing is why somebody cannot be told; empty if all can.
+	// Failing is why a recipient cannot be reached; empty if all can.
 	Failing string
 	Send    string
 }
@@ -107,7 +107,7 @@ func (q *request) alertRow(a api.Alert) alertRow {
 	return row
 }
 
-// owner is whose spending something is about.
+// owner is the owner whose spending something is about.
 func (q *request) owner(user, group, key string) string {
 	switch {
 	case user != "":

@@ -47,8 +47,8 @@ func readAssets(files fs.FS) (assets, error) {
 	return all, nil
 }
 
-// assetsRoot is what the paths of assets begin with. They are nobody's: who has not signed in may
-// have them, too.
+// assetsRoot begins the paths of assets. They are public: readers who have not signed in get
+// them, too.
 const assetsRoot = "/static/"
 
 // ServeHTTP answers with an asset.

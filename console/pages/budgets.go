@@ -23,14 +23,14 @@ type budgetPage struct {
 	HasHistory bool
 	Facts      facts
 	Success    success
-	// Form is how a grant is ended, GrantTo where one is given.
+	// Form is the form that ends a grant, and GrantTo the page that makes one.
 	Form    form
 	GrantTo string
-	// Requests is how many requests wait for a decision, RequestsTo where these are.
+	// Requests is how many requests wait for a decision, and RequestsTo their page.
 	Requests   int64
 	RequestsTo string
 	Kinds      []link
-	// These are where it is changed; empty for who may not.
+	// The pages on which the budget is changed; empty if the reader may not.
 	ChangeLimits, ChangeLadder, ChangeAlerts string
 	Email                                    []string
 	Policies                                 []policyRow
@@ -52,7 +52,7 @@ type changeRow struct{ When, What, From, To, By, Through string }
 type grantRow struct {
 	Name, Limit, Whose, Reason, By, Until, UntilIn, State, Class string
 	Amount                                                       api.Money
-	// End is where it is ended; empty where it is not whoever asks' to end.
+	// End is the page that ends it; empty if the reader may not.
 	End string
 }
 
@@ -93,7 +93,7 @@ func (p *Pages) budgets(q *request) (view, error) {
 	return view{template: "budgets", title: q.l.say("Budget"), body: page}, nil
 }
 
-// tellRates tells the rate limits of the tenant.
+// tellRates adds the tenant's rate limits to the page.
 func (page *budgetPage) tellRates(q *request) {
 	for _, policy := range page.Budget.Rates {
 		row := policyRow{Name: policy.Policy}
@@ -118,16 +118,16 @@ func (page *budgetPage) tellRates(q *request) {
 	}
 }
 
-// mostListed is how much of a list a page shows that has no pages.
+// mostListed is how many items a list without pages shows.
 const mostListed = 50
 
-// listed is as much of a list as a page shows, and how many more there are.
+// listed is the part of a list that a page shows, and how many more items there are.
 func listed[T any](all []T) (shown []T, more int64) {
 	n := min(len(all), mostListed)
 	return all[:n], int64(len(all) - n)
 }
 
-// tellPast tells how the budget was changed, and what was granted.
+// tellPast adds to the page how the budget was changed, and what was granted.
 func (p *Pages) tellPast(q *request, page *budgetPage) error {
 	page.HasHistory = true
 	changes, err := p.ask.changes(q.ctx, q.who, &api.ChangesInput{BudgetInput: api.BudgetInput{Tenant: q.tenant.Name}})

@@ -43,7 +43,7 @@ func (q *request) rows(calls []api.Call) (rows []callRow) {
 	return rows
 }
 
-// callsPage is a list of calls, or of those that were refused.
+// callsPage is a list of calls, or of refused ones.
 type callsPage struct {
 	Span          span
 	Ranges, Kinds []link
@@ -65,13 +65,13 @@ var filtered = []struct{ name, title string }{
 	{"user", phrase("User")}, {"group", phrase("Group")}, {"model", phrase("Model")}, {"provider", phrase("Provider")},
 }
 
-// filterOf is what a URL selects.
+// filterOf is the filter in a URL.
 func filterOf(query url.Values) (f api.FilterParameters) {
 	f.User, f.Group, f.Model, f.Provider = given(query, "user"), given(query, "group"), given(query, "model"), given(query, "provider")
 	return f
 }
 
-// given are the values of a parameter, without those that a form left empty.
+// given are the values of a parameter, without the fields that a form left empty.
 func given(query url.Values, name string) (values []string) {
 	for _, value := range query[name] {
 		if value != "" {
@@ -112,7 +112,7 @@ func (p *Pages) calls(q *request) (view, error) {
 	return view{template: "calls", title: q.l.say("Calls"), body: page}, nil
 }
 
-// filters are the parameters of this page that select calls, those that select nothing, too.
+// filters are the page's parameters that select calls, including those without a value.
 func (q *request) filters() (all []filter) {
 	for _, one := range filtered {
 		value := strings.Join(given(q.URL.Query(), one.name), ",")
@@ -132,7 +132,7 @@ func (q *request) selected() url.Values {
 	return all
 }
 
-// kept are the parameters that a form of this page carries along.
+// kept are the parameters that a form of this page passes on.
 func (q *request) kept(without ...string) (all []option) {
 	query := q.URL.Query()
 	for _, name := range append(without, "after", "id") {
@@ -159,11 +159,11 @@ type callPage struct {
 	Lowered           string
 	Fallback          string
 	Back              string
-	// Ask is how to ask for more; nil where that does not help, or is not one's own to do.
+	// Ask is the form to ask for more; nil if that does not help, or is not for the reader to do.
 	Ask *askForm
 }
 
-// callID is what ids of calls look like, as the API's route has it.
+// callID is the pattern of a call's id, as the API's route has it.
 var callID = regexp.MustCompile(`^[!-~]{1,100}$`)
 
 // call is the page of a call.
@@ -203,8 +203,8 @@ func (p *Pages) call(q *request) (view, error) {
 	return view{template: "call", title: q.l.say("Call %s", call.ID), body: page}, nil
 }
 
-// askAfter is the form to ask for more of the limit that refused one's own call; nil where more of
-// it cannot be asked for.
+// askAfter is the form to ask for more of the limit that refused the reader's own call; nil if
+// there is no asking for that.
 func (p *Pages) askAfter(q *request, call *api.Call) (*askForm, error) {
 	r := call.Refusal
 	if r == nil || q.tenant.user == "" || call.User != q.tenant.user || r.Tenant != q.tenant.Name || r.Reason != "BudgetExhausted" && r.Reason != "BreakerOpen" {

@@ -11,26 +11,26 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 )
 
-// editor is a part of what an admin may change of a tenant, in a form.
+// editor is a form in which an admin changes a part of a tenant's settings.
 type editor struct {
 	// title is what is changed, and path where.
 	title, path string
-	// version is which state of it there is, and managers who else manages something of it.
+	// version is the version of the settings, and managers are their other managers.
 	version  string
 	managers []string
-	// rows are what the template of the form is given.
+	// rows are what the form's template gets.
 	rows any
-	// lines say in words what is in the form, and fields are those of it by their names in the API.
+	// lines say in words what is in the form, and fields are its fields by their names in the API.
 	lines  func() []string
 	fields func() map[string]*input
-	// check holds what was entered against what the API demands, preview tries it with the calls of
-	// some days, nil where there is nothing to try, and save stores it if the version is still the one.
+	// check checks what was entered by the API's schema. preview replays calls of some days with it,
+	// nil if there is nothing to replay. save stores it, if the version is still the same.
 	check   func() error
 	preview func(days int) (*api.Preview, error)
 	save    func(seen string) (version string, warnings []string, err error)
 }
 
-// editing opens an editor: with what there is, or else with what was entered.
+// editing opens an editor with the current settings or, if isEntered, with what was entered.
 type editing func(q *request, isEntered bool) (*editor, error)
 
 // changePage is the page on which an admin changes something.
@@ -40,20 +40,20 @@ type changePage struct {
 	Version                string
 	Rows                   any
 	Complaints             *complaints
-	// Entered and There are what somebody entered, and what there is meanwhile.
+	// Entered and There are what was entered, and the settings as they are meanwhile.
 	Entered, There []string
-	// Managers are who else manages something of it, and Patch is what to commit there.
+	// Managers are the other managers of the settings, and Patch is what to commit there.
 	Managers, Patch string
 	Warnings        []string
 	Previews        []previewCard
-	// IsChecked is whether what is in the form was checked, and would be stored.
+	// IsChecked is whether the contents of the form were checked, and would be stored.
 	IsChecked, MaySave, MayPreview bool
 }
 
-// days are for how many days back a change is tried.
+// days are the choices of how many days a change is replayed with.
 var days = []int{7, 30}
 
-// change is a page on which an admin changes something, and what its form is answered with.
+// change is a page on which an admin changes something, and the answer to its form.
 func (p *Pages) change(name string, open editing) func(*request) (view, error) {
 	return func(q *request) (view, error) {
 		if !q.tenant.isAdmin {
@@ -95,8 +95,8 @@ func (p *Pages) changing(q *request, e *editor) *changePage {
 	return page
 }
 
-// act does what a form asks for: it saves what was entered, tries it, or adds a row. What the API
-// server warns of is given where it is saved.
+// act does what a form asks for: it saves what was entered, previews it, or adds a row. Saving also
+// returns the API server's warnings.
 func (p *Pages) act(q *request, e *editor, page *changePage) (done bool, warnings []string, err error) {
 	switch q.field("do") {
 	case "save":
@@ -120,10 +120,10 @@ func (p *Pages) act(q *request, e *editor, page *changePage) (done bool, warning
 		}
 		return false, nil, p.tryOut(q, e, page)
 	}
-	return false, nil, nil // a row is added, which the editor has seen to
+	return false, nil, nil // the editor has added the row
 }
 
-// patched tells what to commit elsewhere, if that is what is wrong.
+// patched puts on the page what to commit elsewhere, if that is the error.
 func patched(err error, page *changePage) bool {
 	var problem *api.Problem
 	if !errors.As(err, &problem) || problem.Code != "managed_elsewhere" {
@@ -139,11 +139,12 @@ func patched(err error, page *changePage) bool {
 	return true
 }
 
-// tryOut says what would become of a change, and what the last days would have looked like with it.
+// tryOut puts on the page the result of trying a change, and what the last days would have looked like
+// with it.
 func (p *Pages) tryOut(q *request, e *editor, page *changePage) error {
 	tried := make([]*api.Preview, len(days))
 	failed := make([]error, len(days))
-	for i, n := range days { // one after the other, as the API does in any case
+	for i, n := range days { // one after the other, as the API would have it anyway
 		tried[i], failed[i] = e.preview(n)
 	}
 	if failed[0] != nil {
@@ -173,8 +174,8 @@ func (p *Pages) tryOut(q *request, e *editor, page *changePage) error {
 	return tried[0].Problem
 }
 
-// stale is the page after somebody else has changed the same: with what there is now, and what was
-// entered.
+// stale is the page after somebody else has changed the same settings: with their new state, and what
+// was entered.
 func (p *Pages) stale(q *request, name string, entered *editor, open editing) (view, error) {
 	p.awaitOther(q, entered.path, q.field("version"))
 	e, err := open(q, false)
@@ -198,14 +199,14 @@ const (
 	lookEvery = 20 * time.Millisecond
 )
 
-// await waits until a version of the budget or of one of its policies is seen.
+// await waits until the console sees a version of the budget or of one of its policies.
 func (p *Pages) await(q *request, version string) {
 	p.look(q, func(b *api.Budget) bool {
 		return b.Version == version || slices.ContainsFunc(b.Rates, func(r api.WrittenRates) bool { return r.Version == version })
 	})
 }
 
-// awaitOther waits until what a form changes has another version.
+// awaitOther waits until the settings of a form have another version.
 func (p *Pages) awaitOther(q *request, path, version string) {
 	p.look(q, func(b *api.Budget) bool {
 		if policy, isRates := strings.CutPrefix(path, ratesPath); isRates {
@@ -215,7 +216,7 @@ func (p *Pages) awaitOther(q *request, path, version string) {
 	})
 }
 
-// look reads the budget until it is as it is waited for, for some time.
+// look reads the budget until it is as expected, for a limited time.
 func (p *Pages) look(q *request, is func(*api.Budget) bool) {
 	for started := time.Now(); time.Since(started) < watchFor; time.Sleep(lookEvery) {
 		budget, err := p.ask.budget(q.ctx, q.who, &api.BudgetInput{Tenant: q.tenant.Name})
@@ -234,10 +235,10 @@ func ifSeen(version string) api.SeenParameter {
 	return api.SeenParameter{IfMatch: strconv.Quote(version)}
 }
 
-// mostOfRows bounds the rows of a form, which is more than any list may have.
+// mostOfRows bounds the rows of a form: no list may be as long.
 const mostOfRows = 64
 
-// rowsOf is how many rows a form has that was sent; with the one that it asks to add.
+// rowsOf is the number of rows of a form that was sent, including one that it asks to add.
 func (q *request) rowsOf() int {
 	n, err := strconv.Atoi(q.field("rows"))
 	if err != nil || n < 0 {
@@ -266,7 +267,7 @@ func linesField(name, label string, lines []string) input {
 	return in
 }
 
-// wordsOf are choices, in the reader's words.
+// wordsOf are choices in the reader's language.
 func (q *request) wordsOf(values ...string) (options []pick) {
 	for _, value := range values {
 		options = append(options, pick{Name: q.l.word(value), Value: value, Of: value})

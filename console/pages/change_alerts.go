@@ -7,13 +7,14 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 )
 
-// alertFields are the fields of who is told.
+// alertFields are the fields for the recipients of alerts.
 type alertFields struct {
 	Email   input
 	Filters []*filterFields
 }
 
-// filterFields are the fields of who is told of less than everything.
+// filterFields are the fields of a filter, whose recipients are not
+// told of everything.
 type filterFields struct {
 	rowFields
 	Recipients, Limits, Severity input
@@ -38,7 +39,7 @@ func (q *request) filterRow(row rowFields, filter api.AlertFilter) *filterFields
 	return f
 }
 
-// editAlerts edits who is told by e-mail.
+// editAlerts edits the e-mail recipients of alerts.
 func (p *Pages) editAlerts(q *request, isEntered bool) (*editor, error) {
 	budget := q.budget
 	if budget == nil {

@@ -19,7 +19,7 @@ type rungFields struct {
 	rung                      api.WrittenRung
 }
 
-// fallbacks are what there is to be tried instead of refusing a call.
+// fallbacks are what can be tried instead of refusing a call.
 var fallbacks = []string{"Cache", "CheapestModel", "Message"}
 
 func (p *Pages) rungRow(q *request, row rowFields, rung api.WrittenRung) *rungFields {
@@ -68,7 +68,7 @@ func (p *Pages) rungRow(q *request, row rowFields, rung api.WrittenRung) *rungFi
 	return f
 }
 
-// rungEntered is a rung as it was entered, without what is not of its action, which is hidden.
+// rungEntered is a rung as it was entered, without the hidden fields of other actions.
 func (q *request) rungEntered(n int) api.WrittenRung {
 	entered := func(of string) string { return q.field(at("rung", n, of)) }
 	percent, _ := strconv.ParseInt(strings.TrimSpace(entered("percent")), 10, 32) // 0 is out of bounds

@@ -12,7 +12,7 @@ import (
 // selectionFields say which calls count against a limit.
 type selectionFields struct {
 	Tiers, Models, Groups, Labels input
-	// IsOpen is whether there is something in them.
+	// IsOpen is whether something is entered in them.
 	IsOpen bool
 }
 
@@ -44,7 +44,7 @@ func (q *request) selectionEntered(row int) api.Selection {
 	return s
 }
 
-// fields are those of a selection, by their names in the API.
+// fields adds the fields of a selection, by their names in the API.
 func (s *selectionFields) fields(of string, all map[string]*input) {
 	all[of+".tiers"], all[of+".models"], all[of+".groups"], all[of+".labels"] = &s.Tiers, &s.Models, &s.Groups, &s.Labels
 }
@@ -64,7 +64,8 @@ func (q *request) row(kind string, n int) rowFields {
 	return rowFields{Kind: kind, Row: n, IsNew: q.field(at(kind, n, "new")) != "", IsRemoved: q.field(at(kind, n, "remove")) != ""}
 }
 
-// nameField is the name of a limit, which stays: it is what its counters are known by.
+// nameField is the name of a limit, which cannot be changed, because its counters are stored under
+// it.
 func (p *Pages) nameField(q *request, row *rowFields, operation, name string) input {
 	in := p.bounded(field(at("limit", row.Row, "name"), "text", q.l.say("Name"), name), operation, "limits.name")
 	in.Pattern, in.Hint = `[a-z0-9]([\-a-z0-9]*[a-z0-9])?`, q.l.say("Such as %s. It cannot be changed later.", "weekly")
@@ -82,10 +83,10 @@ type limitFields struct {
 	Name, Amount, Period, Window, Per input
 }
 
-// aWindow is the choice of a period that has no name, but a length.
+// aWindow is the choice of a period that has a length instead of a name.
 const aWindow = "Window"
 
-// periods are those that a limit may have by name.
+// periods are the periods that have a name.
 var periods = []string{"Minute", "Hour", "Day", "Week", "Month", "Quarter", "Year"}
 
 func (p *Pages) limitRow(q *request, row rowFields, limit api.WrittenLimit, amount, currency string) *limitFields {
@@ -136,7 +137,7 @@ func (p *Pages) editLimits(q *request, isEntered bool) (*editor, error) {
 			break
 		}
 		row, entered := q.row("limit", i), func(name string) string { return q.field(at("limit", i, name)) }
-		if entered("name")+entered("period") == "" { // it was not in the form, which asks to add it
+		if entered("name")+entered("period") == "" { // the row was not in the form, which asks to add it
 			row.IsNew = true
 		}
 		period := entered("period")
@@ -181,7 +182,7 @@ func (p *Pages) editLimits(q *request, isEntered bool) (*editor, error) {
 	return e, nil
 }
 
-// ofBudget edits a part of a budget, by a change of that part alone.
+// ofBudget is the editor of a part of a budget; change has only that part.
 func (p *Pages) ofBudget(q *request, budget *api.Budget, part string, change *api.BudgetSpec) *editor {
 	in := api.BudgetInput{Tenant: budget.Tenant}
 	return &editor{

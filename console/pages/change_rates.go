@@ -121,7 +121,8 @@ func (p *Pages) editRates(q *request, isEntered bool) (*editor, error) {
 	return p.ofPolicy(q, budget.Tenant, policy, rows, sent), nil
 }
 
-// ofPolicy edits the limits of a policy, with rows of a form, of which some are sent.
+// ofPolicy is the editor of a policy's limits, with the rows of a form; sent are
+// those that were sent.
 func (p *Pages) ofPolicy(q *request, tenant string, policy api.WrittenRates, rows, sent []*rateFields) *editor {
 	limits := []api.WrittenRate{}
 	for _, f := range sent {

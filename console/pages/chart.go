@@ -11,8 +11,8 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 )
 
-// columnWidth and plotHeight are the units of a chart: a column, and the whole plot. It is
-// stretched to the room that there is.
+// columnWidth and plotHeight are the units of a chart: a column, and the whole plot. The chart is
+// stretched to the available space.
 const columnWidth, plotHeight = 10, 100
 
 // Series is what one colour stands for.
@@ -23,7 +23,7 @@ type Series struct {
 	// Link leads to what it is made of; empty for nowhere.
 	Link string
 	Sums api.Sums
-	// Before is what it cost in the stretch of time before; nil if that is not known.
+	// Before is the cost in the stretch of time before; nil if that is not known.
 	Before *api.Money
 }
 
@@ -70,8 +70,8 @@ type stacking struct {
 	day  func(at time.Time) string
 }
 
-// stack makes a Stack of usage by time and one other dimension: a colour for each value that has rows,
-// and one for the rest of all others.
+// stack makes a Stack of usage by time and one other dimension: with a colour for each value that has
+// rows, and one for all others together.
 func (s stacking) stack() Stack {
 	chart := Stack{Total: s.usage.Total, IsEmpty: s.usage.Total.Calls == 0 && s.usage.Total.Refused == 0}
 	colours := map[string]int{}
@@ -107,7 +107,7 @@ func (s stacking) totals() []Series {
 	return totals
 }
 
-// columns adds the columns of a chart, those in which nothing happened, too.
+// columns adds the columns of a chart, including those in which nothing happened.
 func (s stacking) columns(chart *Stack, colours map[string]int) {
 	starts := buckets(s.span.grain(), s.span.Start, s.span.End)
 	costs := make([][]int64, len(starts))
@@ -144,7 +144,7 @@ func (s stacking) columns(chart *Stack, colours map[string]int) {
 	}
 }
 
-// bar are the parts of a column, from the bottom up, and what they are.
+// bar are the parts of a column, from the bottom up, and a title that names them.
 func (s stacking) bar(series []Series, costs []int64, at int, scale scale) (parts []Rect, title string) {
 	var below int64
 	for i, cost := range costs {
@@ -183,8 +183,8 @@ type scale struct{ top, step int64 }
 // steps is how many parts the axis has.
 const steps = 4
 
-// newScale is the scale of even steps that holds an amount, however small: who has made a few
-// calls of a cheap model sees their columns, too.
+// newScale is a scale of even steps up to at least an amount, however small: readers with a few calls
+// of a cheap model see their columns, too.
 func newScale(most int64) scale {
 	const fourCents = 40_000_000
 	if most <= 0 {
@@ -221,7 +221,7 @@ func (s scale) lines() (at []string) {
 
 func decimal(x float64) string { return strconv.FormatFloat(x, 'f', 2, 64) }
 
-// bucket is what an hour, day, week or month is called, and mark the same in short.
+// bucket is the name of an hour, day, week or month, and mark a short form of it.
 func (l *locale) bucket(grain string, start time.Time) string {
 	switch grain {
 	case "hour":

@@ -22,7 +22,7 @@ type costsPage struct {
 	Dimensions []link
 	Of         string
 	OfTitle    string
-	// By says that it is told for each of these.
+	// By is the dimension whose values have costs of their own.
 	By      string
 	Filters []filter
 	Chart   Stack
@@ -36,14 +36,15 @@ type costsPage struct {
 	CSV     string
 	Reload  string
 	CallsTo string
-	// IsWide is whether tenants below are added in.
+	// IsWide is whether the tenants below are included.
 	IsWide bool
 }
 
-// change is how an amount differs from one before it.
+// change is how an amount differs from an earlier one.
 type change struct{ Text, Class string }
 
-// dimensions are those that costs are stacked by: of tenants below there are no people.
+// dimensions are those that costs may be stacked by. With tenants below, there are no
+// dimensions of people.
 func (q *request) dimensions(wide bool) []string {
 	switch {
 	case wide:
@@ -54,7 +55,7 @@ func (q *request) dimensions(wide bool) []string {
 	return []string{"user", "group", "model", "provider"}
 }
 
-// byEach says that costs are told for each value of a dimension.
+// byEach are the titles of costs for each value of a dimension.
 var byEach = map[string]string{
 	"tenant": phrase("By tenant"), "model": phrase("By model"), "provider": phrase("By provider"), "user": phrase("By user"), "group": phrase("By group"),
 }
@@ -75,7 +76,7 @@ func (p *Pages) costs(q *request) (view, error) {
 	return view{template: "costs", title: q.l.say("Costs"), body: page, live: live}, nil
 }
 
-// costsOf asks for all that the page of costs shows.
+// costsOf reads all that the page of costs shows.
 func (p *Pages) costsOf(ctx context.Context, q *request) (*costsPage, error) {
 	if !q.tenant.isAdmin && !q.tenant.isAbove {
 		return nil, forbiddenPage()
@@ -114,7 +115,8 @@ func (p *Pages) costsOf(ctx context.Context, q *request) (*costsPage, error) {
 	return page, nil
 }
 
-// eachOf asks for each value that is shown. Of users, who are many, it asks for these alone.
+// eachOf asks for each value that is shown. Because there may be many users, it asks for the
+// shown ones only.
 func (page *costsPage) eachOf(asked api.UsageInput, shown *api.Usage) *api.UsageInput {
 	asked.By = []string{page.Of}
 	if users := valuesOf(shown, page.Of); page.Of == "user" && len(users) > 0 {
@@ -138,7 +140,8 @@ func (q *request) selectedPeople() []string {
 	return append(given(q.URL.Query(), "user"), given(q.URL.Query(), "group")...)
 }
 
-// take takes in what was used, and what was before, in all and of each value that is shown.
+// take takes in the usage, and that of the stretch before, in all and for each value that is
+// shown.
 func (page *costsPage) take(used, before, eachBefore *api.Usage) {
 	q := page.q
 	page.Totals, page.Before, page.Saved = used.Total, before.Total.Cost, saved(used.Total)
@@ -159,7 +162,7 @@ func (page *costsPage) take(used, before, eachBefore *api.Usage) {
 	}
 }
 
-// narrowed leads to the calls of a value, or to a tenant.
+// narrowed links to the calls of a value, or to a tenant.
 func (page *costsPage) narrowed(value string) string {
 	if page.Of == "tenant" {
 		return page.q.with("tenant", value, "by", "scope")
@@ -170,7 +173,7 @@ func (page *costsPage) narrowed(value string) string {
 	return page.q.path("/calls", merged(page.Span.query(), page.q.picked(), url.Values{page.Of: {value}}))
 }
 
-// picked are the parameters that select calls, as pages take them.
+// picked are the parameters that select calls, as they are in the URLs of pages.
 func (q *request) picked() url.Values {
 	all := url.Values{}
 	for _, one := range filtered {
@@ -181,7 +184,7 @@ func (q *request) picked() url.Values {
 	return all
 }
 
-// dayLink leads to a day, week or month alone.
+// dayLink links to a single day, week or month.
 func (page *costsPage) dayLink(at time.Time) string {
 	if page.Span.grain() != "day" {
 		return ""
@@ -194,7 +197,7 @@ func (page *costsPage) dayLink(at time.Time) string {
 	return page.q.URL.Path + "?" + query.Encode()
 }
 
-// lead sets where the page leads to.
+// lead sets the page's links.
 func (page *costsPage) lead(dimensions []string, below int) {
 	q := page.q
 	page.Ranges, page.Filters = q.ranges(page.Span), q.filters()
@@ -219,7 +222,7 @@ func (page *costsPage) lead(dimensions []string, below int) {
 	page.CSV = csvOf("/usage", query)
 }
 
-// change is how an amount differs from one before it.
+// change is how an amount differs from an earlier one.
 func (q *request) change(now, before int64) change {
 	switch {
 	case before == 0:
@@ -235,7 +238,7 @@ func (q *request) change(now, before int64) change {
 	return change{Text: sign + q.l.percent(ratio), Class: class}
 }
 
-// below is how many tenants below this one whoever asks sees.
+// below is the number of tenants below this one that the reader sees.
 func (q *request) below() (n int) {
 	for range q.tenants.From(q.tenant.Name) {
 		n++

@@ -15,7 +15,7 @@ type told struct {
 	Link, LinkTitle string
 }
 
-// explain says what a problem means for somebody who looks at a page.
+// explain says what a problem means for the reader of a page.
 func explain(l *locale, p *api.Problem) told {
 	t := told{Details: p.Detail}
 	if p.Code == "read_only" {
@@ -86,7 +86,7 @@ func why(l *locale, r *api.Refusal) (reason, advice string) {
 	return l.say("Calls came faster than the rate limit “%s” %s allows.", r.Limit, whose), advice
 }
 
-// words are what the ledger's words mean.
+// words explain words of the ledger.
 var words = map[string]string{
 	"Settled": phrase("Completed"), "Voided": phrase("No cost"), "ChargedSeen": phrase("Cut off, charged for what was seen"), "ChargedHold": phrase("Charged in full, usage unknown"),
 	"Admitted": phrase("As asked"), "Replaced": phrase("Cheaper model"), "Chosen": phrase("Chosen model"), "Fallback": phrase("Fallback model"),
@@ -103,7 +103,7 @@ var words = map[string]string{
 	"OutputCaps": phrase("a cap on output"), "Fit": phrase("what was left of a limit"),
 }
 
-// word is what a word of the ledger means; itself where it has no other.
+// word explains a word of the ledger; it returns the word itself if there is no explanation.
 func (l *locale) word(word string) string {
 	if text, ok := words[word]; ok {
 		return l.say(text)
@@ -119,10 +119,10 @@ func (l *locale) period(name string) string {
 	return l.say("per %s", name)
 }
 
-// phrase marks a text that is said later.
+// phrase marks a text for translation that say gets later.
 func phrase(text string) string { return text }
 
-// wait is a duration as Go writes it, without what is too small to matter.
+// wait is a duration as Go writes it, without parts too small to matter.
 func (l *locale) wait(duration string) string {
 	return strings.Replace(duration, ".", l.decimal, 1)
 }

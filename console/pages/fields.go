@@ -18,14 +18,14 @@ type input struct {
 	Kind, Value string
 	Options     []pick
 	Lines       int
-	// Class says when it is shown, if not always.
+	// Class says when the field is shown, if not always.
 	Class string
-	// These are what a browser holds it to; empty for nothing.
+	// The bounds that a browser checks; empty for none.
 	Pattern, MinLength, MaxLength, Min, Max, Mode string
 	Required                                      bool
 }
 
-// pick is a value that can be selected. Of is what fields it is shown with, if not all are.
+// pick is a value that can be selected. Of names the fields that it is shown with, if not all.
 type pick struct {
 	Name, Value, Of string
 	Selected        bool
@@ -36,7 +36,7 @@ func field(name, kind, label, value string) input {
 	return input{ID: name, Name: name, Kind: kind, Label: label, Value: value}
 }
 
-// bounded is a field that a browser holds to what a route demands of a member of its body.
+// bounded adds to a field the bounds that a route has for a member of its body.
 func (p *Pages) bounded(in input, operation, member string) input {
 	b, err := p.API.BoundsOf(operation, member)
 	if err != nil {
@@ -63,8 +63,8 @@ func (p *Pages) bounded(in input, operation, member string) input {
 	return in
 }
 
-// browserPattern is a regular expression as a browser takes it, which has it match all of a value,
-// and in which a hyphen at the beginning of a class is written with a backslash.
+// browserPattern is a regular expression in the form that browsers take, which must match the
+// whole value, and in which a hyphen at the beginning of a class is escaped.
 func browserPattern(pattern string) string {
 	inner, fromStart := strings.CutPrefix(pattern, "^")
 	inner, toEnd := strings.CutSuffix(inner, "$")
@@ -77,7 +77,7 @@ func browserPattern(pattern string) string {
 	return strings.ReplaceAll(inner, "[-", `[\-`)
 }
 
-// amountField is a field for an amount of money, written as where the reader is.
+// amountField is a field for an amount of money, in the reader's number format.
 func (q *request) amountField(name, label, written string) input {
 	in := field(name, "text", label, strings.Replace(written, ".", q.l.decimal, 1))
 	in.Mode, in.Required, in.MaxLength, in.Pattern = "decimal", true, "32", `[0-9]+(\.[0-9]{1,9})?`
@@ -88,8 +88,8 @@ func (q *request) amountField(name, label, written string) input {
 	return in
 }
 
-// amount is an amount that was entered, as the API takes it. What could be meant in two ways stays
-// as it is, which the API refuses.
+// amount is an amount that was entered, as the API takes it. An ambiguous one is returned so that
+// the API refuses it.
 func (l *locale) amount(entered string) string {
 	entered = strings.TrimSpace(entered)
 	whole, fraction, found := strings.Cut(entered, l.decimal)
@@ -100,7 +100,7 @@ func (l *locale) amount(entered string) string {
 		return whole + "." + fraction
 	}
 	if _, after, found := strings.Cut(entered, "."); found && len(after) == 3 {
-		return whole + " " // a thousand, or thousandths
+		return whole + " " // a thousand, or thousandths: the API refuses it
 	}
 	return entered
 }
@@ -118,7 +118,7 @@ func (l *locale) written(amount, currency string) string {
 	return strings.Replace(sign, l.currency(), "", 1) + whole + l.decimal + fraction + " " + currency
 }
 
-// choose marks what is selected.
+// choose marks the option that is selected.
 func choose(options []pick, value string) []pick {
 	for i := range options {
 		options[i].Selected = options[i].Value == value
@@ -135,8 +135,8 @@ type complaints struct {
 // complaint is what is wrong, and the field that it is about.
 type complaint struct{ To, Label, Text, Language string }
 
-// heard is what the API says, in the reader's language where there are words for it, and in which
-// language that is if it is not theirs.
+// heard is a text of the API in the reader's language, if there is a translation. If not, language
+// says which language it is in.
 func (q *request) heard(text string) (said, language string) {
 	said = q.l.say(text)
 	if q.l.isSpanish && said == text {
@@ -145,7 +145,7 @@ func (q *request) heard(text string) (said, language string) {
 	return said, ""
 }
 
-// These are what the API says of what people often enter.
+// What the API says about frequent mistakes.
 var _ = []string{
 	phrase("must be more than 0 and at most 9000000"), phrase("must be one line of printable text"), phrase("must be in the future, and within a year"),
 	phrase("must be an amount such as 5.00"), phrase("must be more than spaces"), phrase("must be a name of lower-case letters, digits and hyphens"),
@@ -153,8 +153,8 @@ var _ = []string{
 	phrase("Other changes are being previewed: try again in a moment."),
 }
 
-// complain says at the fields of a form what is wrong, by the names that the API has for them. An
-// error that is about no form comes back.
+// complain puts what is wrong at the fields of a form, by their names in the API. It returns
+// errors that are not about the form.
 func (q *request) complain(err error, fields map[string]*input) (*complaints, error) {
 	var problem *api.Problem
 	if !errors.As(err, &problem) || len(problem.Errors) == 0 && !slices.Contains(ofForms, problem.Status) {
@@ -179,10 +179,10 @@ func (q *request) complain(err error, fields map[string]*input) (*complaints, er
 	return c, nil
 }
 
-// ofForms are the statuses of what is wrong with what somebody has entered.
+// ofForms are the statuses of errors about what was entered.
 var ofForms = []int{http.StatusUnprocessableEntity, http.StatusConflict, http.StatusTooManyRequests}
 
-// nearest is the field of a parameter, or of that which it is a part of; nil for none.
+// nearest is the field of a parameter, or of the one that it is a part of; nil for none.
 func nearest(fields map[string]*input, parameter string) *input {
 	for parameter != "" {
 		if in, ok := fields[parameter]; ok {
@@ -193,7 +193,7 @@ func nearest(fields map[string]*input, parameter string) *input {
 	return nil
 }
 
-// missing is the problem of a field that has to be filled in.
+// missing is the problem of a field that is required.
 func missing(parameter, message string) error {
 	return &api.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_parameter", Errors: []api.ParameterError{{Parameter: parameter, Message: message}}}
 }
@@ -207,7 +207,7 @@ func statusOf(err error) int {
 	return http.StatusOK
 }
 
-// lasting are for how long something may be given, or asked for.
+// lasting are the choices of how long something is given, or asked for.
 var lasting = []struct {
 	name, title string
 	days        int
@@ -215,7 +215,7 @@ var lasting = []struct {
 	{"1", phrase("1 day"), 1}, {"7", phrase("7 days"), 7}, {"30", phrase("30 days"), 30}, {"90", phrase("90 days"), 90},
 }
 
-// lastingOptions are the choices of lasting, with what there is before these.
+// lastingOptions are the choices of lasting, after others.
 func (q *request) lastingOptions(before ...pick) []pick {
 	for _, one := range lasting {
 		before = append(before, pick{Name: q.l.say(one.title), Value: one.name})
@@ -223,7 +223,7 @@ func (q *request) lastingOptions(before ...pick) []pick {
 	return before
 }
 
-// daysOf is for how many days something is to be; 0 for none of lasting.
+// daysOf is the number of days of a choice; 0 if it is none of lasting.
 func daysOf(name string) int {
 	for _, one := range lasting {
 		if one.name == name {
@@ -233,5 +233,5 @@ func daysOf(name string) int {
 	return 0
 }
 
-// at is the name of a field of a row of a form, of which there are several.
+// at is the name of a field in a row of a form with several rows.
 func at(kind string, row int, name string) string { return fmt.Sprintf("%s-%d-%s", kind, row, name) }

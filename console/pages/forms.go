@@ -7,17 +7,17 @@ import (
 	"github.com/bursar-dev/bursar/console/signin"
 )
 
-// form is what every form that changes something has, by which console/signin knows that a page
-// of the console has sent it.
+// form is what every form that changes something contains, so that console/signin knows that a page of
+// the console has sent it.
 type form struct{ Field, Token string }
 
 func (q *request) form() form { return form{signin.FormField, signin.FormToken(q.ctx)} }
 
-// doneParameter says on the page after a change what was changed.
+// doneParameter says, on the page after a change, what was changed.
 const doneParameter = "done"
 
-// done leads to a page that says what was changed, and what the API server warned of, which a reload of
-// the page does not repeat.
+// done leads to a page that says what was changed, and what the API server warned of. A reload of that
+// page does not repeat the change.
 func (q *request) done(path, what string, warnings ...string) view {
 	return view{to: q.path(path, url.Values{doneParameter: {what}}), done: what, warnings: warnings}
 }
@@ -43,7 +43,7 @@ type success struct {
 	Warned warned
 }
 
-// success is what was changed just before.
+// success is the change that this page is shown after.
 func (q *request) success() (s success) {
 	if text, ok := successes[q.URL.Query().Get(doneParameter)]; ok {
 		s.Text, s.Warned = q.l.say(text), q.warned()

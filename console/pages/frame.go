@@ -45,27 +45,27 @@ type option struct {
 	Selected    bool
 }
 
-// choice is the tenant that a page is about, and what whoever asks may see of it.
+// choice is the tenant that a page is about, and what the reader may see of it.
 type choice struct {
 	Name string
 	zone *time.Location
-	// user is who they are there; empty where they do not belong to it.
+	// user is the reader's user in it; empty if they do not belong to it.
 	user string
-	// isAdmin is whether they see all of it, isAbove whether sums alone.
+	// isAdmin is whether the reader sees all of it, isAbove whether sums only.
 	isAdmin, isAbove bool
-	// hidden are the tenants below it whose budgets they do not see, separated by commas.
+	// hidden are the tenants below it whose budgets the reader does not see, separated by commas.
 	hidden string
 }
 
-// parameter is the tenant as the API's routes are asked about it.
+// parameter is the tenant as a parameter of the API's routes.
 func (c choice) parameter() api.TenantParameter { return api.TenantParameter{Tenant: c.Name} }
 
-// shows reports whether somebody sees of a tenant what another sees, of the same one.
+// shows reports whether two choices of the same tenant show the same.
 func (c choice) shows(other choice) bool {
 	return c.Name == other.Name && c.isAdmin == other.isAdmin && c.isAbove == other.isAbove && c.hidden == other.hidden
 }
 
-// choose is the tenant that a URL names, or the one that whoever asks sees by default.
+// choose is the tenant that a URL names, or the one that the reader sees by default.
 func (q *request) choose(asked string) choice {
 	if asked == "" {
 		asked = q.defaultTenant()
@@ -86,7 +86,8 @@ func (q *request) choose(asked string) choice {
 	return c
 }
 
-// hiddenBelow names the tenants below one whose budgets somebody does not see, separated by commas.
+// hiddenBelow names the tenants below one whose budgets the reader does not see, separated by
+// commas.
 func hiddenBelow(seen api.Tenants, tenant string) string {
 	return strings.Join(seen.HiddenBelow(tenant), ",")
 }
@@ -115,7 +116,7 @@ func (p *Pages) frame(q *request, v view, content template.HTML) frame {
 		f.User = q.who.Name(q.tenant.Name)
 	}
 	if f.Path == tenantsPath {
-		f.Path = "/" // that page is about no tenant
+		f.Path = "/" // that page is not about a tenant
 	}
 	for name := range q.eachTenant() {
 		if len(f.Tenants) == mostChoices {
@@ -128,7 +129,7 @@ func (p *Pages) frame(q *request, v view, content template.HTML) frame {
 	return f
 }
 
-// nav are the pages that whoever asks may see.
+// nav are the pages that the reader may see.
 func (q *request) nav() (all []link) {
 	sees := q.tenant.isAdmin || q.tenant.isAbove
 	for _, page := range []struct {
@@ -169,7 +170,8 @@ func (q *request) path(path string, query url.Values) string {
 	return path + "?" + all.Encode()
 }
 
-// with is this page, with another value of a parameter; without the parameter if it is empty.
+// with is this page, with another value of a parameter; without the parameter if the value is
+// empty.
 func (q *request) with(name, value string, without ...string) string {
 	query := q.URL.Query()
 	for _, other := range append(without, "after") {
@@ -197,7 +199,7 @@ func languageOf(r *http.Request) language.Tag {
 	}
 	if cookie, err := r.Cookie(languageCookie); err == nil {
 		if chosen, err := language.Parse(cookie.Value); err == nil {
-			// The reader's own formats, if the browser names some of the language.
+			// The reader's own formats, if the browser names a variant of the language.
 			base, _ := chosen.Base()
 			for _, tag := range accepted {
 				if other, _ := tag.Base(); other == base {
@@ -211,7 +213,7 @@ func languageOf(r *http.Request) language.Tag {
 	return languages[at]
 }
 
-// switched keeps the language that a URL chooses, and leads to the URL without it.
+// switched keeps the language that a URL chooses, and redirects to the URL without it.
 func (p *Pages) switched(w http.ResponseWriter, r *http.Request) bool {
 	query := r.URL.Query()
 	chosen := query.Get("language")
@@ -226,7 +228,7 @@ func (p *Pages) switched(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// localPath is a path of this host: one that begins with two slashes would be another's.
+// localPath is a path on this host: a path that begins with two slashes would be on another.
 func localPath(path string) string { return "/" + strings.TrimLeft(path, "/\\") }
 
 func (q *request) languageSwitch() link {

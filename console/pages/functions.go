@@ -8,8 +8,8 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 )
 
-// text is a text as say has it. Where arguments are markup, such as money, the text is escaped and
-// they stay.
+// text is a text as say has it. If arguments are markup, such as money, the text is escaped and
+// they are not.
 func (l *locale) text(text string, args ...any) any {
 	if !slices.ContainsFunc(args, func(arg any) bool { _, isMarkup := arg.(template.HTML); return isMarkup }) {
 		return l.say(text, args...)

@@ -8,7 +8,7 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 )
 
-// tellGrants tells what was granted, and how many ask for more.
+// tellGrants adds to the page what was granted, and how many requests wait.
 func (p *Pages) tellGrants(q *request, page *budgetPage) error {
 	tenant, all := q.tenant.parameter(), q.URL.Query().Get("grants") == "all"
 	grants, err := p.ask.grants(q.ctx, q.who, &api.GrantsInput{TenantParameter: tenant, All: all})
@@ -58,11 +58,11 @@ func (q *request) grantRow(g api.Grant) grantRow {
 	return row
 }
 
-// grantName is what names of grants look like.
+// grantName is the pattern of a grant's name.
 var grantName = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
 
-// mayGrant reports whether whoever asks may give more of a limit: of one of the whole tenant, only
-// admins of the platform do.
+// mayGrant reports whether the reader may grant more of a limit. For a limit of the whole tenant,
+// only admins of the platform may.
 func (q *request) mayGrant(limit string) bool {
 	found, ok := q.limitNamed(limit)
 	return q.tenant.isAdmin && (q.me.PlatformAdmin || ok && found.Per != "Tenant")
@@ -102,7 +102,7 @@ func (p *Pages) newGrant(q *request) (view, error) {
 	return p.gives(q, nil)
 }
 
-// gives is that page, with what was wrong with what was sent.
+// gives is that page, with the errors of what was sent.
 func (p *Pages) gives(q *request, failed error) (v view, err error) {
 	budget := q.budget
 	if budget == nil {
@@ -148,7 +148,7 @@ func (p *Pages) gives(q *request, failed error) (v view, err error) {
 func (p *Pages) makeGrant(q *request) (view, error) {
 	body := api.NewGrant{Limit: q.field("limit"), Amount: q.l.amount(q.field("amount")), Reason: q.field("reason"), ExpiresAt: q.now.AddDate(0, 0, daysOf(q.field("for")))}
 	if limit, ok := q.limitNamed(body.Limit); ok {
-		switch limit.Per { // what is hidden for other limits is not meant
+		switch limit.Per { // fields that are hidden for the other limits do not count
 		case "User":
 			body.User = q.field("user")
 		case "Group":

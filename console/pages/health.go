@@ -26,7 +26,7 @@ type healthTile struct{ Title, Figure, Text, Class string }
 
 type (
 	pair struct{ Name, Value, Class string }
-	// verdict is a condition, with its message where it is not as it should be.
+	// verdict is a condition, with its message if it is not as it should be.
 	verdict struct{ Text, Class, Message string }
 
 	sessionRow  struct{ Session, Heard, State, Class string }
@@ -81,7 +81,7 @@ func (p *Pages) health(q *request) (view, error) {
 	return view{template: "health", title: q.l.say("Health"), body: page}, nil
 }
 
-// healthTiles are what is looked at first.
+// healthTiles are the most important figures.
 func (q *request) healthTiles(h *api.Health) []healthTile {
 	enforcers := healthTile{q.l.say("Enforcers"), q.l.number(int64(h.Enforcers.Live)), q.l.say("Revision %s everywhere", h.Enforcers.Revision), "good"}
 	switch {
@@ -124,7 +124,7 @@ func (q *request) healthTiles(h *api.Health) []healthTile {
 	return []healthTile{enforcers, objects, drift, ledger, messages}
 }
 
-// ledgerPairs are the details of what is kept.
+// ledgerPairs are the details of the stores.
 func (q *request) ledgerPairs(h *api.Health) (all []pair) {
 	moment := func(at *time.Time) string {
 		if at == nil {
@@ -145,7 +145,7 @@ func (q *request) ledgerPairs(h *api.Health) (all []pair) {
 	return all
 }
 
-// verdict is what a condition means.
+// verdict says what a condition means.
 func (q *request) verdict(c api.Condition, good, bad string) verdict {
 	switch c.Status {
 	case "True":
@@ -156,7 +156,7 @@ func (q *request) verdict(c api.Condition, good, bad string) verdict {
 	return verdict{Text: q.l.say("Not known yet"), Class: "same"}
 }
 
-// keyVerdict is what a provider makes of Bursar's key, which may not be there at all.
+// keyVerdict says whether a provider accepts Bursar's key, if there is one.
 func (q *request) keyVerdict(c api.Condition) verdict {
 	if c.Reason == v1alpha1.ReasonCredentialFileMissing {
 		return q.verdict(c, phrase("Accepted"), phrase("Missing"))

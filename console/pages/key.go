@@ -11,7 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 )
 
-// keyPage is one API key, and what may be done to it.
+// keyPage is one API key, and what may be done with it.
 type keyPage struct {
 	Row       keyRow
 	MayChange bool
@@ -21,13 +21,13 @@ type keyPage struct {
 	Facts     facts
 }
 
-// overlaps are for how many hours a key works on that is replaced.
+// overlaps are the choices of how many hours a replaced key goes on working.
 var overlaps = []struct {
 	hours int
 	title string
 }{{0, phrase("not at all")}, {1, phrase("for 1 hour")}, {24, phrase("for 24 hours")}, {168, phrase("for 7 days")}}
 
-// pathOfKey is what names of APIKeys look like in a path.
+// pathOfKey is the pattern of an APIKey's name in a path.
 var pathOfKey = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`)
 
 // keyPath is the page of a key.
@@ -104,10 +104,10 @@ func (p *Pages) rotateKey(q *request, in api.KeyInput) (view, error) {
 	return q.keyShown(shown), nil
 }
 
-// goneWithin is how long the console may take to know that a key is gone.
+// goneWithin is how long to wait until the console knows that a key is gone.
 const goneWithin = 2 * time.Second
 
-// deleteKey deletes a key, and waits until the page of keys does not show it any more.
+// deleteKey deletes a key, and waits until the page of keys no longer shows it.
 func (p *Pages) deleteKey(q *request, in api.KeyInput) (view, error) {
 	removed, err := p.ask.deleteKey(q.ctx, q.who, &in)
 	if err != nil {

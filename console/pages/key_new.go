@@ -12,7 +12,7 @@ import (
 // makeParameter opens the form in which a key is made.
 const makeParameter = "make"
 
-// newKeyForm is where a key is made.
+// newKeyForm is the form that makes a key.
 type newKeyForm struct {
 	To         string
 	Form       form
@@ -29,7 +29,7 @@ func (f *newKeyForm) fields() map[string]*input {
 	}
 }
 
-// keyShownPage shows a key, this once.
+// keyShownPage shows a key, only once.
 type keyShownPage struct {
 	Name, Secret, User string
 	Previous, Expires  string
@@ -38,7 +38,7 @@ type keyShownPage struct {
 	IsNew              bool
 }
 
-// keyExpiries are after how many days a key may expire; 0 is never.
+// keyExpiries are the choices of after how many days a key expires; 0 is never.
 var keyExpiries = []struct {
 	days  int
 	title string
@@ -86,8 +86,8 @@ func (q *request) keyExpiries(rules *api.KeyRules) (options []pick) {
 	return choose(options, chosen)
 }
 
-// makeKey makes a key and shows it. A page that is loaded again shows none: the browser asks
-// whether to send the form again.
+// makeKey makes a key and shows it. Reloading the page does not show it again, because the
+// browser asks whether to send the form again.
 func (p *Pages) makeKey(q *request) (view, error) {
 	asked, err := q.newKey()
 	if err == nil {
@@ -109,7 +109,7 @@ func (p *Pages) makeKey(q *request) (view, error) {
 	return v, err
 }
 
-// labelOfKey is a label of a key, as it is entered.
+// labelOfKey is the pattern of a label of a key, as it is entered.
 var labelOfKey = regexp.MustCompile(`^([^=\s]+)\s*=\s*(\S+)$`)
 
 // newKey is the key that the form asks for.
@@ -132,7 +132,7 @@ func (q *request) newKey() (asked api.NewKey, err error) {
 	return asked, nil
 }
 
-// word is a field of a form without what stands around it.
+// word is a field of a form without the space around it.
 func (q *request) word(name string) string { return strings.TrimSpace(q.field(name)) }
 
 // list are the members of a text with commas between them; nil of an empty one.

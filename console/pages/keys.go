@@ -7,7 +7,7 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 )
 
-// unusedFor is after how long a key that nobody uses stands out.
+// unusedFor is how long a key must be unused to be marked.
 const unusedFor = 90 * 24 * time.Hour
 
 // keyRow is an API key, without the key.
@@ -27,8 +27,8 @@ type keysPage struct {
 	HasUsers bool
 	Facts    facts
 	Success  success
-	// Make is where a key is made; nil where it is not asked for. New leads there; empty for who
-	// may make none.
+	// Make is the form that makes a key; nil if it is not open. New opens it; empty if the
+	// reader may make none.
 	Make *newKeyForm
 	New  string
 	// Next is where more keys are; empty for none.
@@ -50,7 +50,7 @@ func (p *Pages) keys(q *request) (view, error) {
 	return view{template: "keys", title: q.l.say("Keys"), body: page}, nil
 }
 
-// keysOf are the keys that somebody sees.
+// keysOf are the keys that the reader sees.
 func (p *Pages) keysOf(q *request) (*keysPage, *api.Keys, error) {
 	page := &keysPage{Kind: q.URL.Query().Get("kind"), HasUsers: q.tenant.isAdmin, Success: q.success()}
 	found, err := p.ask.keys(q.ctx, q.who, new(q.tenant.parameter()))

@@ -17,50 +17,49 @@ import (
 )
 
 const (
-	// pollEvery is how often the ledger is asked whether there is something new of a tenant.
+	// pollEvery is how often the ledger is asked whether it has anything new of a tenant.
 	pollEvery = time.Second
-	// pollSince is how far back calls may have been admitted that are new now.
+	// pollSince is how long ago a call may have been admitted that is new in the ledger now.
 	pollSince = 2 * time.Hour
-	// beatEvery is how often something is sent, so that who has gone is noticed.
+	// beatEvery is how often something is sent, so that a watcher who has gone is noticed.
 	beatEvery = 15 * time.Second
-	// mostWatchers is how many watch at once at most.
+	// mostWatchers is how many watchers there are at most.
 	mostWatchers = 2000
-	// mostOfOne is how many of these are of one person, so that nobody keeps all others out.
+	// mostOfOne is how many watchers one person may have, so that nobody keeps all others out.
 	mostOfOne = 100
 )
 
-// live tells who watches a page when that is out of date, with what is to be shown in its place.
-// However many watch pages of a tenant, the ledger is asked once a second whether there is
-// something new of the tenant, and what a page shows is made once.
+// live tells the watchers of a page when it is out of date, with what to show in its place.
+// However many watch pages of a tenant, the ledger is asked once a second whether it has
+// anything new of the tenant, and each page is made once.
 type live struct {
-	// every is how often the ledger is asked, and all rooms of a tenant look then.
+	// every is how often the ledger is asked; all rooms of a tenant look at that moment.
 	every time.Duration
-	// beat is how often who watches is sent something, and is asked whether they still may.
+	// beat is how often a watcher is sent something, and checked for still being allowed to watch.
 	beat  time.Duration
 	pages *Pages
 
 	mu       sync.Mutex
 	watching int
-	// of are how many of them are whose, by what auth.Who calls a Subject.
+	// of is how many watchers each person has, by auth.Who.Subject.
 	of     map[string]int
 	rooms  map[string]*room
 	polled map[string]*polled
 }
 
-// polled is what the ledger said last of a tenant, to who sees as much of it.
+// polled is the ledger's last answer about a tenant, for readers who see the same of it.
 type polled struct {
 	mu    sync.Mutex
 	at    time.Time
 	state string
 }
 
-// room are all who watch the same page of the same tenant in the same language, and may see the
-// same.
+// room is the watchers of the same page of the same tenant in the same language, who may see the same.
 type room struct {
-	// watchers are where each is told; each takes one page, and the newest alone.
+	// watchers are those in the room. Each holds one page, the newest.
 	watchers map[*watcher]bool
 	stop     context.CancelFunc
-	// latest is what was told last, for who comes later.
+	// latest is the last event, for watchers who come later.
 	latest []byte
 }
 
@@ -79,7 +78,7 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request) {
 	q.Request = r.Clone(r.Context())
 	q.URL.Path = strings.TrimSuffix(r.URL.Path, "/live")
 	if err := l.pages.begin(q); err != nil || !q.tenant.isAdmin && !q.tenant.isAbove {
-		w.WriteHeader(http.StatusNoContent) // the browser does not ask again by itself
+		w.WriteHeader(http.StatusNoContent) // so that the browser does not ask again by itself
 		return
 	}
 	me := &watcher{q: q, page: make(chan []byte, 1)}
@@ -94,7 +93,7 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request) {
 	l.tell(stream, w, me)
 }
 
-// tell sends pages until the watcher has gone, may not see them any more, or the console ends.
+// tell sends pages until the watcher has gone, may no longer see them, or the console ends.
 func (l *live) tell(stream *http.ResponseController, w http.ResponseWriter, me *watcher) {
 	beat := time.NewTicker(l.beat)
 	defer beat.Stop()
@@ -120,8 +119,8 @@ func (l *live) tell(stream *http.ResponseController, w http.ResponseWriter, me *
 	}
 }
 
-// stillSees reports whether a watcher's credential still holds, and gives the right that it gave, no less and no more.
-// It is asked for each who is shown something new, so it asks for the right alone.
+// stillSees reports whether a watcher's credential still gives exactly the right that it gave at first. It is
+// asked for each watcher whenever there is something new, so it checks only that right.
 func (l *live) stillSees(me *watcher) bool {
 	seen := me.q.tenant
 	who, err := l.pages.API.Identify(me.q.ctx, me.q.Header)
@@ -148,7 +147,7 @@ func roomOf(q *request) string {
 	return strings.Join([]string{q.tenant.Name, fmt.Sprint(q.tenant.isAdmin, q.tenant.isAbove), q.defaultTenant(), q.l.tag.String(), q.tenant.hidden, query.Encode()}, "\n")
 }
 
-// enter has a watcher told from now on.
+// enter adds a watcher.
 func (l *live) enter(me *watcher) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -192,7 +191,7 @@ func (l *live) leave(me *watcher) {
 	}
 }
 
-// anyone is one of those in a room, as whom it is asked.
+// anyone is one of the watchers in a room, on whose behalf to ask.
 func (l *live) anyone(name string) *watcher {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -204,7 +203,7 @@ func (l *live) anyone(name string) *watcher {
 	return nil
 }
 
-// watch makes the page of a room whenever there is something new, until nobody is there.
+// watch makes the page of a room whenever there is something new, for as long as the room has watchers.
 func (l *live) watch(ctx context.Context, name string) {
 	last := ""
 	for wait := l.every; ; {
@@ -228,8 +227,8 @@ func (l *live) watch(ctx context.Context, name string) {
 	}
 }
 
-// look hands the page of a room to all there if there is something new since the last state, and returns the
-// state that they have seen.
+// look hands the page of a room to all its watchers if there is something new since the last state, and returns
+// the state that they have seen.
 func (l *live) look(ctx context.Context, name, last string, q *request) (seen string, err error) {
 	state, err := l.state(ctx, q)
 	if err != nil || state == last {
@@ -244,8 +243,8 @@ func (l *live) look(ctx context.Context, name, last string, q *request) (seen st
 	return state, nil
 }
 
-// errOthersRight means that a page for all in a room would be made as somebody who sees another tenant by now, or more
-// or less of theirs, than all others there.
+// errOthersRight means that the watcher on whose behalf a room's page would be made may no longer see the same
+// as the others in the room.
 var errOthersRight = errors.New("this one does not see what all others here see any more")
 
 // state changes when there is something new to see.
@@ -255,7 +254,7 @@ func (l *live) state(ctx context.Context, q *request) (string, error) {
 		return "", err
 	}
 	if !q.tenant.shows(entered) {
-		return "", errOthersRight // another one is asked next
+		return "", errOthersRight // another watcher is asked next
 	}
 	ledger, err := l.ledgerState(ctx, q)
 	if err != nil {
@@ -269,7 +268,7 @@ func (l *live) state(ctx context.Context, q *request) (string, error) {
 	return fmt.Sprint(ledger, q.below(), next, budgets), err
 }
 
-// polledOf is what the ledger said last to who sees as much of a tenant.
+// polledOf is the ledger's last answer for readers who see the same of a tenant.
 func (l *live) polledOf(q *request) *polled {
 	name := fmt.Sprint(q.tenant.Name, " ", q.tenant.isAdmin)
 	l.mu.Lock()
@@ -282,8 +281,8 @@ func (l *live) polledOf(q *request) *polled {
 	return last
 }
 
-// untilNext is how long it is until the ledger is asked again: all rooms of a tenant look at that moment, so
-// that none of them looks just before it.
+// untilNext is the time until the ledger is asked again. All rooms of a tenant look at that moment, so that
+// none of them looks just before it.
 func (l *live) untilNext(q *request) time.Duration {
 	last := l.polledOf(q)
 	last.mu.Lock()
@@ -291,8 +290,8 @@ func (l *live) untilNext(q *request) time.Duration {
 	return time.Until(last.at.Add(l.every))
 }
 
-// ledgerState changes when the ledger has something new of a tenant. It is asked once for all
-// rooms of who sees as much of the tenant.
+// ledgerState changes when the ledger has something new of a tenant. The ledger is asked once for all rooms
+// whose watchers see the same of the tenant.
 func (l *live) ledgerState(ctx context.Context, q *request) (string, error) {
 	last := l.polledOf(q)
 	last.mu.Lock()
@@ -334,7 +333,7 @@ func (l *live) event(ctx context.Context, q *request) ([]byte, error) {
 	return event.Bytes(), nil
 }
 
-// hand hands a page to all in a room. Who has not taken the one before gets this in its place.
+// hand hands a page to all in a room. A watcher who has not taken the previous page gets this one in its place.
 func (l *live) hand(name string, page []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

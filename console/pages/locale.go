@@ -15,8 +15,8 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 )
 
-// languages are those that pages are written in, with the formats of the places where they are
-// read. The first is what others get.
+// languages are the languages of the pages, with the formats of the places where they are read.
+// The first is the default.
 var languages = []language.Tag{
 	language.English, language.BritishEnglish, language.Spanish, language.LatinAmericanSpanish,
 	language.MustParse("es-AR"), language.MustParse("es-CL"), language.MustParse("es-CO"), language.MustParse("es-MX"), language.MustParse("es-UY"),
@@ -29,7 +29,7 @@ type locale struct {
 	tag       language.Tag
 	isSpanish bool
 	printer   *message.Printer
-	// decimal is what stands before the fraction of a number.
+	// decimal separates the fraction of a number.
 	decimal string
 }
 
@@ -40,8 +40,8 @@ func newLocale(tag language.Tag) *locale {
 	return l
 }
 
-// say is a text, which is written in English where it is said, in the reader's language. Numbers
-// among its arguments are written in the reader's format, and every verb is %s.
+// say is a text in the reader's language; the code has it in English. Numbers among its
+// arguments are written in the reader's format, so every verb is %s.
 func (l *locale) say(text string, args ...any) string {
 	if l.isSpanish {
 		if translated, ok := spanish[text]; ok {
@@ -62,7 +62,7 @@ func (l *locale) say(text string, args ...any) string {
 	return fmt.Sprintf(text, args...)
 }
 
-// count is a number of things: one, or several.
+// count is a number of things, in the singular or the plural.
 func (l *locale) count(n int64, one, several string) string {
 	if n == 1 {
 		return l.say(one, n)
@@ -72,12 +72,12 @@ func (l *locale) count(n int64, one, several string) string {
 
 func (l *locale) number(n int64) string { return l.printer.Sprint(number.Decimal(n)) }
 
-// anyNumber is a number of a template, which may be of any type of integers, or point to one.
+// anyNumber is a number of a template, which may be of any integer type, or a pointer to one.
 func (l *locale) anyNumber(n any) string {
 	return l.printer.Sprint(number.Decimal(reflect.Indirect(reflect.ValueOf(n)).Interface()))
 }
 
-// percent is a whole percentage, or one with a digit where it is below ten.
+// percent is a whole percentage, or one with a digit after the point if it is below ten.
 func (l *locale) percent(ratio float64) string {
 	digits := 0
 	if ratio > -.0995 && ratio < .0995 {
@@ -105,7 +105,7 @@ func (l *locale) moneyParts(m api.Money) (sign, whole, fraction string) {
 	return sign + l.currency(), whole, fraction
 }
 
-// currency is how US dollars are marked: a bare $ is another currency in much of America.
+// currency is the sign of US dollars: a bare $ is another currency in much of America.
 func (l *locale) currency() string {
 	if l.isSpanish {
 		return "US$ "
@@ -113,8 +113,8 @@ func (l *locale) currency() string {
 	return "$"
 }
 
-// money is an exact amount, whose digits beyond cents stand back. In columns, what is left of
-// nine digits is kept free, so that amounts stand below one another.
+// money is an exact amount, whose digits beyond cents are set back. In columns, the space of
+// missing digits up to nine is kept free, so that amounts align.
 func (l *locale) money(m api.Money) template.HTML {
 	const digits = 9
 	sign, whole, fraction := l.moneyParts(m)
@@ -132,7 +132,7 @@ func (l *locale) money(m api.Money) template.HTML {
 // tenCents are in nano-dollars. Amounts below are never rounded.
 const tenCents = 100_000_000
 
-// short is an amount to the cent, and the exact one for who points at it. Below ten cents it is
+// short is an amount to the cent, with the exact one in its tooltip. Below ten cents it is
 // exact.
 func (l *locale) short(m api.Money) template.HTML {
 	if m.Nanos < tenCents {
@@ -141,7 +141,7 @@ func (l *locale) short(m api.Money) template.HTML {
 	return template.HTML(`<span class="money" title="` + template.HTMLEscapeString(l.moneyText(m)) + `">` + template.HTMLEscapeString(l.cents(m.Nanos)) + "</span>") //nolint:gosec // escaped
 }
 
-// cents is an amount to the cent, rounded, for charts, whose table has the exact one.
+// cents is an amount rounded to the cent, for charts, whose table has the exact one.
 func (l *locale) cents(nanos int64) string {
 	const cent = 10_000_000
 	sign := ""

@@ -12,18 +12,20 @@ import (
 // Meter is how a limit stands.
 type Meter struct {
 	Name, Scope string
-	// Whose is whose calls count, beside those of who looks at it; empty for nobody's.
+	// Whose says whose calls count apart from the reader's own; empty if nobody else's
+	// do.
 	Whose string
 	// Known is whether it is known how much is used.
 	Known bool
-	// Percent is how much is used, and Width as much of it as there is room for.
+	// Percent is how much is used, and Width the same, cut off at the width of the
+	// meter.
 	Percent, Width int64
 	// Exhausted is whether nothing is left, as far as that is known.
 	Exhausted bool
 	// Class is good, warn or bad.
 	Class               string
 	Amount, Spent, Left *api.Money
-	// Resets is when it resets, ResetsIn the same as how long that is.
+	// Resets is when it resets, and ResetsIn in how long.
 	Resets, ResetsIn string
 	ResetsAt         time.Time
 	// Notes say what else there is to know.
@@ -31,7 +33,7 @@ type Meter struct {
 	// Forecast is what will be spent when it resets; nil for no forecast.
 	Forecast *api.Money
 	Exceeds  bool
-	// Ask is where to ask for more; empty where that is not near.
+	// Ask is the page to ask for more; empty if the limit is not nearly used up.
 	Ask string
 }
 
@@ -59,7 +61,7 @@ func (q *request) meter(limit api.Limit) Meter {
 	return m
 }
 
-// whose is whose calls count against a limit, beside those of who looks at it.
+// whose says whose calls count against a limit apart from the reader's own.
 func (q *request) whose(limit api.Limit) string {
 	switch {
 	case limit.Tenant != q.tenant.Name:
@@ -95,7 +97,7 @@ func (q *request) selection(s api.Selection) (notes []string) {
 // Rate is how a rate limit stands.
 type Rate struct {
 	Name, Allows string
-	// Left is how many requests are left; nil if nobody knows.
+	// Left is how many requests are left; nil if that is not known.
 	Left  *int64
 	Width int64
 	Class string

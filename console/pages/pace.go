@@ -14,7 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// lookback is of how much time the average is that a forecast goes on with.
+// lookback is how far back the average goes that a forecast uses.
 const lookback = 7 * 24 * time.Hour
 
 // treeRow is a tenant, and how its limits stand.
@@ -22,30 +22,30 @@ type treeRow struct {
 	Tenant, To string
 	Depth      int
 	IsOpen     bool
-	// ClosesIn is in how long an open breaker closes; empty if nobody knows.
+	// ClosesIn is in how long an open breaker closes; empty if that is not known.
 	ClosesIn string
 	Shadow   bool
 	Meters   []Meter
 }
 
-// mostTenants is how many tenants a tree shows on a page.
+// mostTenants is how many tenants of a tree a page shows.
 const mostTenants = 50
 
 // tree is a tenant and those below it, or a page of them.
 type tree struct {
 	Rows []treeRow
-	// Next is where more are; empty for none.
+	// Next is the page with more; empty for none.
 	Next string
 }
 
-// HasForecast is whether there is one for any of their limits.
+// HasForecast reports whether any of their limits has a forecast.
 func (t tree) HasForecast() bool {
 	return slices.ContainsFunc(t.Rows, func(row treeRow) bool {
 		return slices.ContainsFunc(row.Meters, func(m Meter) bool { return m.Forecast != nil })
 	})
 }
 
-// pace is what a limit was spent of so far in its period, and where that leads to.
+// pace is what was spent of a limit so far in its period, and where that leads.
 type pace struct {
 	Limit, Scope string
 	Limits       []link
@@ -57,9 +57,9 @@ type pace struct {
 	Resets   string
 	ResetsIn string
 	Width    int
-	// Spending and Going are the points of the lines, Area those of what is below.
+	// Spending and Going are the points of the lines, and Area those of the area below.
 	Spending, Going, Area string
-	// LimitAt is how high the limit is; empty where that is beyond the plot.
+	// LimitAt is the height of the limit; empty if that is beyond the plot.
 	LimitAt string
 	Ticks   []string
 	Lines   []string
@@ -69,17 +69,17 @@ type pace struct {
 // forecasts says what tenants will have spent.
 type forecasts struct {
 	now time.Time
-	// spent is what each tenant and those below it spent of late, and since the first moment of
-	// that when they spent anything.
+	// spent is what each tenant and those below it spent of late, and since is when in that time they first
+	// spent anything.
 	spent map[string]int64
 	since map[string]time.Time
 }
 
-// at is what will be spent at a moment, when so much is spent already: for each hour until then,
-// the average of the last seven days is added. It is nil where nothing was spent of late, or
-// that is not known.
+// at is what will be spent at a moment if so much is spent already: for each hour until then, it
+// adds the average of the last seven days. It is nil if nothing was spent of late, or if that is
+// not known.
 //
-//	forecast = spent + (spent of the last 7 days / their hours) * hours left
+// 	forecast = spent + (spent of the last 7 days / their hours) * hours left
 func (f forecasts) at(tenant string, spent int64, end time.Time) *api.Money {
 	late, ok := f.spent[tenant]
 	over, left := f.now.Sub(f.since[tenant]), end.Sub(f.now)
@@ -115,7 +115,7 @@ func (p *Pages) standing(ctx context.Context, q *request) (rows tree, at *pace, 
 	return rows, at, err
 }
 
-// forecasts asks what was spent of late.
+// forecasts reads what was spent of late.
 func (p *Pages) forecasts(ctx context.Context, q *request) (forecasts, error) {
 	from := q.now.Add(-lookback).Truncate(history.Grain)
 	f := forecasts{now: q.now, spent: map[string]int64{}, since: map[string]time.Time{}}
@@ -138,14 +138,13 @@ func (p *Pages) forecasts(ctx context.Context, q *request) (forecasts, error) {
 			}
 		}
 	}
-	if used.OtherRows > 0 { // of each tenant, rows may be missing
+	if used.OtherRows > 0 { // rows of any tenant may be missing
 		f.spent = map[string]int64{q.tenant.Name: used.Total.Cost.Nanos}
 	}
 	return f, nil
 }
 
-// paced is the limit whose pace is shown: the one that the URL names, or that of the longest
-// period.
+// paced is the limit whose pace is shown: the one that the URL names, or the one with the longest period.
 func (q *request) paced() (chosen *api.Limit) {
 	if q.budget == nil {
 		return nil
@@ -168,13 +167,13 @@ func (q *request) paced() (chosen *api.Limit) {
 // calendar are the periods that are long enough for a forecast.
 var calendar = []period.Kind{period.Day, period.Week, period.Month, period.Quarter, period.Year}
 
-// isPlain reports whether all calls count against a limit, and its period is of the calendar.
+// isPlain reports whether a limit counts all calls, in a period of the calendar.
 func isPlain(limit *api.Limit) bool {
 	s := limit.Selection
 	return len(s.Tiers)+len(s.Models)+len(s.Groups)+len(s.Labels) == 0 && limit.Amount != nil && slices.Contains(calendar, period.Kind(limit.Period))
 }
 
-// spentSince asks what a tenant and those below it have spent in a period so far.
+// spentSince reads what a tenant and those below it have spent in a period so far.
 func (p *Pages) spentSince(ctx context.Context, q *request, within period.Span) (*api.Usage, error) {
 	return p.ask.usage(ctx, q.who, &api.UsageInput{
 		TenantParameter: q.tenant.parameter(),
@@ -252,7 +251,7 @@ func (page *pace) draw(q *request, starts []time.Time, grain string, used *api.U
 	page.Ticks, page.Lines = scale.ticks(q.l), scale.lines()
 }
 
-// tree is the tenant and those below it, each after the one above it: those of the page that the URL names.
+// tree is the tenant and those below it, each after the one above it: the page that the URL names.
 func (p *Pages) tree(ctx context.Context, q *request, f forecasts) (t tree, err error) {
 	found, err := p.ask.budgets(ctx, q.who, &api.BudgetsInput{
 		Tenant: q.tenant.Name, PageParameters: api.PageParameters{Limit: mostTenants, After: q.URL.Query().Get("after")},

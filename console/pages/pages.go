@@ -23,12 +23,12 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the clock; nil is that of this machine.
 	Now func() time.Time
-	// Ending ends streams of events when the console ends; nil is never.
+	// Ending is closed when the console ends, which ends streams of events; nil for never.
 	Ending <-chan struct{}
 }
 
-// Pages serve everything under / that is neither the API's nor part of signing in. Each request
-// comes with the credential of whoever it is of, as one of the API does.
+// Pages serve everything under / that is neither the API's nor part of signing in. As with the API,
+// each request has its caller's credential.
 type Pages struct {
 	Options
 	ask     questions
@@ -102,17 +102,17 @@ func (p *Pages) route() {
 	})
 }
 
-// ServeHTTP answers with a page. What that may do in a browser, console/server says.
+// ServeHTTP answers with a page. console/server says what a page may do in a browser.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.mux.ServeHTTP(w, r) }
 
-// view is what a page shows: a template, and what that is given.
+// view is what a page shows: a template, and its data.
 type view struct {
 	template, title string
 	body            any
-	// live is where events come from that say that the page is out of date; empty for nowhere.
+	// live is the URL of the events that say that the page is out of date; empty for none.
 	live string
-	// to is where to go in the place of a page; after a change, done says which, and warnings what the
-	// API server warned of.
+	// to is where to redirect instead of showing a page. After a change, done says what was changed,
+	// and warnings are those of the API server.
 	to, done string
 	warnings []string
 	// status is 200 unless it is set.
@@ -128,9 +128,9 @@ type request struct {
 	l      *locale
 	now    time.Time
 	tenant choice
-	// tenants are those of which whoever asks sees the budgets.
+	// tenants are the tenants whose budgets the reader sees.
 	tenants api.Tenants
-	// budget is the tenant's; nil where it is not whoever asks' to see.
+	// budget is the tenant's; nil if the reader may not see it.
 	budget *api.Budget
 }
 
@@ -158,7 +158,7 @@ func (p *Pages) page(pattern string, answer func(*request) (view, error)) {
 	})
 }
 
-// begin finds out who asks, unless that was just done to sign them in, and about which tenant.
+// begin finds the caller, unless signing in has just found them, and the tenant.
 func (p *Pages) begin(q *request) error {
 	if who, ok := signin.Caller(q.ctx); ok {
 		q.who = who
@@ -167,7 +167,7 @@ func (p *Pages) begin(q *request) error {
 	return p.know(q)
 }
 
-// know finds out who asks, whatever was known before, and about which tenant.
+// know finds the caller, even if they were known before, and the tenant.
 func (p *Pages) know(q *request) (err error) {
 	if q.who, err = p.API.Identify(q.ctx, q.Header); err != nil {
 		return err
@@ -175,7 +175,7 @@ func (p *Pages) know(q *request) (err error) {
 	return p.learn(q)
 }
 
-// learn finds out about which tenant somebody asks, and what they may see of it.
+// learn finds the tenant that the request is about, and what the reader may see of it.
 func (p *Pages) learn(q *request) (err error) {
 	if q.me, err = p.ask.me(q.ctx, q.who, &struct{}{}); err != nil {
 		return err
@@ -211,7 +211,7 @@ func (p *Pages) write(w http.ResponseWriter, q *request, v view) {
 	_, _ = out.WriteTo(w) // the client may have gone
 }
 
-// render is what a template makes of what it is given.
+// render is the output of a template.
 func (p *Pages) render(l *locale, name string, body any) (template.HTML, error) {
 	var out bytes.Buffer
 	err := p.sets[l.tag].ExecuteTemplate(&out, name, body)
@@ -232,13 +232,13 @@ func (p *Pages) failed(q *request, err error) view {
 	return view{template: "error", title: told.Title, body: told, status: problem.Status}
 }
 
-// missingPage is the problem of a page that there is not.
+// missingPage is the problem of a page that does not exist.
 func missingPage() error { return &api.Problem{Status: http.StatusNotFound, Code: "not_found"} }
 
-// forbiddenPage is that of one which is not whoever asks' to see.
+// forbiddenPage is the problem of a page that the reader may not see.
 func forbiddenPage() error { return &api.Problem{Status: http.StatusForbidden, Code: "forbidden"} }
 
-// questions are what pages ask: each is what a route of the API asks.
+// questions are what pages ask: each is a Question of a route of the API.
 type questions struct {
 	me      api.Question[struct{}, api.Me]
 	usage   api.Question[api.UsageInput, api.Usage]

@@ -28,13 +28,13 @@ type previewLimit struct {
 	Tripped, Exhausted string
 }
 
-// heardText is a text of the API, and its language where that is not the reader's.
+// heardText is a text of the API, and its language if that is not the reader's.
 type heardText struct{ Text, Language string }
 
 // mostUsers is how many users a preview names.
 const mostUsers = 5
 
-// These are what a preview does not look at.
+// What a preview does not look at.
 var _ = phrase("the limits of the tenants above")
 
 func (c *previewCard) tell(q *request, r *api.Replay) {

@@ -9,7 +9,7 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 )
 
-// askForm is the form by which somebody asks for more.
+// askForm is the form to ask for more.
 type askForm struct {
 	To                         string
 	Form                       form
@@ -25,17 +25,18 @@ func (f *askForm) fields() map[string]*input {
 // untilReset is the choice to have more until the limit resets.
 const untilReset = "reset"
 
-// askable are the limits of which somebody may ask for more.
+// askable are the limits of which the reader may ask for more.
 func askable(limits *api.Limits) []api.Limit {
 	return slices.DeleteFunc(slices.Clone(limits.Money), func(l api.Limit) bool { return !isAskable(l, limits) })
 }
 
-// isAskable reports whether somebody may ask for more of one of their limits.
+// isAskable reports whether the reader may ask for more of a limit.
 func isAskable(limit api.Limit, limits *api.Limits) bool {
 	return limit.Tenant == limits.Tenant && (limit.Per == "Tenant" || limit.Per == "User")
 }
 
-// asking is the form to ask for more, of a limit that is chosen in advance, filled in with what was sent.
+// asking is the form to ask for more, with a limit that is chosen in advance, filled in with what was
+// sent.
 func (p *Pages) asking(q *request, limits *api.Limits, limit string) askForm {
 	f := askForm{To: q.path("/requests/new", nil), Form: q.form()}
 	var options []pick
@@ -64,7 +65,7 @@ func (p *Pages) asking(q *request, limits *api.Limits, limit string) askForm {
 type askPage struct {
 	Ask  askForm
 	Back string
-	// NoLimit is whether there is nothing of which there could be more.
+	// NoLimit is whether there is no limit of which the reader could ask for more.
 	NoLimit bool
 }
 
@@ -84,7 +85,7 @@ func (p *Pages) newRequest(q *request) (view, error) {
 	return p.asks(q, limits, q.URL.Query().Get("limit"), nil)
 }
 
-// asks is the page with the form, and with what was wrong with what was sent.
+// asks is the page with the form, and the errors of what was sent.
 func (p *Pages) asks(q *request, limits *api.Limits, limit string, failed error) (v view, err error) {
 	page := &askPage{Ask: p.asking(q, limits, limit), Back: q.path("/usage", nil), NoLimit: len(askable(limits)) == 0}
 	if failed != nil {
@@ -121,13 +122,14 @@ func (p *Pages) makeRequest(q *request) (view, error) {
 type requestRow struct {
 	ID, To, When, User, By, Limit, Scope, Amount, Until, UntilIn, Reason string
 	State, Class, Decided, Answer                                        string
-	// Granted is how much was granted, and GrantedUntil until when, where that is not what was asked for.
+	// Granted is how much was granted, and GrantedUntil until when, if that differs from what was asked
+	// for.
 	Granted, GrantedUntil string
 	// IsOpen is whether it can still be granted.
 	IsOpen bool
-	// MayDecide is whether the one who looks at it may decide it.
+	// MayDecide is whether the reader may decide it.
 	MayDecide bool
-	// Form is how it is decided, with how much is granted and for how long.
+	// Form is the form that decides it, with how much is granted and for how long.
 	Form       form
 	Complaints *complaints
 	Given, For input
@@ -139,7 +141,7 @@ func (r *requestRow) fields() map[string]*input {
 	return map[string]*input{"body.amount": &r.Given, "body.expiresAt": &r.For, "body.reason": &r.Words}
 }
 
-// requestsPage are the requests of a tenant, or of oneself.
+// requestsPage is the requests of a tenant, or of the reader.
 type requestsPage struct {
 	Open, Rest []requestRow
 	IsAdmin    bool
@@ -152,7 +154,7 @@ type requestsPage struct {
 // requests is the page of what was asked for.
 func (p *Pages) requests(q *request) (view, error) { return p.requestsWith(q, "", nil) }
 
-// requestsWith is that page, with what was wrong with the decision of a request.
+// requestsWith is that page, with the error of a decision.
 func (p *Pages) requestsWith(q *request, decided string, failed error) (view, error) {
 	found, err := p.ask.requests(q.ctx, q.who, &api.RequestsInput{
 		TenantParameter: q.tenant.parameter(), PageParameters: api.PageParameters{Limit: 100, After: q.URL.Query().Get("after")},
@@ -230,7 +232,7 @@ func (p *Pages) requestRow(q *request, r api.Request, currency string) requestRo
 // asAsked is the choice to grant more for as long as it was asked for.
 const asAsked = "asked"
 
-// tellGranted tells what was granted, where that is not what was asked for.
+// tellGranted sets what was granted, if that differs from what was asked for.
 func (r *requestRow) tellGranted(q *request, made api.Request, currency string) {
 	d := made.Decision
 	if d.Amount != "" && d.Amount != made.Amount {
@@ -253,7 +255,7 @@ func (q *request) limitNamed(name string) (api.WrittenLimit, bool) {
 	return q.budget.Written.Limits[found], true
 }
 
-// requestID is what ids of requests look like.
+// requestID is the pattern of a request's id.
 var requestID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // decideRequest approves a request, or declines it.
@@ -279,8 +281,7 @@ func (p *Pages) decideRequest(q *request) (v view, err error) {
 	return q.done("/requests", what, warnings...), err
 }
 
-// approve grants what is asked for, or what the form has in its place, and gives what the API server
-// warns of.
+// approve grants what is asked for, or what the form has instead, and returns the API server's warnings.
 func (p *Pages) approve(q *request, id string) (warnings []string, err error) {
 	in := &api.ApprovalInput{TenantParameter: q.tenant.parameter(), RequestParameter: api.RequestParameter{ID: id}}
 	in.Body = api.Approval{Reason: q.field("reason"), Amount: q.l.amount(q.field("amount"))}
@@ -311,7 +312,7 @@ func (p *Pages) decline(q *request, id string) error {
 	return err
 }
 
-// ownRequests are the latest requests of whoever asks.
+// ownRequests are the reader's latest requests.
 func (p *Pages) ownRequests(q *request, found *api.Requests) (rows []requestRow) {
 	for _, one := range found.Requests {
 		if one.User == q.tenant.user && len(rows) < 5 && one.RequestedAt.After(q.now.Add(-60*24*time.Hour)) {

@@ -10,24 +10,25 @@ import (
 
 // span is the stretch of time that a page is about, in days of the tenant's zone.
 type span struct {
-	// Name is what the URL calls it; empty for one that From and To of the URL bound.
+	// Name is the name in the URL; empty for a span that From and To of the URL bound.
 	Name string
 	// Start is the first day, and End the day after the last.
 	Start, End time.Time
-	// Before is the stretch before it, as far as it has gone.
+	// BeforeStart and BeforeEnd bound the stretch before it: as much of that as has passed of
+	// this one.
 	BeforeStart, BeforeEnd time.Time
-	// isUntilNow is whether it goes on.
+	// isUntilNow is whether it lasts until now.
 	isUntilNow bool
 }
 
-// spans are those that a page offers, the first of which it has by default.
+// spans are those that a page offers; the first is the default.
 func spans() []struct{ Name, Title string } {
 	return []struct{ Name, Title string }{
 		{"30d", phrase("30 days")}, {"7d", phrase("7 days")}, {"month", phrase("This month")}, {"last-month", phrase("Last month")}, {"90d", phrase("90 days")},
 	}
 }
 
-// spanOf is the stretch of time that a URL names. One that there is not is the default.
+// spanOf is the stretch of time that a URL names; the default for an unknown one.
 func spanOf(query url.Values, zone *time.Location, now time.Time) span {
 	today := addDays(now.In(zone), 0)
 	tomorrow := addDays(today, 1)
@@ -52,7 +53,7 @@ func spanOf(query url.Values, zone *time.Location, now time.Time) span {
 	return lastDays("30d", 30)
 }
 
-// customSpan is the one from a day to another, both included.
+// customSpan is the span from a day to another, both included.
 func customSpan(query url.Values, zone *time.Location, tomorrow time.Time) (span, bool) {
 	const most = 3 * 366
 	first, err := time.Parse(time.DateOnly, query.Get("from"))
@@ -70,12 +71,12 @@ func customSpan(query url.Values, zone *time.Location, tomorrow time.Time) (span
 	return span{Start: from, End: end, BeforeStart: addDays(from, -days), BeforeEnd: from, isUntilNow: end.Equal(tomorrow)}, true
 }
 
-// addDays is when the day begins that is so many days after that of a moment.
+// addDays is the beginning of the day that is so many days after the day of a moment.
 func addDays(t time.Time, days int) time.Time {
 	return period.StartOf(t.Year(), t.Month(), t.Day()+days, t.Location())
 }
 
-// firstOf is when the month begins that is so many months after that of a moment.
+// firstOf is the beginning of the month that is so many months after the month of a moment.
 func firstOf(t time.Time, months int) time.Time {
 	return period.StartOf(t.Year(), t.Month()+time.Month(months), 1, t.Location())
 }
@@ -93,7 +94,7 @@ func (s span) Last() time.Time { return addDays(s.End, -1) }
 // days is how many days it has.
 func (s span) days() int { return int(s.End.Sub(s.Start).Hours()/24 + .5) }
 
-// grain is by what its chart is divided.
+// grain is the length of the columns in its chart.
 func (s span) grain() string {
 	switch days := s.days(); {
 	case days <= 2:
@@ -106,17 +107,17 @@ func (s span) grain() string {
 	return "month"
 }
 
-// parameters are it as the API takes it.
+// parameters are the span as parameters of the API.
 func (s span) parameters() api.SpanParameters {
 	return api.SpanParameters{From: s.Start.Format(time.DateOnly), To: s.End.Format(time.DateOnly)}
 }
 
-// before are the stretch before it, as the API takes it.
+// before is the stretch before it, as parameters of the API.
 func (s span) before() api.SpanParameters {
 	return api.SpanParameters{From: s.BeforeStart.Format(time.DateOnly), To: s.BeforeEnd.Format(time.DateOnly)}
 }
 
-// query is it as a URL has it.
+// query is the span as in a URL.
 func (s span) query() url.Values {
 	if s.Name != "" {
 		return url.Values{"span": {s.Name}}
@@ -124,7 +125,8 @@ func (s span) query() url.Values {
 	return url.Values{"from": {s.Start.Format(time.DateOnly)}, "to": {s.Last().Format(time.DateOnly)}}
 }
 
-// buckets are when the hours, days, weeks or months of a stretch of time begin, by the grain.
+// buckets are the beginnings of the hours, days, weeks or months of a stretch of time, by the
+// grain.
 func buckets(grain string, start, end time.Time) (starts []time.Time) {
 	next := map[string]func(time.Time) time.Time{
 		"hour":  func(t time.Time) time.Time { return t.Add(time.Hour) },

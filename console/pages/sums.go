@@ -11,7 +11,7 @@ func dollarsOf(nanos int64) api.Money {
 
 func added(a, b api.Money) api.Money { return dollarsOf(a.Nanos + b.Nanos) }
 
-// plus are sums added up, as far as pages show them.
+// plus adds up sums, as far as pages show them.
 func plus(a, b api.Sums) api.Sums {
 	a.Calls += b.Calls
 	a.Refused += b.Refused
@@ -33,7 +33,8 @@ func saved(s api.Sums) api.Money {
 	return dollarsOf(s.SavedByCache.Nanos + s.SavedByDowngrade.Nanos + s.SavedByFallback.Nanos)
 }
 
-// cheaper is what models saved that are cheaper than those asked for, as the ladder and its fallbacks choose them.
+// cheaper is what was saved by models that are cheaper than those asked for, as the ladder and its fallbacks
+// choose them.
 func cheaper(s api.Sums) api.Money { return added(s.SavedByDowngrade, s.SavedByFallback) }
 
 // tokens are all tokens.

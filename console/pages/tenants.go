@@ -9,23 +9,24 @@ import (
 )
 
 const (
-	// tenantsPath is the page on which a tenant is found among many.
+	// tenantsPath is the page that finds a tenant among many.
 	tenantsPath = "/tenants"
-	// mostChoices is among how many tenants one is chosen from a list. Of more, its name is entered, or it is found.
+	// mostChoices is how many tenants a list offers to choose from. With more, the reader enters a name, or
+	// finds it.
 	mostChoices = 100
 )
 
-// tenantsPage are the tenants of which whoever asks has pages to see.
+// tenantsPage is the tenants that the reader has pages of.
 type tenantsPage struct {
 	Rows []tenantLink
 	Find string
 	Next string
 }
 
-// tenantLink leads to a tenant. Above is the one above it; empty for none that whoever asks sees.
+// tenantLink links to a tenant. Above is the tenant above it; empty if the reader does not see that.
 type tenantLink struct{ Name, To, Above string }
 
-// findTenant is the page on which a tenant is found.
+// findTenant is the page that finds a tenant.
 func (p *Pages) findTenant(q *request) (view, error) {
 	query := q.URL.Query()
 	page := &tenantsPage{Find: strings.TrimSpace(query.Get("find"))}
@@ -49,8 +50,8 @@ func (p *Pages) findTenant(q *request) (view, error) {
 	return view{template: "tenants", title: q.l.say("Tenants"), body: page}, nil
 }
 
-// eachTenant goes through the tenants of which whoever asks has pages to see, those first to which they belong
-// without seeing the budget.
+// eachTenant iterates over the tenants that the reader has pages of. Those whose budget the reader does not see
+// come first.
 func (q *request) eachTenant() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, mine := range q.me.Tenants {
@@ -62,7 +63,7 @@ func (q *request) eachTenant() iter.Seq[string] {
 	}
 }
 
-// above is the tenant above one; empty for none whose budget whoever asks sees.
+// above is the tenant above one; empty if the reader does not see its budget.
 func (q *request) above(tenant string) string {
 	above := q.tenants.Above(tenant)
 	if len(above) == 0 || !q.tenants.Has(above[0]) {

@@ -10,10 +10,10 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 )
 
-// mostColours is how many colours a chart has, that of all others included.
+// mostColours is how many colours a chart has, including that of all others.
 const mostColours = 7
 
-// usagePage is what somebody used themselves.
+// usagePage is the reader's own usage.
 type usagePage struct {
 	q *request
 
@@ -24,12 +24,13 @@ type usagePage struct {
 	Span       span
 	Ranges     []link
 	Chart      Stack
-	// Totals are of the stretch of time, Before of the one before it.
+	// Totals are those of the stretch of time, and Before those of the one before it.
 	Totals  api.Sums
 	Before  api.Money
 	Calls   []callRow
 	Refused []callRow
-	// Asked is what was asked for of late, Ask where more is, and RequestsTo where all of it is told.
+	// Asked are recent requests, Ask the page to ask for more, and RequestsTo the page of all
+	// requests.
 	Asked           []requestRow
 	Ask, RequestsTo string
 	AllTo           string
@@ -37,14 +38,14 @@ type usagePage struct {
 	CSV             string
 }
 
-// facts are what the figures of a page are: whose, of when, and in which zone.
+// facts say what the figures of a page are: whose, of when, and in which zone.
 type facts struct {
 	Tenant, AsOf, Zone string
-	// NoMoney is whether none of them is money.
+	// NoMoney is whether no figure is money.
 	NoMoney bool
 }
 
-// home leads to what somebody sees first.
+// home redirects to the page that the reader sees first.
 func (p *Pages) home(q *request) (view, error) {
 	if q.tenant.user == "" && (q.tenant.isAdmin || q.tenant.isAbove) {
 		return view{to: q.path("/costs", nil)}, nil
@@ -52,7 +53,7 @@ func (p *Pages) home(q *request) (view, error) {
 	return view{to: q.path("/usage", nil)}, nil
 }
 
-// usage is the page of one's own usage.
+// usage is the page of the reader's own usage.
 func (p *Pages) usage(q *request) (view, error) {
 	page := &usagePage{q: q, Span: spanOf(q.URL.Query(), q.tenant.zone, q.now)}
 	if q.tenant.user == "" {
@@ -171,7 +172,7 @@ func (q *request) named(value string) string {
 	return value
 }
 
-// facts are what figures are that were read at a moment.
+// facts are those of figures that were read at a moment.
 func (q *request) facts(asOf time.Time) facts {
 	return facts{Tenant: q.tenant.Name, AsOf: q.l.moment(asOf.In(q.tenant.zone)), Zone: q.tenant.zone.String()}
 }

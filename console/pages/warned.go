@@ -12,8 +12,8 @@ import (
 	"github.com/bursar-dev/bursar/console/signin"
 )
 
-// warnedCookie keeps what the API server warned of at a change until the page after it shows that,
-// and for as long as somebody may load this page again.
+// warnedCookie keeps the API server's warnings about a change for the page after it, and for as long
+// as the reader may reload that.
 const (
 	warnedCookie = "bursar_warned"
 	warnedFor    = 10 * time.Minute
@@ -21,14 +21,14 @@ const (
 	mostWarned = 3500
 )
 
-// warned is what the API server warned of, in English.
+// warned are warnings of the API server, in English.
 type warned struct {
 	Texts []string `json:"texts"`
 	// Left is how many more there were than are kept.
 	Left int64 `json:"left,omitempty"`
 }
 
-// fitting are as many warnings as are kept.
+// fitting are as many warnings as can be kept.
 func fitting(texts []string) (fits warned) {
 	bytes := 0
 	for i, text := range texts {
@@ -42,7 +42,8 @@ func fitting(texts []string) (fits warned) {
 	return fits
 }
 
-// keepWarned keeps the warnings of a change for the page that it leads to, and those of none before.
+// keepWarned keeps the warnings of a change for the page that it leads to, and drops those of earlier
+// changes.
 func (q *request) keepWarned(w http.ResponseWriter, v view) {
 	cookie := &http.Cookie{Name: warnedCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: signin.IsOverTLS(q.ctx)}
 	if len(v.warnings) > 0 {
@@ -55,7 +56,7 @@ func (q *request) keepWarned(w http.ResponseWriter, v view) {
 	http.SetCookie(w, cookie)
 }
 
-// warned is what the API server warned of at the change that this page is shown after.
+// warned are the warnings about the change that this page is shown after.
 func (q *request) warned() (found warned) {
 	cookie, err := q.Cookie(warnedCookie)
 	if err != nil {
@@ -71,8 +72,8 @@ func (q *request) warned() (found warned) {
 	return found
 }
 
-// seal shows that the console has told somebody a text after a change of theirs. By the token of their
-// forms, nobody else can make one.
+// seal proves that the console has told the reader a text after a change of theirs. It is made with
+// the token of their forms, which nobody else has.
 func (q *request) seal(text, done string) string {
 	mac := hmac.New(sha256.New, []byte(signin.FormToken(q.ctx)))
 	mac.Write([]byte("warned\n" + done + "\n" + text))

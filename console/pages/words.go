@@ -1,6 +1,7 @@
 package pages
 
-// spanish are the texts in Spanish, by those in English.
+// spanish are the texts in Spanish, by their English
+// originals.
 var spanish = map[string]string{
 	"%s by the cache, %s by cheaper models": "%s por la caché, %s por modelos más baratos",
 	"%s call at once":                       "%s llamada a la vez",

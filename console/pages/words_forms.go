@@ -2,7 +2,7 @@ package pages
 
 import "maps"
 
-// These are the texts in Spanish of pages with forms, by those in English.
+// The texts in Spanish of pages with forms, by their English originals.
 func init() {
 	maps.Copy(spanish, map[string]string{
 		"Ask for more":            "Solicitar más",

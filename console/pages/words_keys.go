@@ -2,7 +2,7 @@ package pages
 
 import "maps"
 
-// These are the texts in Spanish of the pages of keys and of health, by those in English.
+// The texts in Spanish of the pages of keys and of health, by their English originals.
 func init() {
 	maps.Copy(spanish, map[string]string{
 		// Of health.

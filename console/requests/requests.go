@@ -12,14 +12,14 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// MostOpen is how many requests a user can have that nobody has decided yet. One that expires counts
-// for a day all the same, or else a user could make any number of those that expire at once.
+// MostOpen is how many undecided requests a user can have. A request that expires still counts for a day:
+// otherwise a user could make any number of requests that expire at once.
 const MostOpen = 5
 
 var (
-	// ErrTooMany means that a user has MostOpen requests that nobody has decided yet.
+	// ErrTooMany means that a user has MostOpen undecided requests.
 	ErrTooMany = errors.New("too many requests are open")
-	// ErrDecided means that somebody has decided a request already.
+	// ErrDecided means that the request was decided already.
 	ErrDecided = errors.New("the request is decided already")
 )
 
@@ -74,16 +74,17 @@ func (rs *Requests) Add(ctx context.Context, r Request) (id string, err error) {
 	return id, err
 }
 
-// Decision is what an admin decides of a request.
+// Decision is an admin's decision on a request.
 type Decision struct {
 	Tenant, ID string
 	// Approved is whether it is granted, rather than declined.
 	Approved bool
 	// By is what their credential proves.
 	By, Reason string
-	// Namespace and Grant name the BudgetGrant, of what is approved.
+	// Namespace and Grant name the BudgetGrant of an approved request.
 	Namespace, Grant string
-	// Amount is how much more is granted, as it is written, and ExpiresAt until when, of what is approved.
+	// Amount is how much more is granted, as it is written, and ExpiresAt until when, if the request is
+	// approved.
 	Amount    string
 	ExpiresAt time.Time
 }
@@ -92,8 +93,8 @@ const addDecision = `
 INSERT INTO budget_decisions (request_id, tenant_id, approved, decided_by, reason, namespace, grant_name, granted_amount, granted_until)
 VALUES (@id::uuid, @tenant, @approved, @by, @reason, @namespace, @grant, CASE WHEN @approved THEN @amount::text END, CASE WHEN @approved THEN @until::timestamptz END)`
 
-// Decide adds a decision: when it returns nil, it is decided so and never otherwise. It fails with
-// ErrDecided if somebody was first, also at the same moment.
+// Decide adds a decision. If it returns nil, the request is decided in this way for good. It fails with
+// ErrDecided if somebody else was first, even at the same moment.
 func (rs *Requests) Decide(ctx context.Context, d Decision) error {
 	return said.Write(ctx, rs.db, history.As{Tenant: d.Tenant, Admin: true}, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, addDecision, pgx.NamedArgs{

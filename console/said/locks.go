@@ -9,14 +9,14 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// Locks are held by one at a time, of all consoles that stand on one database.
+// Locks are locks that all consoles with the same database share.
 type Locks struct{ db history.Database }
 
 // NewLocks makes Locks of any login.
 func NewLocks(db history.Database) *Locks { return &Locks{db} }
 
-// Hold does something while it holds the lock of a name, for which it waits. It fails as do does,
-// or where the lock cannot be had.
+// Hold waits for the lock of a name, and does something while it holds the lock. It fails as do
+// does, or if it cannot get the lock.
 func (l *Locks) Hold(ctx context.Context, name string, do func(ctx context.Context) error) error {
 	var failed error
 	err := pgx.BeginTxFunc(ctx, l.db, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {

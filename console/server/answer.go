@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// answer is a handler whose answers are safe for browsers, counted, logged and traced. A
-// request's query and credential are in none of these.
+// answer is a handler whose answers are safe for browsers, counted, logged and traced.
+// Metrics, logs and traces have neither the query nor the credential of a request.
 func (s *Server) answer(next http.Handler) http.Handler {
 	requests := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "bursar_console_request_duration_seconds", Help: "How long answers took, by method and status.",
@@ -38,7 +38,7 @@ func (s *Server) answer(next http.Handler) http.Handler {
 	})
 }
 
-// methodOf is the method of a request, of those that there are: a client can make up others.
+// methodOf is the method of a request, if it is a known one: clients can make up others.
 func methodOf(r *http.Request) string {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete, http.MethodOptions:
@@ -47,7 +47,7 @@ func methodOf(r *http.Request) string {
 	return "other"
 }
 
-// guarded answers 500 where the handler panics before it has answered.
+// guarded answers 500 if the handler panics before it has answered.
 func (s *Server) guarded(next http.Handler, w *seenResponse, r *http.Request) {
 	defer func() {
 		panicked := recover()

@@ -1,3 +1,3 @@
-// Package server is the console's HTTP: ports, time-outs, what every answer says to browsers,
-// logs, metrics, traces, and what Kubernetes asks.
+// Package server is the console's HTTP server: ports, time-outs, the header fields for
+// browsers, logs, metrics, traces, and probes.
 package server

@@ -7,15 +7,15 @@ import (
 
 const (
 	apiPrefix = "/api/"
-	// apiPolicy says that an answer of the API is no page.
+	// apiPolicy lets an answer of the API be no page.
 	apiPolicy = "default-src 'none'; frame-ancestors 'none'"
-	// pagePolicy lets a page have what the console itself serves, and nothing inline.
+	// pagePolicy lets a page use what the console itself serves, and nothing inline.
 	pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
 		"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-// protect says to browsers what an answer may do, and that it is nobody's to show, to embed or to
-// keep. A handler may let what is nobody's, such as a stylesheet, be kept.
+// protect tells browsers what an answer may do, and not to show it to others, embed it or store
+// it. A handler may let public answers, such as a stylesheet, be stored.
 func protect(header http.Header, path string, isHTTPS bool) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Frame-Options", "DENY")
@@ -29,7 +29,7 @@ func protect(header http.Header, path string, isHTTPS bool) {
 		return
 	}
 	header.Set("Content-Security-Policy", pagePolicy)
-	header.Set("Referrer-Policy", "same-origin") // with less, browsers hide from where a form is sent
+	header.Set("Referrer-Policy", "same-origin") // with a stricter one, browsers hide which page has sent a form
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
 	header.Set("Cache-Control", "no-store")

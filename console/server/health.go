@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// healthHandler serves what Kubernetes and Prometheus ask.
+// healthHandler serves Kubernetes' probes and Prometheus.
 func (s *Server) healthHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", probe(func() error { return nil }))

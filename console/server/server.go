@@ -30,21 +30,21 @@ const (
 
 // Options are what a Server is made with.
 type Options struct {
-	// Address is where API and pages are served, and HealthAddress where what Kubernetes and Prometheus ask is.
+	// Address is the address of API and pages, and HealthAddress that of probes and metrics.
 	Address, HealthAddress string
 	API                    http.Handler
-	// Pages are what is not the API's; nil for none.
+	// Pages serve everything but the API; nil for nothing.
 	Pages http.Handler
-	// SignIn finds the caller of a request, and signs people in; nil has the API alone say whom it knows.
+	// SignIn finds the caller of a request, and signs people in; if it is nil, only the API identifies callers.
 	SignIn *signin.SignIn
-	// Ready is nil when requests can be answered.
+	// Ready returns nil when requests can be answered.
 	Ready    func() error
 	Registry *prometheus.Registry
 	// Tracer makes a span for each request; nil for none.
 	Tracer trace.Tracer
 	Log    *slog.Logger
-	// WriteTimeout bounds an answer, from the request to the last byte that the client takes: who
-	// does not read keeps nothing here. 0 is a minute.
+	// WriteTimeout bounds an answer, from the request to the last byte that the client takes, so that a client
+	// that does not read occupies nothing here. 0 is a minute.
 	WriteTimeout time.Duration
 	// ShutdownGrace is how long requests in progress may take to finish.
 	ShutdownGrace time.Duration
@@ -82,7 +82,7 @@ func newServer(handler http.Handler, within time.Duration) *http.Server {
 	}
 }
 
-// handler has the API and the pages answer to who is signed in.
+// handler serves the API and the pages to callers, and signs people in.
 func (s *Server) handler() http.Handler {
 	pages := s.options.Pages
 	if pages == nil {
@@ -101,7 +101,7 @@ func (s *Server) handler() http.Handler {
 	return s.options.SignIn.Middleware(handler)
 }
 
-// isHTTPS is whether browsers find the console by https.
+// isHTTPS reports whether browsers reach the console by https.
 func (s *Server) isHTTPS() bool {
 	signIn := s.options.SignIn
 	return signIn != nil && signIn.PublicURL != nil && signIn.PublicURL.Scheme == "https"
@@ -128,7 +128,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	<-failed.Done() // the context has ended, or one of them has failed, without which the other is of no use
+	<-failed.Done() // the context has ended, or a port has failed, without which the other is useless
 	close(s.ending)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.ShutdownGrace)
 	defer cancel()

@@ -15,7 +15,7 @@ import (
 // signInFor is how long a sign-in may take.
 const signInFor = 15 * time.Minute
 
-// begin sends somebody to the issuer where they sign in, or lets them choose one.
+// begin sends a person to the issuer to sign in, or lets them choose one.
 func (s *SignIn) begin(w http.ResponseWriter, r *http.Request) {
 	if !s.mayGoOn(w, r) {
 		return
@@ -54,7 +54,8 @@ func (s *SignIn) begin(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, client.AuthCodeURL(begun.State, oauth2.S256ChallengeOption(begun.Verifier), oauth2.SetAuthURLParam("nonce", begun.Nonce)), http.StatusSeeOther)
 }
 
-// signInCookieOf is the cookie of one of the sign-ins of a browser, which may have several.
+// signInCookieOf is the name of the cookie of one sign-in of a browser, which may have
+// several in progress.
 func signInCookieOf(state string) string { return signInCookie + state[:min(len(state), 8)] }
 
 // providers are the IdentityProviders at which people sign in.
@@ -65,8 +66,8 @@ func (s *SignIn) providers(r *http.Request) ([]v1alpha1.IdentityProvider, error)
 	return s.Issuers.SignIns(r.Context())
 }
 
-// choose is where to sign in: where somebody has chosen, or else the only one, or that of the
-// last time. Who has just signed out chooses.
+// choose is where to sign in: at the issuer that the person has chosen, or else at the only
+// one, or at that of the last time. A person who has just signed out has to choose.
 func (s *SignIn) choose(r *http.Request, providers []v1alpha1.IdentityProvider, isOut bool) *v1alpha1.IdentityProvider {
 	name := r.URL.Query().Get(providerParameter)
 	switch {
@@ -89,12 +90,12 @@ func named(providers []v1alpha1.IdentityProvider, name string) *v1alpha1.Identit
 	return &providers[at]
 }
 
-// titleOf is what people read of an IdentityProvider.
+// titleOf is the name of an IdentityProvider for people.
 func titleOf(provider *v1alpha1.IdentityProvider) string {
 	return cmp.Or(provider.Spec.Client.DisplayName, provider.Name)
 }
 
-// mayGoOn reports whether an address may sign in now, and says so if not.
+// mayGoOn reports whether an address may sign in now, and answers if it may not.
 func (s *SignIn) mayGoOn(w http.ResponseWriter, r *http.Request) bool {
 	if s.rates.allow(r, s.Now()) {
 		return true

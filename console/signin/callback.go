@@ -24,7 +24,7 @@ func (s *SignIn) callback(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusBadRequest, textNotBegun)
 		return
 	}
-	s.cookies.clear(w, signInCookieOf(begun.State)) // it counts once
+	s.cookies.clear(w, signInCookieOf(begun.State)) // it can be used once
 	providers, err := s.providers(r)
 	provider := named(providers, begun.Provider)
 	if err != nil || provider == nil {
@@ -47,7 +47,7 @@ func (s *SignIn) callback(w http.ResponseWriter, r *http.Request) {
 	s.enter(w, r, provider, got.of(provider.Spec.Client.Token), begun.To)
 }
 
-// begun is the sign-in that a state belongs to, if this browser has begun it.
+// begun is the sign-in of a state, if this browser has begun it.
 func (s *SignIn) begun(r *http.Request, state string) (progress, bool) {
 	var begun progress
 	if state == "" || s.PublicURL == nil {
@@ -59,8 +59,8 @@ func (s *SignIn) begun(r *http.Request, state string) (progress, bool) {
 	return begun, subtle.ConstantTimeCompare([]byte(begun.State), []byte(state)) == 1
 }
 
-// checkAnswerer checks that the issuer has answered that was asked (RFC 9207): among several, one
-// must not have the code of another.
+// checkAnswerer checks that the answer comes from the issuer that was asked (RFC 9207): with
+// several issuers, one must not get the code of another.
 func (s *SignIn) checkAnswerer(ctx context.Context, provider *v1alpha1.IdentityProvider, named string) error {
 	at, err := s.issuers.discover(ctx, provider)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *SignIn) checkAnswerer(ctx context.Context, provider *v1alpha1.IdentityP
 	return nil
 }
 
-// enter begins a session with a token, whoever had one before, if the token says who it is.
+// enter begins a session with a token, in place of any other, if the token identifies its bearer.
 func (s *SignIn) enter(w http.ResponseWriter, r *http.Request, provider *v1alpha1.IdentityProvider, token, to string) {
 	who, err := s.Auth.Identify(r.Context(), bearer(token))
 	if err == nil && (who.Claims == nil || who.Claims.Provider != provider.Name) {
@@ -96,10 +96,10 @@ func (s *SignIn) enter(w http.ResponseWriter, r *http.Request, provider *v1alpha
 	http.Redirect(w, r, s.PublicURL.String()+to, http.StatusSeeOther)
 }
 
-// nameOf is what the issuer calls somebody.
+// nameOf is the issuer's name of a person.
 func nameOf(who auth.Who) string { return who.Claims.User }
 
-// failIdentify says why a token is not taken of which the issuer says that it is somebody's.
+// failIdentify says why the console does not accept a token that the issuer has given.
 func (s *SignIn) failIdentify(w http.ResponseWriter, r *http.Request, provider *v1alpha1.IdentityProvider, to string, err error) {
 	what := textNotTaken
 	var why *identify.Error
@@ -112,8 +112,8 @@ func (s *SignIn) failIdentify(w http.ResponseWriter, r *http.Request, provider *
 	s.fail(w, r, provider, to, what, err)
 }
 
-// fail says that a sign-in has failed, and has the log say why: what issuers answer and how they
-// are asked is for who runs the console.
+// fail says that a sign-in has failed, and logs why: how issuers are asked, and what they answer,
+// is only for those who run the console.
 func (s *SignIn) fail(w http.ResponseWriter, r *http.Request, provider *v1alpha1.IdentityProvider, to string, what saying, err error) {
 	s.Log.Warn("A sign-in failed", "identityProvider", provider.Name, "reason", what.Title, "error", err)
 	what.Name, what.Again = titleOf(provider), URLTo(to)

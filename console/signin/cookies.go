@@ -11,19 +11,19 @@ const (
 	sessionCookie  = "bursar-session"
 	providerCookie = "bursar-provider"
 	signInCookie   = "bursar-sign-in-"
-	// partBytes is how much of a session one cookie has: browsers take 4096 bytes with name and
-	// attributes.
+	// partBytes is how much of a session one cookie holds: browsers take 4096 bytes with name
+	// and attributes.
 	partBytes = 3800
 	// maxParts bounds a session: the header of a request has room for no more.
 	maxParts = 4
 	// maxSignIns is how many sign-ins of one browser may be in progress.
 	maxSignIns = 4
-	// providerFor is how long it is remembered where somebody has signed in.
+	// providerFor is how long a browser remembers where a person has signed in.
 	providerFor = 30 * 24 * time.Hour
 )
 
-// cookies are how a console writes its cookies: with TLS for this host alone, which neither a
-// host beside it nor one below can set.
+// cookies write the console's cookies. With TLS, they are for this host alone, and neither a
+// host beside it nor one below can set them.
 type cookies struct{ secure bool }
 
 func (c cookies) name(name string) string {
@@ -33,7 +33,7 @@ func (c cookies) name(name string) string {
 	return name
 }
 
-// set sets a cookie, for as long as the browser runs or, if lifetime is positive, for that long.
+// set sets a cookie, until the browser closes or, if lifetime is positive, for that long.
 func (c cookies) set(w http.ResponseWriter, name, value string, lifetime time.Duration) {
 	http.SetCookie(w, &http.Cookie{
 		Name: c.name(name), Value: value, Path: "/", MaxAge: int(lifetime.Seconds()),
@@ -55,8 +55,8 @@ func (c cookies) get(r *http.Request, name string) string {
 	return cookie.Value
 }
 
-// setParts sets a long value as several cookies, and clears those of a longer one before it. It
-// reports whether the value is short enough.
+// setParts sets a long value as several cookies, and clears the rest of a longer one before it.
+// It reports whether the value is short enough.
 func (c cookies) setParts(w http.ResponseWriter, r *http.Request, name, value string) bool {
 	if len(value) > maxParts*partBytes {
 		return false
@@ -80,7 +80,7 @@ func (c cookies) clearParts(w http.ResponseWriter, r *http.Request, name string,
 	}
 }
 
-// getParts is a long value.
+// getParts is a long value that setParts has set.
 func (c cookies) getParts(r *http.Request, name string) string {
 	var value strings.Builder
 	for n := range maxParts {
@@ -95,8 +95,8 @@ func (c cookies) getParts(r *http.Request, name string) string {
 
 func part(name string, n int) string { return name + "-" + strconv.Itoa(n) }
 
-// clearSignIns clears the cookies of sign-ins that were begun and not ended, when there are so
-// many that others hardly have room: any page can have a browser begin them.
+// clearSignIns clears the cookies of unfinished sign-ins if there are so many that others hardly
+// have room, because any page can make a browser begin sign-ins.
 func (c cookies) clearSignIns(w http.ResponseWriter, r *http.Request) {
 	var found []string
 	for _, cookie := range r.Cookies() {

@@ -11,26 +11,26 @@ import (
 )
 
 const (
-	// FormField is the field of a form in which the token of FormToken stands.
+	// FormField is the field of a form that holds the token of FormToken.
 	FormField = "form-token"
-	// FormHeader is the field of a header that scripts may send it in.
+	// FormHeader is the header field in which scripts may send it.
 	FormHeader = "X-Form-Token"
 )
 
 type formTokenKey struct{}
 
-// FormToken is what every form of a page that changes something has in its field FormField. It is
-// the same for all pages of who is signed in, for as long as the keys are the same.
+// FormToken is the token that every form that changes something has in its field FormField. It is
+// the same in all pages of a person who is signed in, for as long as the keys are the same.
 func FormToken(ctx context.Context) string {
 	token, _ := ctx.Value(formTokenKey{}).(string)
 	return token
 }
 
-// isForm reports whether a request could be that of a form on a page of another site: one that a
-// browser sends without asking (the CORS-safelisted types of the Fetch standard).
+// isForm reports whether a form on a page of another site could have sent a request: one that a
+// browser sends without asking first (the CORS-safelisted types of the Fetch standard).
 func isForm(r *http.Request) bool {
 	if r.Method != http.MethodPost {
-		return false // others are asked for first, and the console allows nobody
+		return false // for others, browsers ask first, and the console allows none
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch kind {
@@ -40,8 +40,8 @@ func isForm(r *http.Request) bool {
 	return err != nil
 }
 
-// hasFormToken reports whether a request of who is known has the token of their forms. Whoever is
-// not known is somebody else's to refuse.
+// hasFormToken reports whether a request of a known caller has the token of their forms. It is
+// true for an unknown caller, whom others refuse.
 func (s *SignIn) hasFormToken(r *http.Request, token string) bool {
 	who, err := s.Auth.Identify(r.Context(), bearer(token))
 	return err != nil || s.hasFormTokenOf(r, who)
@@ -55,7 +55,7 @@ func (s *SignIn) hasFormTokenOf(r *http.Request, who auth.Who) bool {
 	return s.Keys.isFormToken(token, who.Subject())
 }
 
-// refuseCrossSite refuses what another site has a browser do.
+// refuseCrossSite refuses a request that another site has a browser send.
 func (s *SignIn) refuseCrossSite(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, apiPrefix) {
 		problem(w, http.StatusForbidden, "cross_origin", "Cross-origin request", "The request comes from a page of another site, which may not change anything here.")

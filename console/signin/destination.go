@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// home is where somebody lands who asked for no page.
+// home is the page for people who asked for none.
 const home = "/"
 
-// maxDestination is the longest address that somebody is taken back to.
+// maxDestination is the longest address to return to.
 const maxDestination = 1500
 
-// destination is where to take somebody back to: a page of the console, as a path with its
-// query. What is none is home.
+// destination is the page of the console to return to, as a path with its query; home if the
+// address is none.
 func destination(asked string) string {
 	if len(asked) > maxDestination || strings.ContainsAny(asked, "\\") {
 		return home
 	}
-	u, err := url.Parse(asked) // which refuses control characters
+	u, err := url.Parse(asked) // it refuses control characters
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
 		return home
 	}
@@ -37,15 +37,15 @@ func isWayOut(path string) bool {
 	})
 }
 
-// isOwn reports whether a path is this package's: nobody is to be taken back to a sign-in.
+// isOwn reports whether a path is this package's: a sign-in must not return to a sign-in.
 func isOwn(path string) bool {
 	return path == Path || strings.HasPrefix(path, Path+"/") || path == OutPath
 }
 
-// signInURL is where to sign in, to come back to the page of a request.
+// signInURL signs in, and then returns to the page of a request.
 func signInURL(r *http.Request) string { return URLTo(r.URL.RequestURI()) }
 
-// URLTo is where to sign in, to come back to a page then.
+// URLTo signs in, and then goes to a page.
 func URLTo(to string) string {
 	if to = destination(to); to == home {
 		return Path

@@ -19,13 +19,14 @@ type Ended interface {
 	IsEnded(ctx context.Context, id string) (bool, error)
 }
 
-// Database is what of a pool is used.
+// Database is the part of a pool that is used.
 type Database interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// endedInPostgres are in the table console_sign_outs, as long as they would have lasted.
+// endedInPostgres keeps them in the table console_sign_outs for as long as they would have
+// lasted.
 type endedInPostgres struct {
 	db     Database
 	log    *slog.Logger
@@ -35,7 +36,7 @@ type endedInPostgres struct {
 // EndedIn keeps ended sessions in Postgres, by a login that is a member of bursar_console.
 func EndedIn(db Database, log *slog.Logger) Ended { return &endedInPostgres{db: db, log: log} }
 
-// End notes it, and forgets sessions whose time is over.
+// End records the session, and forgets sessions that would be over by now.
 func (e *endedInPostgres) End(ctx context.Context, id string, until time.Time) error {
 	if _, err := e.db.Exec(ctx, `DELETE FROM console_sign_outs WHERE session_until < now()`); err != nil {
 		return e.unless(err)
@@ -44,14 +45,14 @@ func (e *endedInPostgres) End(ctx context.Context, id string, until time.Time) e
 	return e.unless(err)
 }
 
-// IsEnded looks it up.
+// IsEnded looks a session up.
 func (e *endedInPostgres) IsEnded(ctx context.Context, id string) (isEnded bool, err error) {
 	err = e.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM console_sign_outs WHERE session_id = $1)`, id).Scan(&isEnded)
 	return isEnded, e.unless(err)
 }
 
-// unless is an error unless it says that there is no table for these, or not for this login: a
-// sign-out then counts in its browser alone.
+// unless returns an error, or nil if the error is that the table does not exist, or not for
+// this login: then a sign-out counts in its browser alone.
 func (e *endedInPostgres) unless(err error) error {
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) || refused.Code != "42501" && refused.Code != "42P01" {

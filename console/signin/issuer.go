@@ -22,13 +22,13 @@ import (
 )
 
 const (
-	// askTimeout bounds each question to an issuer.
+	// askTimeout bounds each request to an issuer.
 	askTimeout = 8 * time.Second
-	// discoveredFor is how long a discovery document counts.
+	// discoveredFor is how long a discovery document is used.
 	discoveredFor = 10 * time.Minute
 )
 
-// issuers asks issuers where to sign in, and for the tokens of who has.
+// issuers asks issuers where to sign in, and for the tokens of people who have signed in.
 type issuers struct {
 	secretsDir, callback string
 	now                  func() time.Time
@@ -44,13 +44,13 @@ type discovered struct {
 	AuthorizationURL string   `json:"authorization_endpoint"`
 	TokenURL         string   `json:"token_endpoint"`
 	AuthMethods      []string `json:"token_endpoint_auth_methods_supported"`
-	// NamesItself is whether the issuer says who it is where it sends somebody back (RFC 9207).
+	// NamesItself is whether the issuer names itself when it sends a person back (RFC 9207).
 	NamesItself bool `json:"authorization_response_iss_parameter_supported"`
 
 	until time.Time
 }
 
-// discover is where to sign in at an IdentityProvider.
+// discover finds where to sign in at an IdentityProvider.
 func (i *issuers) discover(ctx context.Context, provider *v1alpha1.IdentityProvider) (discovered, error) {
 	name := fmt.Sprintf("%s/%s/%d", provider.Name, provider.UID, provider.Generation)
 	i.mu.Lock()
@@ -60,7 +60,7 @@ func (i *issuers) discover(ctx context.Context, provider *v1alpha1.IdentityProvi
 		return found, nil
 	}
 	answer, err, _ := i.asking.Do(name, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout) // others wait for it, too
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout) // other requests wait for the answer, too
 		defer cancel()
 		return i.ask(ctx, provider)
 	})
@@ -104,7 +104,7 @@ func (i *issuers) ask(ctx context.Context, provider *v1alpha1.IdentityProvider) 
 	return found, nil
 }
 
-// client is the console as an IdentityProvider knows it.
+// client is the console as a client of an IdentityProvider.
 func (i *issuers) client(provider *v1alpha1.IdentityProvider, at discovered) (*oauth2.Config, error) {
 	declared := provider.Spec.Client
 	config := &oauth2.Config{
@@ -128,7 +128,7 @@ func (i *issuers) client(provider *v1alpha1.IdentityProvider, at discovered) (*o
 	return config, nil
 }
 
-// redeem asks for the tokens that a code is for.
+// redeem exchanges a code for tokens.
 func (i *issuers) redeem(ctx context.Context, provider *v1alpha1.IdentityProvider, code string, begun progress) (tokens, error) {
 	at, err := i.discover(ctx, provider)
 	if err != nil {
@@ -142,7 +142,7 @@ func (i *issuers) redeem(ctx context.Context, provider *v1alpha1.IdentityProvide
 	if err != nil {
 		return tokens{}, err
 	}
-	// Code and secret are for this address alone.
+	// Code and secret must not go to another address.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, client), askTimeout)
 	defer cancel()
@@ -155,8 +155,8 @@ func (i *issuers) redeem(ctx context.Context, provider *v1alpha1.IdentityProvide
 	return got, checkID(got.id, provider, begun.Nonce)
 }
 
-// withoutBody is why an issuer gave no tokens, without what it has written beside: that may have
-// the code in it.
+// withoutBody is why an issuer gave no tokens, without the body of its answer, which may have the
+// code in it.
 func withoutBody(err error) error {
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) {
@@ -168,7 +168,7 @@ func withoutBody(err error) error {
 // tokens are what an issuer gives.
 type tokens struct{ access, id string }
 
-// of is the token that says who somebody is.
+// of is the token that identifies the person.
 func (t tokens) of(kind v1alpha1.SessionToken) string {
 	if kind == v1alpha1.SessionTokenAccess {
 		return t.access
@@ -176,9 +176,9 @@ func (t tokens) of(kind v1alpha1.SessionToken) string {
 	return t.id
 }
 
-// checkID checks that an ID token is the answer to this sign-in, at this client (OpenID Connect
-// Core 1.0, 3.1.3.7). It came from the issuer itself, by TLS; that its signature, too, is right is
-// for who identifies its bearer to say.
+// checkID checks that an ID token is the answer to this sign-in, for this client (OpenID Connect
+// Core 1.0, 3.1.3.7). It came from the issuer itself, by TLS. Its signature is checked when its
+// bearer is identified.
 func checkID(token string, provider *v1alpha1.IdentityProvider, nonce string) error {
 	var claims struct {
 		Issuer     string   `json:"iss"`

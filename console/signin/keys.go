@@ -20,7 +20,7 @@ import (
 
 const (
 	keyBytes = 32
-	// rereadAfter is how long after a file of keys was read it is read again.
+	// rereadAfter is how long a file of keys is used before it is read again.
 	rereadAfter = 5 * time.Second
 )
 
@@ -31,8 +31,8 @@ const (
 	forForms    = "bursar console form"
 )
 
-// Keys seal what cookies hold, so that nobody but a console reads or changes it. Their methods
-// may be called from everywhere at once.
+// Keys seal the contents of cookies, so that only consoles can read or change them. Their
+// methods are safe for concurrent use.
 type Keys struct {
 	path string
 	log  *slog.Logger
@@ -52,7 +52,7 @@ func ReadKeys(path string, log *slog.Logger) (*Keys, error) {
 	return &Keys{path: path, log: log, readAt: time.Now(), keys: keys}, nil
 }
 
-// RandomKeys are keys of this process alone.
+// RandomKeys are keys that only this process has.
 func RandomKeys() *Keys {
 	key := make([]byte, keyBytes)
 	_, _ = rand.Read(key) // it never fails
@@ -80,7 +80,7 @@ func readKeys(path string) (keys [][]byte, err error) {
 	return keys, nil
 }
 
-// all are the keys as the file has them now. While it cannot be read, those before stay.
+// all are the keys that the file has now. While it cannot be read, the previous ones stay.
 func (k *Keys) all() [][]byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -104,13 +104,13 @@ func derived(key []byte, purpose string) []byte {
 	return d
 }
 
-// sealed is what a seal is around.
+// sealed is the contents of a seal.
 type sealed struct {
 	Until time.Time       `json:"until"`
 	Value json.RawMessage `json:"value"`
 }
 
-// seal encrypts a value for a purpose, to be opened until a moment.
+// seal encrypts a value for a purpose. It can be opened until a moment.
 func (k *Keys) seal(purpose string, until time.Time, value any) (string, error) {
 	encoded, err := json.Marshal(value)
 	if err != nil {
@@ -153,7 +153,7 @@ func (k *Keys) open(purpose, text string, now time.Time, into any) error {
 	return errSeal
 }
 
-// formToken is what the forms of somebody have in them.
+// formToken is the token of a person's forms.
 func (k *Keys) formToken(who string) string { return formTokenBy(k.all()[0], who) }
 
 func formTokenBy(key []byte, who string) string {
@@ -162,7 +162,7 @@ func formTokenBy(key []byte, who string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// isFormToken reports whether a form is one of somebody's.
+// isFormToken reports whether a token is that of a person's forms.
 func (k *Keys) isFormToken(token, who string) bool {
 	for _, key := range k.all() {
 		if hmac.Equal([]byte(token), []byte(formTokenBy(key, who))) {

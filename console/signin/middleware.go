@@ -14,9 +14,9 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 )
 
-// Middleware serves what is this package's, and has every other request come with the bearer
-// token of its caller, however the caller has sent it. It sends who asks for a page and is not
-// signed in to sign in, and refuses what another site has a browser do.
+// Middleware serves this package's paths, and gives every other request the bearer token of
+// its caller, however the caller has sent it. It sends people who ask for a page and are not
+// signed in to sign in, and refuses what another site has a browser send.
 func (s *SignIn) Middleware(next http.Handler) http.Handler {
 	return s.sameSite.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
@@ -32,7 +32,7 @@ func (s *SignIn) Middleware(next http.Handler) http.Handler {
 	}))
 }
 
-// toAPI passes on a request to the API, which says by itself whom it does not know.
+// toAPI passes a request on to the API, which answers unknown callers itself.
 func (s *SignIn) toAPI(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	token, from, err := s.credential(r)
 	if err != nil {
@@ -52,12 +52,12 @@ func (s *SignIn) toAPI(w http.ResponseWriter, r *http.Request, next http.Handler
 
 type callerKey struct{}
 
-// WithCaller is the context of a request of somebody who is known.
+// WithCaller is the context of a request whose caller is known.
 func WithCaller(ctx context.Context, who auth.Who) context.Context {
 	return context.WithValue(ctx, callerKey{}, who)
 }
 
-// Caller is whose a request for a page is, as the middleware has just found out by its credential.
+// Caller is the caller of a request for a page, whom the middleware has just identified.
 func Caller(ctx context.Context) (who auth.Who, ok bool) {
 	who, ok = ctx.Value(callerKey{}).(auth.Who)
 	return who, ok
@@ -71,8 +71,8 @@ func WithEnded(ctx context.Context, isEnded func() bool) context.Context {
 	return context.WithValue(ctx, endedKey{}, isEnded)
 }
 
-// IsEnded reports whether whoever asked for a page has signed out since, in whatever browser. It asks the ledger; while
-// that is away, nobody has.
+// IsEnded reports whether the caller of a page has signed out since, in any browser. It asks the ledger's
+// database; while that is away, the answer is no.
 func IsEnded(ctx context.Context) bool {
 	isEnded, ok := ctx.Value(endedKey{}).(func() bool)
 	return ok && isEnded()
@@ -80,15 +80,15 @@ func IsEnded(ctx context.Context) bool {
 
 type overTLSKey struct{}
 
-// IsOverTLS reports whether whoever asked for a page came by TLS, as the console's public URL says: a proxy in front of
-// the console may end it. Cookies of pages are Secure then, as that of the session is.
+// IsOverTLS reports whether the caller of a page came by TLS, by the console's public URL, because a proxy in
+// front of the console may end TLS. The cookies of pages are then Secure, as that of the session is.
 func IsOverTLS(ctx context.Context) bool {
 	isOverTLS, _ := ctx.Value(overTLSKey{}).(bool)
 	return isOverTLS
 }
 
-// toPage passes on a request for a page of who is signed in. What answers for longer than the
-// token holds, ends with it.
+// toPage passes a request for a page on if its caller is signed in. An answer that takes longer than the token
+// is valid ends with it.
 func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	token, from, err := s.credential(r)
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handle
 		what := textExpired
 		what.Detail = why.Message
 		if from == fromHeader {
-			s.show(w, r, http.StatusUnauthorized, what) // to sign in would not change what comes with the request
+			s.show(w, r, http.StatusUnauthorized, what) // signing in would not change what the request has
 			return
 		}
 		s.toSignIn(w, r, what)
@@ -136,8 +136,8 @@ func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handle
 	next.ServeHTTP(w, r)
 }
 
-// toSignIn sends a browser that asks for a page to sign in and then back to it, and says 401 to
-// anything else, such as what is live of a page.
+// toSignIn sends a browser that asks for a page to sign in and then back to it. It answers 401 to anything
+// else, such as the live events of a page.
 func (s *SignIn) toSignIn(w http.ResponseWriter, r *http.Request, what saying) {
 	if navigates(r) && s.PublicURL != nil {
 		http.Redirect(w, r, signInURL(r), http.StatusSeeOther)
@@ -154,7 +154,7 @@ func (s *SignIn) toSignIn(w http.ResponseWriter, r *http.Request, what saying) {
 	s.show(w, r, http.StatusUnauthorized, what)
 }
 
-// navigates reports whether a browser asks for a page to show it.
+// navigates reports whether a browser asks for a page in order to show it.
 func navigates(r *http.Request) bool {
 	if isUnsafe(r) {
 		return false
@@ -169,19 +169,19 @@ func isUnsafe(r *http.Request) bool {
 	return r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions
 }
 
-// source is where a credential comes from.
+// source is where a credential was found.
 type source int
 
 const (
 	fromNowhere source = iota
-	// fromHeader: the client, or a proxy before the console, has put it there.
+	// fromHeader: the client, or a proxy in front of the console, has sent it on purpose.
 	fromHeader
 	// fromCookie: the browser sends it by itself.
 	fromCookie
 )
 
-// credential is that of a request: of the header, which whoever sends it has meant, or else of
-// the session, or else of a cookie of another application.
+// credential is the credential of a request: of the header, which its sender has set on purpose, or else of the
+// session, or else of a cookie of another application.
 func (s *SignIn) credential(r *http.Request) (token string, from source, err error) {
 	for _, field := range r.Header.Values("Authorization") {
 		if scheme, token, _ := strings.Cut(field, " "); strings.EqualFold(scheme, "Bearer") && token != "" {
@@ -207,13 +207,13 @@ func (s *SignIn) credential(r *http.Request) (token string, from source, err err
 	return "", fromNowhere, nil
 }
 
-// session is that of a request, unless its time is over.
+// session is the session of a request, unless it has expired.
 func (s *SignIn) session(r *http.Request) (open session, ok bool) {
 	err := s.Keys.open(forSessions, s.cookies.getParts(r, sessionCookie), s.Now(), &open)
 	return open, err == nil
 }
 
-// endedTimeout bounds how long is waited for the ledger to say, or to keep, that a session was ended.
+// endedTimeout is how long to wait for the ledger's database to say, or to record, that a session was ended.
 const endedTimeout = 3 * time.Second
 
 func (s *SignIn) isEnded(r *http.Request, open session) (bool, error) {
@@ -225,7 +225,7 @@ func (s *SignIn) isEnded(r *http.Request, open session) (bool, error) {
 	return s.Ended.IsEnded(ctx, open.ID)
 }
 
-// tokenIn is the token that a cookie has: its value, or the first token in a list in JSON.
+// tokenIn is the token in a cookie: its value, or the first token in a JSON list.
 func tokenIn(value string) string {
 	if plain, err := url.PathUnescape(value); err == nil {
 		value = plain
@@ -253,5 +253,5 @@ func withBearer(r *http.Request, token string) *http.Request {
 	return changed
 }
 
-// bearer is a header with a token alone.
+// bearer is a header with only a token.
 func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }

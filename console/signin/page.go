@@ -15,13 +15,14 @@ var files embed.FS
 
 var page = template.Must(template.ParseFS(files, "page.html"))
 
-// saying is what a page here says.
+// saying is what a page of this package says.
 type saying struct {
-	// Title and Lead say what is so, and what to do. %s in Title is Name, that of an issuer.
+	// Title and Lead say what has happened, and what to do. %s in Title is Name, that of an
+	// issuer.
 	Title, Lead, Name string
 	// Detail is why, as the console's API says it.
 	Detail string
-	// Again is where to sign in; empty for no link.
+	// Again is the URL to sign in at again; empty for no link.
 	Again string
 	// Status is the page's; 0 is 502.
 	Status int
@@ -30,7 +31,7 @@ type saying struct {
 	Out     bool
 }
 
-// choice is a link to where to sign in.
+// choice is a link to an issuer.
 type choice struct{ Title, At string }
 
 func (t saying) status() int {
@@ -60,8 +61,8 @@ var (
 	textTooLarge      = saying{Title: "%s signed you in with a token that is too large", Lead: "A browser keeps about 11 KB of it. Ask who runs the sign-in to put fewer groups and roles into the console's tokens.", Status: http.StatusForbidden}
 )
 
-// show writes a page of this package, in the language of who reads it. It has nothing of anybody
-// but what the request says.
+// show writes a page of this package, in the reader's language. Nothing in it is about a person
+// except what the request itself says.
 func (s *SignIn) show(w http.ResponseWriter, r *http.Request, status int, what saying) {
 	in := languageOf(r)
 	what.Title, what.Lead = strings.ReplaceAll(say(in, what.Title), "%s", what.Name), say(in, what.Lead)
@@ -91,7 +92,7 @@ func sentence(message string) string {
 	return strings.ToUpper(message[:1]) + strings.TrimSuffix(message[1:], ".") + "."
 }
 
-// showProviders lets somebody choose where to sign in.
+// showProviders lets the reader choose where to sign in.
 func (s *SignIn) showProviders(w http.ResponseWriter, r *http.Request, providers []v1alpha1.IdentityProvider, to string, isOut bool) {
 	what := textChoose
 	switch {

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// signInsPerSecond and signInsAtOnce bound the sign-ins of one address: of an office behind
-	// one, all may come at once.
+	// signInsPerSecond and signInsAtOnce bound the sign-ins of one address. All people of an
+	// office may come from one, at the same time.
 	signInsPerSecond = 2
 	signInsAtOnce    = 100
 	// maxAddresses is how many addresses are remembered.
@@ -43,8 +43,8 @@ func (l *rates) allow(r *http.Request, now time.Time) bool {
 	return limiter.AllowN(now, 1)
 }
 
-// forget forgets the addresses that have not signed in for a while, and all if these are none:
-// it is the memory that has to be bounded.
+// forget forgets the addresses that have not signed in for a while. If there are none, it
+// forgets all, because memory must be bounded.
 func (l *rates) forget(now time.Time) {
 	for address, limiter := range l.of {
 		if limiter.TokensAt(now) >= signInsAtOnce {
@@ -56,8 +56,8 @@ func (l *rates) forget(now time.Time) {
 	}
 }
 
-// address is whose a request is: the last hop that is no proxy of ours. Of IPv6, it is the
-// network, of which one who has one has all.
+// address is the client's address: the last hop that is not one of our proxies. For IPv6, it is
+// the network, because a client has all addresses of its network.
 func (l *rates) address(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -15,20 +15,20 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 )
 
-// The paths of this package. What is below AssetsPath is public: it has nothing of anybody.
+// The paths of this package. AssetsPath and everything below it is public.
 const (
 	Path         = "/sign-in"
 	CallbackPath = Path + "/callback"
 	OutPath      = "/sign-out"
 	AssetsPath   = "/static/"
-	// Stylesheet is that of the pages here, among the assets.
+	// Stylesheet is the stylesheet of this package's pages, among the assets.
 	Stylesheet = AssetsPath + "console.css"
 
 	apiPrefix = "/api/"
 )
 
-// Issuers says at which IdentityProviders people may sign in: those in force that have a client,
-// by name.
+// Issuers says, by name, at which IdentityProviders people may sign in: those in force with a
+// client.
 type Issuers interface {
 	SignIns(ctx context.Context) ([]v1alpha1.IdentityProvider, error)
 }
@@ -37,24 +37,26 @@ type Issuers interface {
 type Options struct {
 	Auth    *auth.Auth
 	Issuers Issuers
-	// PublicURL is where browsers find the console; nil where nobody signs in, and callers come
-	// with a token or a cookie of another application.
+	// PublicURL is the URL at which browsers find the console; nil if nobody signs in, and callers
+	// come with a token or a cookie of another application.
 	PublicURL *url.URL
 	Keys      *Keys
-	// Ended are the sessions that were signed out of; nil has a sign-out count in its browser alone.
+	// Ended keeps the sessions that have signed out; if it is nil, a sign-out counts in its browser
+	// alone.
 	Ended Ended
 	// SecretsDir has the files with the secrets of clients; empty for none.
 	SecretsDir string
-	// TokenCookies are the names of the cookies in which another application has its users' tokens.
+	// TokenCookies are the names of the cookies in which another application keeps its users'
+	// tokens.
 	TokenCookies []string
-	// TrustedProxies are the networks of the proxies that say by X-Forwarded-For whose a request is.
+	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	Log            *slog.Logger
 	// Now is the clock; nil is that of this machine.
 	Now func() time.Time
 }
 
-// SignIn signs people in. Its methods may be called from everywhere at once.
+// SignIn signs people in. Its methods are safe for concurrent use.
 type SignIn struct {
 	Options
 	cookies   cookies
@@ -109,20 +111,20 @@ func (s *SignIn) routes() http.Handler {
 
 // session is what the cookie of a session holds.
 type session struct {
-	// ID is another for each sign-in.
+	// ID differs for each sign-in.
 	ID string `json:"id"`
-	// Token is the issuer's, which says who it is.
+	// Token is the issuer's token, which identifies the person.
 	Token string `json:"token"`
 	// Until is when it expires.
 	Until time.Time `json:"until"`
 }
 
-// progress is a sign-in between its halves.
+// progress is a sign-in between its two halves.
 type progress struct {
 	State    string `json:"state"`
 	Nonce    string `json:"nonce"`
 	Verifier string `json:"verifier"`
 	Provider string `json:"provider"`
-	// To is where to go then.
+	// To is the page to go to afterwards.
 	To string `json:"to"`
 }

@@ -6,12 +6,13 @@ import (
 	"golang.org/x/text/language"
 )
 
-// languageCookie is that of the console's pages, in which a reader has chosen a language.
+// languageCookie is the cookie in which the console's pages keep the language that a reader
+// has chosen.
 const languageCookie = "bursar_language"
 
 var languages = language.NewMatcher([]language.Tag{language.English, language.Spanish})
 
-// languageOf is the language of who reads: the one that they have chosen, or else the one that
+// languageOf is the reader's language: the one that they have chosen, or else the one that
 // their browser asks for.
 func languageOf(r *http.Request) string {
 	asked := r.Header.Get("Accept-Language")
@@ -24,7 +25,7 @@ func languageOf(r *http.Request) string {
 	return "en"
 }
 
-// say is a text, which is written in English where it is said, in a language.
+// say is a text in a language; the code has it in English.
 func say(in, text string) string {
 	if in == "es" {
 		if translated, ok := spanish[text]; ok {

@@ -82,7 +82,7 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 	return all.Wait()
 }
 
-// newSignIn makes what signs people in.
+// newSignIn makes the SignIn of the console.
 func newSignIn(options options, callers *auth.Auth, watched *cluster.Cluster, ended signin.Ended, log *slog.Logger) (*signin.SignIn, error) {
 	keys := signin.RandomKeys()
 	if options.sessionKeys != "" {
@@ -101,7 +101,7 @@ func newSignIn(options options, callers *auth.Auth, watched *cluster.Cluster, en
 
 var errNotComplete = errors.New("the Kubernetes API has not yet said who may ask")
 
-// ready is nil when it is known who may ask. It stays nil while Postgres is unreachable: as a
+// ready returns nil once callers are known. It still does while Postgres is unreachable: as a
 // rule, all consoles lose it together, and a 503 says more than a Service without endpoints.
 func ready(watched *cluster.Cluster) func() error {
 	return func() error {

@@ -1,5 +1,5 @@
 // Command console serves the API of usage, budgets and alerts: what was spent, what is left,
-// and why a call was refused, to everybody what is theirs.
+// and why a call was refused. Everybody sees what is theirs.
 //
 // It reads the ledger as a member of bursar_reader, and the cluster through the Kubernetes
 // API. It takes no part in any call.

@@ -21,7 +21,7 @@ import (
 // options are what a console is told when it starts.
 type options struct {
 	listenAddress, healthAddress string
-	// databaseURL may hold a password: it is not to be logged.
+	// databaseURL may hold a password: it must not be logged.
 	databaseURL    string
 	databaseConns  int32
 	adminTiers     []string
@@ -35,8 +35,8 @@ type options struct {
 	logLevel       slog.Level
 }
 
-// databaseVariable is the environment variable with the secret, which has no place on a
-// command line.
+// databaseVariable is the environment variable with the URL, a secret that does not
+// belong on a command line.
 const databaseVariable = "BURSAR_DATABASE_URL"
 
 const usage = `Usage: console [flags]
@@ -54,7 +54,7 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 	flags := pflag.NewFlagSet("console", pflag.ContinueOnError)
 	flags.SortFlags = false
 	flags.Usage = func() { fmt.Fprint(os.Stdout, usage, flags.FlagUsages()) }
-	// --kubeconfig is controller-runtime's, which reads it when it connects.
+	// --kubeconfig is a flag of controller-runtime, which reads it when it connects.
 	kubeconfig := flag.NewFlagSet("", flag.ContinueOnError)
 	config.RegisterFlags(kubeconfig)
 	flags.AddGoFlagSet(kubeconfig)
