@@ -538,7 +538,7 @@ func (s *messagesStream) read(data []byte) hidden {
 	if !bytes.Contains(data, usageName) && !bytes.Contains(data, messageStop) && !bytes.Contains(data, messageDelta) {
 		return hidden{}
 	}
-	event, err := parseObject(data)
+	event, err := parseEvent(data)
 	if err != nil {
 		return hidden{}
 	}

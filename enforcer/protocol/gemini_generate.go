@@ -461,7 +461,7 @@ func (s *generateStream) read(data []byte) hidden {
 	if !bytes.Contains(data, finishReasonName) && !bytes.Contains(data, blockReasonName) && !bytes.Contains(data, errorName) {
 		return hidden{}
 	}
-	chunk, err := parseObject(data)
+	chunk, err := parseEvent(data)
 	if err != nil {
 		return hidden{}
 	}

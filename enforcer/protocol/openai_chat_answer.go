@@ -231,7 +231,7 @@ func (s *chatStream) read(data []byte) hidden {
 		}
 		return s.nullIn(data, usage)
 	}
-	if chunk, err := parseObject(data); err == nil {
+	if chunk, err := parseEvent(data); err == nil {
 		s.readChunk(chunk)
 		if counts {
 			return s.readUsage(chunk, data)

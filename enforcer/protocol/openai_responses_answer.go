@@ -198,7 +198,7 @@ func (s *responsesStream) read(data []byte) hidden {
 	if !responseEnds.Match(data) && !bytes.Contains(data, searchDone) {
 		return hidden{}
 	}
-	event, err := parseObject(data)
+	event, err := parseEvent(data)
 	if err != nil {
 		return hidden{}
 	}

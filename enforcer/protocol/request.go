@@ -55,7 +55,7 @@ func unsupported(param, reason string) *RequestError {
 	return &RequestError{Param: param, Unsupported: true, Reason: "is not supported: " + reason}
 }
 
-// maxDepth is how deep a request may nest. No honest one comes near; a hostile
+// maxDepth is how deep a request may nest, or an event of an answer. No honest one comes near; a hostile
 // one must not exhaust the stack of a recursive parser.
 const maxDepth = 256
 
@@ -76,13 +76,9 @@ func parseBody(body []byte) (gjson.Result, *RequestError) {
 	return parseShaped(unsafe.String(unsafe.SliceData(body), len(body)))
 }
 
-// parseObject parses JSON that must be one object. It holds no reference to json.
-func parseObject(json []byte) (gjson.Result, *RequestError) {
-	if err := checkShape(json); err != nil {
-		return gjson.Result{}, err
-	}
-	return parseShaped(string(json))
-}
+// parseEvent parses the data of an event, which must be one object. It holds no reference to it.
+// REQUIRES: the data is not tooDeep.
+func parseEvent(data []byte) (gjson.Result, *RequestError) { return parseShaped(string(data)) }
 
 func parseShaped(json string) (gjson.Result, *RequestError) {
 	if !gjson.Valid(json) {
@@ -97,7 +93,7 @@ func parseShaped(json string) (gjson.Result, *RequestError) {
 
 // checkShape refuses JSON that it would take too much to parse.
 func checkShape(json []byte) *RequestError {
-	switch depth, values := shapeOf(json); {
+	switch depth, values := shapeOf(json, maxValues); {
 	case depth > maxDepth:
 		return wrong("", "nests deeper than %d levels", maxDepth)
 	case values > maxValues:
@@ -106,9 +102,19 @@ func checkShape(json []byte) *RequestError {
 	return nil
 }
 
+// tooDeep is whether JSON nests so deep that reading it would take too much. Of an event, the
+// number of values does not matter: its length is bounded, and reading it takes time by its length.
+func tooDeep(json []byte) bool {
+	if len(json) <= maxDepth {
+		return false // most events of a stream are short
+	}
+	depth, _ := shapeOf(json, len(json))
+	return depth > maxDepth
+}
+
 // shapeOf is how deep objects and arrays nest, and how many values there are, up to where
-// either is too much.
-func shapeOf(json []byte) (deepest, values int) {
+// the depth is more than maxDepth, or the values are more than mostValues. The JSON may be invalid.
+func shapeOf(json []byte, mostValues int) (deepest, values int) {
 	depth := 0
 	for i := 0; i < len(json); i++ {
 		switch json[i] {
@@ -117,13 +123,13 @@ func shapeOf(json []byte) (deepest, values int) {
 			depth++
 			deepest = max(deepest, depth)
 		case '}', ']':
-			depth--
+			depth = max(depth-1, 0)
 		case ',':
 			values++
 		case '"':
 			i = endOfString(json, i)
 		}
-		if deepest > maxDepth || values > maxValues {
+		if deepest > maxDepth || values > mostValues {
 			return deepest, values
 		}
 	}

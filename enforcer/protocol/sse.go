@@ -43,7 +43,7 @@ type eventStream struct {
 	plain    []byte
 	copied   int64 // how many bytes were copied, for a benchmark
 	cut      bool  // the frame was cut off
-	unread   int64 // how many bytes have passed unread
+	unread   int64 // how many bytes have passed unread: of frames that are too large, or nest too deep
 	largest  int   // the size of the largest frame that was read
 }
 
@@ -250,6 +250,10 @@ func (s *eventStream) readFrame(frame []byte) hidden {
 	}
 	data, at := s.data(frame)
 	if data == nil {
+		return hidden{}
+	}
+	if tooDeep(data) {
+		s.unread += int64(len(data))
 		return hidden{}
 	}
 	if s.tap != nil && !s.cut {

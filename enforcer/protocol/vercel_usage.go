@@ -169,7 +169,7 @@ func (s *vercelStream) read(data []byte) hidden {
 	if !bytes.Contains(data, vercelFinish) && !bytes.Contains(data, vercelMetadata) {
 		return hidden{}
 	}
-	part, err := parseObject(data)
+	part, err := parseEvent(data)
 	if err != nil {
 		return hidden{}
 	}
