@@ -29,15 +29,16 @@ func (c *Call) closing(ended time.Time) (entry ledgerv1.Entry, tokens int64) {
 }
 
 // charge says how the call ended and what it cost, and returns its tokens: nothing
-// where the provider was not asked or refused, what it says was used where that
+// where the provider was not asked, or refused and reports no usage, what it says was used where that
 // can be believed, the most that can have been used by what was seen of an answer that
 // was cut off, and the hold where nobody knows.
 func (c *Call) charge(entry *ledgerv1.Entry) (tokens int64) {
-	if c.voided() {
+	usage := c.forward.usage
+	if c.voided() && usage == nil {
 		entry.Outcome = ledgerv1.Voided
 		return 0
 	}
-	if usage := c.forward.usage; usage != nil {
+	if usage != nil {
 		if cost, err := c.model.Prices.Cost(*usage); err == nil {
 			entry.Outcome, entry.Cost, entry.Usage, entry.Saved = ledgerv1.Settled, cost, *usage, c.saved(*usage, cost)
 			return usage.Total()

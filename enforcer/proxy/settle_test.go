@@ -112,6 +112,14 @@ func TestEndOfACall(t *testing.T) {
 			upstream: whole(429, `{"error":{"message":"slow down"}}`), wantStatus: 429, wantBody: `{"error":{"message":"slow down"}}`,
 			wantOutcome: ledgerv1.Voided,
 		},
+		"an error that reports usage": {
+			upstream: whole(500, answer), wantStatus: 500, wantBody: answer,
+			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
+		},
+		"an error that reports that nothing was used": {
+			upstream: whole(400, `{"error":{},"usage":{"prompt_tokens":0,"completion_tokens":0}}`), wantStatus: 400, wantBody: `{"error":{},"usage":{"prompt_tokens":0,"completion_tokens":0}}`,
+			wantOutcome: ledgerv1.Voided,
+		},
 		"a refusal of a stream, as a stream": {
 			upstream: func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "text/event-stream")
