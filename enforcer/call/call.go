@@ -177,6 +177,9 @@ type forward struct {
 	last  byte
 	// usage is what the provider says that the call used; nil while it does not.
 	usage *price.Usage
+	// atLeast is what the call has used at least by a usage that is not believed; zero where nobody
+	// knows.
+	atLeast price.Usage
 	// seen is the most that the call can have used by what was seen of an answer that was
 	// cut off; nil where nothing was.
 	seen *price.Usage

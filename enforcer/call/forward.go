@@ -245,6 +245,7 @@ func (c *Call) Finish(cut error) Rest {
 	} else if doubt := protocol.Doubt(f.answer); doubt != "" && !f.answer.Unfinished() && f.status < 300 {
 		c.calls.Log.Warn("a provider's usage is not believed: the call is charged its hold",
 			"provider", c.route.Provider.Name, "model", c.model.Name, "call", c.id, "why", doubt)
+		f.atLeast = protocol.AtLeast(f.answer)
 	}
 	if f.answer.Unfinished() {
 		c.judge(cut)

@@ -47,8 +47,11 @@ func (c *Call) charge(entry *ledgerv1.Entry) (tokens int64) {
 	if tokens, ok := c.chargeSeen(entry); ok {
 		return tokens
 	}
-	entry.Outcome, entry.Cost = ledgerv1.ChargedHold, c.hold.Bound()
-	return c.bounded.Bound.Total()
+	entry.Outcome, entry.Cost, tokens = ledgerv1.ChargedHold, c.hold.Bound(), c.bounded.Bound.Total()
+	if cost, err := c.model.Prices.Cost(c.forward.atLeast); err == nil && cost > entry.Cost {
+		entry.Cost, tokens = cost, max(tokens, c.forward.atLeast.Total())
+	}
+	return tokens
 }
 
 // saved is what usage that cost so much would have cost more with the model that was asked for,

@@ -42,6 +42,15 @@ func Doubt(answer Answer) string {
 	return ""
 }
 
+// AtLeast is what a call has used at least by a usage that is not believed; zero where the answer
+// cannot say. REQUIRES: End was called.
+func AtLeast(answer Answer) price.Usage {
+	if doubtful, ok := answer.(interface{ AtLeast() price.Usage }); ok {
+		return doubtful.AtLeast()
+	}
+	return price.Usage{}
+}
+
 // wholeAnswer is an answer that comes as one JSON object. It passes as it comes.
 type wholeAnswer struct {
 	members *memberScanner
@@ -73,6 +82,7 @@ func (a *wholeAnswer) Problem([]byte) ([]byte, bool) { return nil, true }
 
 func (a *wholeAnswer) Usage() (price.Usage, bool) { return a.reading().usage() }
 func (a *wholeAnswer) Doubt() string              { return a.reading().doubt }
+func (a *wholeAnswer) AtLeast() price.Usage       { return a.reading().used }
 
 func (a *wholeAnswer) reading() reading {
 	if a.got == nil {

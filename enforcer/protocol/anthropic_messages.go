@@ -492,6 +492,7 @@ func (s *messagesStream) Unfinished() bool { return !s.done && (s.cut || !s.stop
 
 func (s *messagesStream) Usage() (price.Usage, bool) { return s.reading().usage() }
 func (s *messagesStream) Doubt() string              { return s.reading().doubt }
+func (s *messagesStream) AtLeast() price.Usage       { return s.reading().used }
 
 func (s *messagesStream) reading() reading {
 	switch {
@@ -500,7 +501,7 @@ func (s *messagesStream) reading() reading {
 	case !s.told:
 		return doubted("it has no usage at its end")
 	case s.since:
-		return doubted(doubtRunning)
+		return s.said.reading().running()
 	}
 	return s.said.reading()
 }

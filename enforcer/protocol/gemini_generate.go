@@ -414,13 +414,14 @@ func (s *generateStream) stopped() bool {
 // stopped, and the stream has ended as it should: a later chunk may count more.
 func (s *generateStream) Usage() (price.Usage, bool) { return s.reading().usage() }
 func (s *generateStream) Doubt() string              { return s.reading().doubt }
+func (s *generateStream) AtLeast() price.Usage       { return s.reading().used }
 
 func (s *generateStream) reading() reading {
 	if s.Unfinished() {
 		return reading{doubt: doubtCut}
 	}
 	if s.since {
-		return reading{doubt: doubtRunning}
+		return s.said.reading().running()
 	}
 	return s.said.reading()
 }

@@ -191,6 +191,7 @@ func (s *chatStream) Problem(body []byte) ([]byte, bool) {
 
 func (s *chatStream) Usage() (price.Usage, bool) { return s.reading().usage() }
 func (s *chatStream) Doubt() string              { return s.reading().doubt }
+func (s *chatStream) AtLeast() price.Usage       { return s.reading().used }
 
 func (s *chatStream) reading() reading {
 	switch {
@@ -199,10 +200,11 @@ func (s *chatStream) reading() reading {
 		s.got = &reading{doubt: doubtCut}
 	case s.doubt != "":
 		s.got = &reading{doubt: s.doubt}
-	case s.since:
-		s.got = &reading{doubt: doubtRunning}
 	default:
 		got := chatJudged(s.bill, s.usage, s.served, s.model, s.spoke)
+		if s.since {
+			got = got.running()
+		}
 		s.got = &got
 	}
 	return *s.got

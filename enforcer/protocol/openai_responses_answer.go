@@ -162,6 +162,7 @@ func (s *responsesStream) Seen(cut Cut) (price.Usage, bool) {
 
 func (s *responsesStream) Usage() (price.Usage, bool) { return s.reading().usage() }
 func (s *responsesStream) Doubt() string              { return s.reading().doubt }
+func (s *responsesStream) AtLeast() price.Usage       { return s.reading().used }
 
 func (s *responsesStream) reading() reading {
 	switch {
@@ -170,10 +171,11 @@ func (s *responsesStream) reading() reading {
 		s.got = &reading{doubt: doubtCut}
 	case s.doubt != "":
 		s.got = &reading{doubt: s.doubt}
-	case s.since:
-		s.got = &reading{doubt: doubtRunning}
 	default:
 		got := responsesJudged(s.bill, s.member, s.spoke, s.mostSearches())
+		if s.since {
+			got = got.running()
+		}
 		s.got = &got
 	}
 	return *s.got

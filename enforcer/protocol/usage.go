@@ -118,7 +118,7 @@ func twiceIn(usage gjson.Result) (found string) {
 }
 
 // reading is what was read of the usage in an answer: what the call used, unless there is a
-// doubt about it. Then nobody knows.
+// doubt about it. Then nobody knows, but it is not less than used, which may be zero.
 type reading struct {
 	used  price.Usage
 	doubt string
@@ -131,6 +131,14 @@ func (r reading) usage() (price.Usage, bool) {
 		return price.Usage{}, false
 	}
 	return r.used, true
+}
+
+// running is the reading of a usage after which more output came.
+func (r reading) running() reading {
+	if r.doubt == "" {
+		r.doubt = doubtRunning
+	}
+	return r
 }
 
 // statement is what an answer says that bears on what the call cost.
@@ -186,6 +194,16 @@ func (b bill) judge(n *numbers, s statement) reading {
 	if doubt := b.doubt(n, s); doubt != "" {
 		return reading{doubt: doubt}
 	}
+	said := b.costing(s, cost, costDoubt, billing)
+	if said.doubt != "" {
+		said.used = s.used // the tokens are true, whatever they cost
+	}
+	return said
+}
+
+// costing is a usage whose numbers can be true, with what it costs if that is not by the prices of
+// the model, unless that is in doubt.
+func (b bill) costing(s statement, cost *reported, costDoubt string, billing limiterv1.Billing) reading {
 	if costDoubt != "" {
 		return reading{doubt: costDoubt}
 	}

@@ -144,6 +144,7 @@ func (s *vercelStream) Problem(body []byte) ([]byte, bool) {
 
 func (s *vercelStream) Usage() (price.Usage, bool) { return s.reading().usage() }
 func (s *vercelStream) Doubt() string              { return s.reading().doubt }
+func (s *vercelStream) AtLeast() price.Usage       { return s.reading().used }
 
 func (s *vercelStream) reading() reading {
 	switch {

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -265,6 +266,39 @@ func TestEndOfACall(t *testing.T) {
 			sawTokens := tc.wantStatus == 200 && strings.Contains(tc.wantBody, chunk)
 			if (entry.TimeToFirstToken != nil) != sawTokens || sawTokens && (*entry.TimeToFirstToken <= 0 || *entry.TimeToFirstToken > entry.Duration) {
 				t.Errorf("time to the first token: %v", entry.TimeToFirstToken)
+			}
+		})
+	}
+}
+
+// TestDoubtfulUsageBeyondTheHold: where nobody knows what a call cost, but its provider says that it
+// used more tokens than were held, these tokens are charged.
+func TestDoubtfulUsageBeyondTheHold(t *testing.T) {
+	const usage = `"usage":{"prompt_tokens":8,"completion_tokens":5000`
+	for name, tc := range map[string]struct {
+		upstream http.HandlerFunc
+		body     string
+		beyond   bool
+	}{
+		"a number that is not known":            {whole(200, `{"choices":[],`+usage+`,"sources":3}}`), chat, true},
+		"of a model that is not listed":         {whole(200, `{"model":"other","choices":[],`+usage+`}}`), chat, true},
+		"more output after it":                  {stream(`data: {"choices":[],`+usage+"}}\n\n", chunk, done), streamedChat, true},
+		"a number that is no number":            {whole(200, `{"choices":[],`+usage+`,"total_tokens":"5008"}}`), chat, false},
+		"fewer tokens than were held, a number": {whole(200, `{"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":5,"sources":3}}`), chat, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t, tc.upstream)
+			got := d.call(tc.body)
+			want := boundOf(tc.body)
+			if tc.beyond {
+				want = 8*1000 + 5000*10_000
+			}
+			entry, end := d.ending()
+			if entry.Outcome != ledgerv1.ChargedHold || entry.Cost != want || end.Cost != want || entry.Overrun() != max(0, want-entry.Held) {
+				t.Errorf("%s at %s, settled at %s, overrun %s; want %s", entry.Outcome, entry.Cost, end.Cost, entry.Overrun(), want)
+			}
+			if told := cmp.Or(got.header.Get(call.CostHeader), got.trailer.Get(call.CostHeader)); told != want.String() {
+				t.Errorf("the client is told %s, want %s", told, want)
 			}
 		})
 	}

@@ -48,7 +48,8 @@ const (
 	// ChargedSeen: with the most that the call can have cost by what was seen of its
 	// answer, which was cut off by the provider, or as its client had gone.
 	ChargedSeen Outcome = "ChargedSeen"
-	// ChargedHold: with the hold itself, since nobody knows what was used.
+	// ChargedHold: with the hold itself, since nobody knows what was used; or with more, where the
+	// provider says at least that more was used.
 	ChargedHold Outcome = "ChargedHold"
 )
 
