@@ -22,6 +22,18 @@ func AddFinalizerPhase[O Object, S interface{ common() *Scope[O] }](c client.Cli
 	}}
 }
 
+// release is the phase, after all others, that lets an object go at once of which nothing is
+// in force any more. One whose status waits, because what it names may come in a moment, keeps
+// the finalizer for then.
+func release[S interface{ common() *Scope[O] }, O Object](c client.Client) Phase[S] {
+	return Phase[S]{Name: "release", Run: func(ctx context.Context, scope S) error {
+		if common := scope.common(); common.Withdrawn && common.StatusDelay == 0 {
+			return RemoveFinalizer(ctx, c, common.Object)
+		}
+		return nil
+	}}
+}
+
 // AddFinalizer makes sure that the object stays until RemoveFinalizer.
 func AddFinalizer(ctx context.Context, c client.Client, object client.Object) error {
 	return goneIsConflict(object, patchFinalizers(ctx, c, object, controllerutil.AddFinalizer))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,6 +50,9 @@ type Scope[O Object] struct {
 	// Rollout is how far the object's generation has got. The reconciler sets its Err
 	// after all phases before the status.
 	Rollout conditions.Rollout
+	// Withdrawn is set when nothing of the object is in force any more, though it is there:
+	// it is let go at once.
+	Withdrawn bool
 	// StatusDelay is how long what is not in the status yet may still wait; zero when
 	// everything is in it.
 	StatusDelay time.Duration
@@ -173,6 +177,7 @@ func NewReconciler[O Object, T any, S KindScope[O, T]](kind Kind[O, T, S]) *Reco
 		}
 		earlier[phase.Name] = true
 	}
+	kind.PhasesAfterStatus = append(slices.Clip(kind.PhasesAfterStatus), release[S](kind.Client))
 	return &Reconciler[O, T, S]{kind: kind, write: func(ctx context.Context, object client.Object, status any) (string, error) {
 		return ApplyStatus(ctx, kind.Client, object, status)
 	}}
@@ -219,12 +224,8 @@ func (r *Reconciler[O, T, S]) Reconcile(ctx context.Context, object O) (reconcil
 		Object: object, Now: r.kind.Clock.Now(), Accepted: conditions.Undetermined("whether the object is valid"),
 		Warning: conditions.Undetermined("whether something in the spec looks like a mistake"),
 	})
-	failed, read := failures{}, object.GetResourceVersion()
-	err := run(ctx, scope, r.kind.Phases, &failed)
-	if written := object.GetResourceVersion(); written != read {
-		r.noteWritten(object, written)
-	}
-	if err != nil {
+	failed := failures{}
+	if err := r.runPhases(ctx, scope, r.kind.Phases, &failed); err != nil {
 		return reconcile.Result{}, err
 	}
 	scope.common().Rollout.Err = errors.Join(failed.programming...)
@@ -233,11 +234,22 @@ func (r *Reconciler[O, T, S]) Reconcile(ctx context.Context, object O) (reconcil
 	} else if err != nil {
 		failed.add("status", err)
 	}
-	if err := run(ctx, scope, r.kind.PhasesAfterStatus, &failed); err != nil {
+	if err := r.runPhases(ctx, scope, r.kind.PhasesAfterStatus, &failed); err != nil {
 		return reconcile.Result{}, err
 	}
 	r.kind.Waiting.Note(object, scope.Awaited())
 	return requeueAfter(scope.RequeueAfter(), errors.Join(failed.errs...))
+}
+
+// runPhases runs phases, and notes the version that the object has if they have written it.
+func (r *Reconciler[O, T, S]) runPhases(ctx context.Context, scope S, phases []Phase[S], failed *failures) error {
+	object := scope.common().Object
+	read := object.GetResourceVersion()
+	err := run(ctx, scope, phases, failed)
+	if written := object.GetResourceVersion(); written != read {
+		r.noteWritten(object, written)
+	}
+	return err
 }
 
 // failures are the errors of the phases of one reconcile.

@@ -41,10 +41,9 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 	if err != nil || !forfeited {
 		return err
 	}
-	if _, err := c.withdraw(storeCtx, s.Object); err != nil {
-		return err
-	}
-	return rollout.RemoveFinalizer(ctx, c.client, s.Object)
+	_, err = c.withdraw(storeCtx, s.Object)
+	s.Withdrawn = err == nil
+	return err
 }
 
 // leftOf are the hashes of keys that an APIKey had, by its status, and has no more.
@@ -59,11 +58,12 @@ func leftOf(key *v1alpha1.APIKey) (left []string) {
 }
 
 // forfeited reports whether what the APIKey programmed before must not stay in force, such as
-// because it charges another tenant than the APIKey says by now.
+// because it charges another tenant than the APIKey says by now, or is not in force any more.
 func (c *Controller) forfeited(ctx context.Context, s *scope) (bool, error) {
 	if s.forfeited || !rollout.HasFinalizer(s.Object) {
 		return s.forfeited, nil
 	}
+	nothing := true
 	for _, hash := range s.Object.Hashes() {
 		observed, err := c.documents.Observe(ctx, documentID(s.Object, hash))
 		if err != nil {
@@ -72,12 +72,13 @@ func (c *Controller) forfeited(ctx context.Context, s *scope) (bool, error) {
 		if !observed.OwnedBy(string(s.Object.UID)) {
 			continue
 		}
+		nothing = false
 		var inForce limiterv1.Credential
 		if err := json.Unmarshal(observed.Body, &inForce); err != nil || inForce.Tenant != s.tenant {
 			return err == nil, err
 		}
 	}
-	return false, nil
+	return nothing, nil
 }
 
 // observe reads how far the documents have got: as far as the one that has got least far.

@@ -25,10 +25,9 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 		_, err := c.documents.Put(storeCtx, documentID(s.Object), s.document)
 		return err
 	case s.forfeited:
-		if _, err := c.documents.Withdraw(storeCtx, documentID(s.Object), string(s.Object.UID)); err != nil {
-			return err
-		}
-		return rollout.RemoveFinalizer(ctx, c.client, s.Object)
+		_, err := c.documents.Withdraw(storeCtx, documentID(s.Object), string(s.Object.UID))
+		s.Withdrawn = err == nil
+		return err
 	}
 	return nil
 }

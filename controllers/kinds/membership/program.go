@@ -31,10 +31,8 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 		return nil // it has programmed nothing
 	}
 	left, err := c.giveUp(storeCtx, s)
-	if left || err != nil {
-		return err
-	}
-	return rollout.RemoveFinalizer(ctx, c.client, s.Object)
+	s.Withdrawn = err == nil && !left
+	return err
 }
 
 // giveUp takes out of the document in force whom the Membership may not name, and all of them

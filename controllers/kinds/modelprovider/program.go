@@ -7,7 +7,6 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 )
 
@@ -28,10 +27,9 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 		_, err := c.documents.Put(storeCtx, documentID(s.Object), s.document)
 		return err
 	case s.lost.Any():
-		if left, err := c.giveUp(storeCtx, s); left || err != nil {
-			return err
-		}
-		return rollout.RemoveFinalizer(ctx, c.client, s.Object)
+		left, err := c.giveUp(storeCtx, s)
+		s.Withdrawn = err == nil && !left
+		return err
 	}
 	return nil
 }

@@ -61,10 +61,9 @@ func (c *Controller) record(ctx context.Context, s *scope) error {
 		return nil
 	case s.forfeited:
 		c.limitsRecorded.forget(s.Object.Spec.Tenant)
-		if err := c.limits.Close(storeCtx, s.Object.Spec.Tenant, string(s.Object.UID)); err != nil {
-			return err
-		}
-		return rollout.RemoveFinalizer(ctx, c.client, s.Object)
+		err := c.limits.Close(storeCtx, s.Object.Spec.Tenant, string(s.Object.UID))
+		s.Withdrawn = err == nil
+		return err
 	case s.inForce != nil:
 		own := s.inForce.Sources[0]
 		return c.limitsRecorded.once(storeCtx, budgetstore.Budget{
