@@ -67,13 +67,15 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(k.tellValidating(ctx, trusted), k.tellMutating(ctx, trusted))
+	return errors.Join(k.tellMutating(ctx, trusted), k.tellValidating(ctx, trusted))
 }
 
-func (k *Keeper) tellValidating(ctx context.Context, trusted []byte) error {
-	var configuration admissionv1.ValidatingWebhookConfiguration
+// tellMutating takes it for no error that there is no MutatingWebhookConfiguration: releases
+// before it had none, and controllers add the finalizers that no webhook has added.
+func (k *Keeper) tellMutating(ctx context.Context, trusted []byte) error {
+	var configuration admissionv1.MutatingWebhookConfiguration
 	if err := k.client.Get(ctx, types.NamespacedName{Name: k.configuration}, &configuration); err != nil {
-		return err
+		return client.IgnoreNotFound(err)
 	}
 	var clients []*admissionv1.WebhookClientConfig
 	for i := range configuration.Webhooks {
@@ -82,12 +84,10 @@ func (k *Keeper) tellValidating(ctx context.Context, trusted []byte) error {
 	return k.tell(ctx, &configuration, clients, trusted)
 }
 
-// tellMutating takes it for no error that there is no such configuration, as where the
-// resources are of a release that had none: whoever programs an object also adds its finalizer.
-func (k *Keeper) tellMutating(ctx context.Context, trusted []byte) error {
-	var configuration admissionv1.MutatingWebhookConfiguration
+func (k *Keeper) tellValidating(ctx context.Context, trusted []byte) error {
+	var configuration admissionv1.ValidatingWebhookConfiguration
 	if err := k.client.Get(ctx, types.NamespacedName{Name: k.configuration}, &configuration); err != nil {
-		return client.IgnoreNotFound(err)
+		return err
 	}
 	var clients []*admissionv1.WebhookClientConfig
 	for i := range configuration.Webhooks {
