@@ -45,7 +45,7 @@ func earlier(at time.Time, other *time.Time) *time.Time {
 	return &at
 }
 
-// actFor compiles whom a credential may call for; nil for nobody.
+// actFor compiles the users that a credential may call for; nil for nobody else.
 func actFor(spec *v1alpha1.ActFor) *limiterv1.ActFor {
 	if spec == nil {
 		return nil

@@ -19,8 +19,8 @@ const leeway = time.Minute
 // defaultAlgorithms are those of an IdentityProvider that names none.
 var defaultAlgorithms = []v1alpha1.SignatureAlgorithm{"RS256", "ES256"}
 
-// IdentityProvider compiles an IdentityProvider, without the keys that are to be fetched
-// and, where the issuer is the cluster, without the issuer.
+// IdentityProvider compiles an IdentityProvider, without keys that have to be fetched
+// and, if the issuer is the cluster, without the issuer's name.
 func IdentityProvider(provider *v1alpha1.IdentityProvider) (limiterv1.IdentityProvider, field.ErrorList) {
 	spec := provider.Spec
 	compiled := limiterv1.IdentityProvider{
@@ -63,7 +63,7 @@ func IdentityProvider(provider *v1alpha1.IdentityProvider) (limiterv1.IdentityPr
 	return compiled, nil
 }
 
-// publicKeys are the keys of a JWK set, with what verifies signatures alone.
+// publicKeys are the keys of a JWK set, reduced to what verifies signatures.
 func publicKeys(set []byte) (json.RawMessage, error) {
 	keys, err := identity.ParseKeys(set)
 	if err != nil {
@@ -72,8 +72,8 @@ func publicKeys(set []byte) (json.RawMessage, error) {
 	return keys.Public()
 }
 
-// IssuerNames are what the claim iss of a token may be; none where the issuer is the
-// cluster, which says by itself how it is named.
+// IssuerNames are what the claim iss of a token may be; none if the issuer is the
+// cluster, which only names itself at run time.
 func IssuerNames(issuer v1alpha1.Issuer) []string {
 	if issuer.Cluster {
 		return nil

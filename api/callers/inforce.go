@@ -10,10 +10,10 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Standing is what the manager has found of an object, by its status.
+// Standing is what the manager has decided about an object, by its status.
 type Standing int
 
-// What the manager has found.
+// The manager's decisions.
 const (
 	// Undecided: it has not looked at the object as it is now. What was in force before stays.
 	Undecided Standing = iota
@@ -23,7 +23,7 @@ const (
 	Refused
 )
 
-// StandingOf is what the status of an object says of the object as it is.
+// StandingOf is what the status of an object says about its current generation.
 func StandingOf(object interface {
 	metav1.Object
 	GetProgrammedStatus() *v1alpha1.ProgrammedStatus
@@ -44,8 +44,8 @@ func StandingOf(object interface {
 }
 
 // Fetched is an IdentityProvider with what its status says of the issuer: the keys that were
-// fetched last and, where the issuer is the cluster, its name. REQUIRES: StandingOf says that
-// it is in force, and so that the status is about the spec as it is.
+// fetched last and, if the issuer is the cluster, its name. REQUIRES: StandingOf says that it
+// is in force, so that the status is about the current spec.
 func Fetched(provider *v1alpha1.IdentityProvider) (limiterv1.IdentityProvider, error) {
 	document, errs := IdentityProvider(provider)
 	if len(errs) > 0 {

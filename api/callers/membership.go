@@ -53,7 +53,7 @@ func compileMember(spec v1alpha1.Member) limiterv1.Member {
 	}
 }
 
-// NameOf is by which field a member is named, and what it is named there.
+// NameOf is the field that names a member, and its value.
 func NameOf(member limiterv1.Member) (by, name string) {
 	switch {
 	case member.Subject != "":

@@ -10,24 +10,23 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Ancestor is what a tenant's descendants inherit of it: of its limits, those that
-// count the whole tenant; its ladder; its breaker, if that is forced; whether all these
-// are in Shadow; and what it lets be reserved for when the store is lost.
+// Ancestor is what a tenant's descendants inherit from it: its limits that count the
+// whole tenant, its ladder, its breaker if that is forced, whether all these are in
+// Shadow, and how much of them may be held for use while the store is lost.
 type Ancestor struct {
 	sources []limiterv1.Source
 	level   limiterv1.Level
 }
 
-// NewAncestor compiles a TenantBudget, the RateLimitPolicies that apply to it and the
-// BudgetGrants that it was given for its tenant's descendants. The errors are as
-// Tenant's.
+// NewAncestor compiles, for the descendants of a tenant, its TenantBudget, the
+// RateLimitPolicies that apply to it, and its BudgetGrants. The errors are as Tenant's.
 func NewAncestor(
 	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, grants []v1alpha1.BudgetGrant,
 ) (Ancestor, field.ErrorList) {
 	shared := Granting(budget, grants)
 	shared = slices.DeleteFunc(shared, func(g v1alpha1.BudgetGrant) bool { return countsOwners(budget, g.Spec.Limit) })
 	own := slices.DeleteFunc(Applying(budget.Namespace, policies), func(p v1alpha1.RateLimitPolicy) bool {
-		// What does not matter to descendants is not to change their documents.
+		// Policies that do not matter to descendants must not change their documents.
 		return !slices.ContainsFunc(p.Spec.Limits, func(l v1alpha1.RateLimit) bool { return l.Per == v1alpha1.ScopeTenant })
 	})
 	level, sources, errs := level(budget, own, shared)
@@ -39,15 +38,14 @@ func NewAncestor(
 	return Ancestor{sources: sources, level: level}, nil
 }
 
-// countsOwners reports whether a limit of the budget is for each user, group or APIKey.
+// countsOwners reports whether a limit of the budget is per user, group or APIKey.
 func countsOwners(budget *v1alpha1.TenantBudget, limit string) bool {
 	return slices.ContainsFunc(budget.Spec.Limits, func(l v1alpha1.MoneyLimit) bool {
 		return l.Name == limit && limiterv1.Scope(cmp.Or(l.Per, v1alpha1.ScopeTenant)) != limiterv1.PerTenant
 	})
 }
 
-// under puts a tenant under its ancestors. What it was compiled from itself stays
-// first among the sources.
+// under puts a tenant under its ancestors. The tenant's own sources stay first.
 func under(tenant limiterv1.Tenant, ancestors []Ancestor) limiterv1.Tenant {
 	for _, ancestor := range ancestors {
 		tenant.Sources = append(tenant.Sources, ancestor.sources...)
@@ -56,8 +54,8 @@ func under(tenant limiterv1.Tenant, ancestors []Ancestor) limiterv1.Tenant {
 	return tenant
 }
 
-// Inherit puts what an ancestor is now in the place of what the document, which was
-// compiled earlier, has of its tenant, be it of another budget. All else stays.
+// Inherit replaces an ancestor's part of a document that was compiled earlier with what
+// the ancestor is now, even if its tenant has another budget now. All else stays.
 func Inherit(document limiterv1.Tenant, ancestor Ancestor) limiterv1.Tenant {
 	parts := partsOf(document.Sources)
 	document.Ancestors = slices.Clone(document.Ancestors)

@@ -10,11 +10,11 @@ import (
 )
 
 // Applying are the policies whose limits a TenantBudget in a namespace gets, in the order in
-// which they refuse: the valid ones that are not being deleted,
-// first those of its own namespace, by name. The oldest come before others until a tenant
-// has limiterv1.MaxRates limits of its own namespace, and as many of all others; one that
-// has more than are left is left out as a whole. So policies of other namespaces cannot crowd
-// out those of a namespace, nor a namespace the policies that are imposed on it.
+// which they refuse: the valid ones that are not being deleted, those of its own namespace
+// first, by name. A tenant gets up to limiterv1.MaxRates limits from policies of its own
+// namespace, and as many from all others. If there are more, the oldest policies win, and a
+// policy that does not fit as a whole is left out. So policies of other namespaces cannot
+// crowd out those of the tenant's namespace, nor the other way round.
 func Applying(namespace string, policies []v1alpha1.RateLimitPolicy) []v1alpha1.RateLimitPolicy {
 	valid := slices.DeleteFunc(slices.Clone(policies), func(p v1alpha1.RateLimitPolicy) bool {
 		_, errs := Policy(&p, namespace)

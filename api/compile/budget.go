@@ -16,11 +16,10 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Tenant compiles a TenantBudget, the RateLimitPolicies that apply to it and the
-// BudgetGrants that it was given into the document of its tenant, which has the given
-// ancestors, nearest first. The errors are those of the budget alone: a policy or a
-// grant with errors of its own is left out (see Applying and Granting), and does not
-// spoil the rest.
+// Tenant compiles a TenantBudget, the RateLimitPolicies that apply to it and its
+// BudgetGrants into the document of its tenant, which has the given ancestors, nearest
+// first. The errors are those of the budget alone: a policy or a grant with errors is
+// left out (see Applying and Granting), and does not affect the rest.
 func Tenant(
 	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, grants []v1alpha1.BudgetGrant, ancestors ...Ancestor,
 ) (limiterv1.Tenant, field.ErrorList) {
@@ -42,8 +41,8 @@ func Tenant(
 	return under(tenant, ancestors), nil
 }
 
-// DefaultFit is the least output, in tokens, to which the calls of a budget that does not say are
-// lowered, as in the CRD.
+// DefaultFit is the least output, in tokens, to which calls are lowered if the budget does not
+// say, as in the CRD.
 const DefaultFit = 1024
 
 func fit(fit *v1alpha1.Fit) int64 {
@@ -77,7 +76,7 @@ func virtualModels(virtual []v1alpha1.VirtualModel) map[string][]string {
 	return compiled
 }
 
-// level compiles a tenant's own part, and names what it was compiled from.
+// level compiles a tenant's own part, and returns its sources.
 func level(
 	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, grants []v1alpha1.BudgetGrant,
 ) (limiterv1.Level, []limiterv1.Source, field.ErrorList) {
@@ -177,21 +176,21 @@ func moneyLimits(
 	return compiled, errs
 }
 
-// selector has its names in an order that does not depend on the resource's.
+// selector sorts its names, so that their order in the resource does not matter.
 func selector(
 	tiers []v1alpha1.Tier, models []v1alpha1.ModelName, groups []v1alpha1.Group, labels v1alpha1.CallerLabels,
 ) limiterv1.Selector {
 	return limiterv1.Selector{Tiers: callers.Sorted(tiers), Models: callers.Sorted(models), Groups: callers.Sorted(groups), Labels: callers.Labels(labels)}
 }
 
-// Dollars is an amount that is written in the currency of a budget, nil for US dollars, in those;
-// not ok where it is none.
+// Dollars converts an amount that is written in a budget's currency, nil for US dollars, into US
+// dollars. It is not ok for an invalid amount.
 func Dollars(amount v1alpha1.Amount, currency *v1alpha1.Currency) (nanos money.Nanos, ok bool) {
 	nanos, err := dollars(amount, currency, nil)
 	return nanos, err == nil
 }
 
-// dollars is an amount that is written in the currency of the budget, in US dollars.
+// dollars converts an amount that is written in the budget's currency into US dollars.
 func dollars(amount v1alpha1.Amount, currency *v1alpha1.Currency, path *field.Path) (money.Nanos, *field.Error) {
 	nanos, err := money.Parse(string(amount))
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 // Overcommitment is a limit of a budget that its children may exceed together while
 // each keeps to its own.
 type Overcommitment struct {
-	// Limit is the name of the budget's limit, Amount what it has.
+	// Limit is the name of the budget's limit, and Amount its amount.
 	Limit  string
 	Amount money.Nanos
-	// Promised is the sum of the limits of so many children that count the same.
+	// Promised is the sum of the limits that count the same, of Children children.
 	Promised money.Nanos
 	Children int
 }
@@ -29,10 +29,10 @@ func (o Overcommitment) String() string {
 	return fmt.Sprintf("limit %s has %s USD, but the limits of its %d children add up to %s USD", o.Limit, o.Amount, o.Children, o.Promised)
 }
 
-// Overcommitted are the limits of a budget that count the whole tenant and are less
-// than what its children have of the same period, tiers and models together, in the
-// order of the budget. A child without such a limit promises nothing. Grants do not
-// count. REQUIRES: the children name the budget as their parent.
+// Overcommitted are the limits of a budget that count the whole tenant, and that its
+// children's limits of the same period, tiers and models together exceed, in the order
+// of the budget. A child without such a limit promises nothing. Grants do not count.
+// REQUIRES: the children name the budget as their parent.
 func Overcommitted(budget *v1alpha1.TenantBudget, children []v1alpha1.TenantBudget) []Overcommitment {
 	var over []Overcommitment
 	promised, count := map[string]money.Nanos{}, map[string]int{}
@@ -65,7 +65,7 @@ func tenantLimits(budget *v1alpha1.TenantBudget) []limiterv1.MoneyLimit {
 	return limits
 }
 
-// Promises says of all in words how children exceed limits together; empty for none.
+// Promises says in words how children together exceed limits; empty if they do not.
 func Promises(over []Overcommitment) string {
 	var words []string
 	for _, o := range over {

@@ -46,7 +46,7 @@ func Grant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget) (limiterv
 	return compiled, errs
 }
 
-// GrantedTo is whose limit gets more, if it is not every one's.
+// GrantedTo is the owner whose limit gets more; zero if everyone's does.
 func GrantedTo(grant *v1alpha1.BudgetGrant) limiterv1.Owner {
 	owner := limiterv1.Owner{User: grant.Spec.User, Group: string(grant.Spec.Group)}
 	if grant.Spec.APIKey != "" {
@@ -55,7 +55,7 @@ func GrantedTo(grant *v1alpha1.BudgetGrant) limiterv1.Owner {
 	return owner
 }
 
-// ownerField is the field that says whose limit gets more.
+// ownerField is the field that names the owner whose limit gets more.
 func ownerField(grant *v1alpha1.BudgetGrant) (name, value string) {
 	switch {
 	case grant.Spec.User != "":
@@ -66,9 +66,8 @@ func ownerField(grant *v1alpha1.BudgetGrant) (name, value string) {
 	return "apiKey", grant.Spec.APIKey
 }
 
-// Granting are those of the grants that count towards limits of the budget, at some
-// time or other: the valid ones whose time is not over and, should these be too many,
-// the oldest.
+// Granting are the grants that count, now or later, towards limits of the budget: the
+// valid ones that have not ended; if these are too many, the oldest.
 func Granting(budget *v1alpha1.TenantBudget, grants []v1alpha1.BudgetGrant) []v1alpha1.BudgetGrant {
 	granting := slices.DeleteFunc(slices.Clone(grants), func(g v1alpha1.BudgetGrant) bool {
 		_, errs := Grant(&g, budget)
@@ -78,14 +77,13 @@ func Granting(budget *v1alpha1.TenantBudget, grants []v1alpha1.BudgetGrant) []v1
 	return granting[:min(len(granting), limiterv1.MaxGrants)]
 }
 
-// grant adds to a level's limits what grants give them that are on record, and names what
-// did.
+// grant adds recorded grants to a level's limits, and returns which grants it added.
 func grant(
 	level *limiterv1.Level, budget *v1alpha1.TenantBudget, grants []v1alpha1.BudgetGrant,
 ) (sources []limiterv1.Source) {
 	for _, g := range Granting(budget, grants) {
 		if !g.IsRecorded() {
-			continue // until then, nobody could look up what it has let through
+			continue // until it is recorded, nobody could look up what it has let through
 		}
 		compiled, _ := Grant(&g, budget)
 		limit := slices.IndexFunc(level.Money, func(l limiterv1.MoneyLimit) bool { return l.Name == g.Spec.Limit })

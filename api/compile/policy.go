@@ -14,10 +14,10 @@ import (
 )
 
 // Policy compiles the limits of a RateLimitPolicy for a TenantBudget in a namespace. In
-// the document, a limit is called "policy/limit", with the policy's namespace before it
-// where that is another: "namespace/policy/limit". Neither a namespace nor a name has a
-// slash, so that no two limits of a tenant share a name, and a bucket. What another
-// namespace imposes, the tenant cannot waive.
+// the document, a limit is named "policy/limit" or, if the policy is of another
+// namespace, "namespace/policy/limit". Neither a namespace nor a name has a slash, so
+// no two limits of a tenant share a name, and a bucket. A tenant cannot waive what
+// another namespace imposes.
 func Policy(policy *v1alpha1.RateLimitPolicy, namespace string) ([]limiterv1.RateLimit, field.ErrorList) {
 	spec := field.NewPath("spec")
 	errs := targetSelector(policy.Spec.TargetSelector, spec.Child("targetSelector"))
@@ -99,8 +99,7 @@ func countable(units int64, window limiterv1.Duration, path *field.Path) field.E
 	return nil
 }
 
-// limitedTiers are what policies, which apply to a TenantBudget in a namespace, demand of the
-// tiers of its users.
+// limitedTiers are the demands that policies make on the tiers of a TenantBudget's users.
 func limitedTiers(namespace string, policies []v1alpha1.RateLimitPolicy) []limiterv1.LimitedTiers {
 	var all []limiterv1.LimitedTiers
 	for i := range policies {
@@ -118,8 +117,8 @@ func limitedTiers(namespace string, policies []v1alpha1.RateLimitPolicy) []limit
 	return all
 }
 
-// tiersLimitedBy are the tiers whose users have limits of requests or tokens; any where such a
-// limit names none.
+// tiersLimitedBy are the tiers whose users have limits of requests or tokens. isAny is set if
+// such a limit names no tiers.
 func tiersLimitedBy(limits []v1alpha1.RateLimit) (tiers []string, isAny bool) {
 	tiers = []string{}
 	for _, limit := range limits {

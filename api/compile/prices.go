@@ -12,7 +12,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// priceChanges have the earliest first, whatever their order in the resource.
+// priceChanges compiles price changes, the earliest first, whatever their order in the
+// resource.
 func priceChanges(changes []v1alpha1.PriceChange, path *field.Path) ([]limiterv1.PriceChange, field.ErrorList) {
 	var compiled []limiterv1.PriceChange
 	var errs field.ErrorList
@@ -47,7 +48,7 @@ func book(prices v1alpha1.Prices, path *field.Path) (price.Book, field.ErrorList
 	return book, slices.Concat(errs, multiplierErrs, feeErrs)
 }
 
-// multipliers compiles factors, which are decimal numbers as amounts are.
+// multipliers compiles factors, which are decimal numbers, like amounts.
 func multipliers(declared []v1alpha1.PriceMultiplier, path *field.Path) ([]price.Multiplier, field.ErrorList) {
 	var compiled []price.Multiplier
 	var errs field.ErrorList
@@ -143,7 +144,7 @@ func priceList(prices v1alpha1.PriceList, path *field.Path) (price.List, field.E
 	return list, implausible(list, path)
 }
 
-// setDefault gives a kind without a price that of another, if that has one.
+// setDefault gives a kind without a price that of another kind, if that has one.
 func setDefault(list price.List, kind, other price.Kind) {
 	if _, given := list[kind]; given {
 		return

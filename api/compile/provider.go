@@ -45,12 +45,13 @@ func Provider(provider *v1alpha1.ModelProvider) (limiterv1.Provider, field.Error
 	compiled.PassFields = provider.Spec.PassFields
 	compiled.NeutralUsage, compiled.CostReported = provider.Spec.NeutralUsage, provider.Spec.CostReported
 	compiled.OnClientGone = limiterv1.OnClientGone(provider.Spec.OnClientGone)
-	checkInterval, _ := time.ParseDuration(provider.Spec.CheckInterval) // the API server has seen to it
+	checkInterval, _ := time.ParseDuration(provider.Spec.CheckInterval) // the API server has checked it
 	compiled.CheckSeconds = int64(checkInterval / time.Second)
 	return compiled, nil
 }
 
-// unlistedModels need a model that is listed and has a price of output: theirs.
+// unlistedModels compiles the bounds of unlisted models. They need a listed model
+// with a price of output, because its prices are theirs.
 func unlistedModels(bounds *v1alpha1.UnlistedModels, listed []limiterv1.Model, path *field.Path) (*limiterv1.UnlistedModels, *field.Error) {
 	if bounds == nil {
 		return nil, nil
@@ -84,8 +85,8 @@ func compileModel(model v1alpha1.Model, path *field.Path) (limiterv1.Model, fiel
 	return compiled, errs
 }
 
-// boundsItsOutput is whether the model has a bound of its output just when it has
-// a price for that, at all times.
+// boundsItsOutput reports whether the model has a bound of its output if, and
+// only if, it has a price for output, at all times.
 func boundsItsOutput(model limiterv1.Model) bool {
 	bounded := model.MaxOutputTokens > 0
 	for _, change := range model.PriceChanges {

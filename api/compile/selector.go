@@ -7,7 +7,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// targetSelector is what is wrong with the selector of a policy's targets.
+// targetSelector returns the errors of the selector of a policy's targets.
 func targetSelector(selector *v1alpha1.TargetSelector, path *field.Path) field.ErrorList {
 	if selector == nil {
 		return nil
@@ -16,7 +16,7 @@ func targetSelector(selector *v1alpha1.TargetSelector, path *field.Path) field.E
 	return append(errs, namespaces(selector.Namespaces, path.Child("namespaces"))...)
 }
 
-// allowedChildren is what is wrong with the selector of the namespaces of children.
+// allowedChildren returns the errors of the selector of the namespaces of children.
 func allowedChildren(allowed *v1alpha1.AllowedChildren, path *field.Path) field.ErrorList {
 	if allowed == nil {
 		return nil

@@ -13,8 +13,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// PageSize is how many documents are read at once, so that Redis is kept busy by none of
-// many for long.
+// PageSize is how many documents are read at once, so that no read keeps Redis busy for long.
 const PageSize = 500
 
 //go:embed changes.lua
@@ -24,8 +23,8 @@ var changesScript = redis.NewScript(changesLua)
 
 // Position is how far the changes were read.
 type Position struct {
-	// Incarnation is the life of the configuration that they are of. An empty one means
-	// that no configuration was found yet.
+	// Incarnation is the life of the configuration that the changes belong to. An empty one means that no
+	// configuration was found yet.
 	Incarnation string
 	// Revision is that of the newest change that was read.
 	Revision int64
@@ -47,8 +46,8 @@ type Page struct {
 	Changes []Change
 }
 
-// IsEarlier reports whether the page is of an earlier state of the configuration than a position,
-// rather than the first one of what is read anew because of pruning.
+// IsEarlier reports whether the page shows that the configuration is in an earlier state than a position. It is
+// false if everything is read anew only because of pruning.
 func (p Page) IsEarlier(than Position) bool {
 	return p.Incarnation == than.Incarnation && p.Revision < than.Revision && p.Pruned <= than.Revision
 }
@@ -60,9 +59,9 @@ type Change struct {
 	Document string
 }
 
-// Read reads the changes after a position. Where Redis has another incarnation, an earlier
-// state of the same one, or one that was pruned beyond the position, it reads everything anew; where it has none, the page is
-// empty, and so is its incarnation.
+// Read reads the changes after a position. It reads everything anew if Redis has another incarnation, an
+// earlier state of the same one, or one that was pruned beyond the position. If Redis has no configuration, the
+// page and its incarnation are empty.
 func Read(ctx context.Context, client redis.UniversalClient, after Position) (Page, error) {
 	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey, limiterv1.CompleteKey, limiterv1.PrunedKey}
 	answer, err := changesScript.Run(ctx, client, keys, after.Incarnation, after.Revision, PageSize, after.Pruned).Slice()

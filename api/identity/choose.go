@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// ChoiceError is that it is not clear which tenant pays. All that it says is the caller's own.
+// ChoiceError means that it is not clear which tenant pays. It only tells what the caller may
+// know.
 type ChoiceError struct {
-	// Asked is the tenant that the caller has named and does not belong to; empty for none.
+	// Asked is a tenant that the caller has named without belonging to it; empty for none.
 	Asked string
 	// Tenants are those that the caller belongs to, sorted.
 	Tenants []string
@@ -30,9 +31,9 @@ func (e *ChoiceError) Error() string {
 		strings.Join(e.Tenants, ", "))
 }
 
-// Choose is the one of the tenancies that pays: that of the tenant asked for, or, where
-// none is, the only one, or else the only one that is a default. The error is a *ChoiceError, or
-// an *Error if the caller has more than MaxCallerGroups there.
+// Choose is the tenancy that pays: the one of the tenant asked for or, if none is asked for, the
+// only one, or else the only default. The error is a *ChoiceError, or an *Error if the caller
+// has more than MaxCallerGroups there.
 func Choose(tenancies []Tenancy, asked string) (Tenancy, error) {
 	if asked != "" {
 		at := slices.IndexFunc(tenancies, func(t Tenancy) bool { return t.Tenant == asked })

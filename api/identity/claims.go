@@ -22,14 +22,14 @@ const (
 	MaxNameBytes = 256
 	// MaxGroups is how many groups the claims of a token may give, for Memberships to select by.
 	MaxGroups = 1000
-	// MaxCallerGroups is how many groups a caller may be in within a tenant: limits look at each
-	// of them for every call, and the ledger keeps them of every call.
+	// MaxCallerGroups is how many groups a caller may be in within a tenant, because limits check
+	// each of them for every call, and the ledger records them with every call.
 	MaxCallerGroups = 64
-	// MaxTenants is how many tenants they may name.
+	// MaxTenants is how many tenants the claims of a token may name.
 	MaxTenants = 1000
 )
 
-// Claims are what a verified token says. They are not to be changed.
+// Claims are what a verified token says. They must not be changed.
 type Claims struct {
 	// Provider is the name of the IdentityProvider, and Issuer the claim iss.
 	Provider, Issuer string
@@ -37,18 +37,19 @@ type Claims struct {
 	Subject string
 	// Email is the claim email as LowerEmail writes it; empty unless email_verified is true.
 	Email string
-	// User is by whom limits count where no Membership says so.
+	// User is the user whose calls limits count, unless a Membership names another.
 	User string
-	// Tenants are those that the token names and its IdentityProvider lets it name.
+	// Tenants are the tenants that the token names, of those that its IdentityProvider lets it
+	// name.
 	Tenants []string
-	// Tier is the tier where no Membership gives one; it may be empty.
+	// Tier is the tier, unless a Membership gives another; it may be empty.
 	Tier string
 	// Admin is whether the caller administers Tenants.
 	Admin bool
 	// Groups are sorted, and each is there once.
 	Groups []string
 	Labels map[string]string
-	// Until is when the token ceases to hold; leeway is in it.
+	// Until is when the token expires, with the leeway.
 	Until time.Time
 }
 
@@ -56,8 +57,8 @@ func (c Claims) user() userValue {
 	return userValue{Username: c.User, Tenants: c.Tenants, Tier: c.Tier, Admin: c.Admin, Groups: c.Groups, Labels: c.Labels}
 }
 
-// LowerEmail is an e-mail address as Memberships and tokens are compared by: in lower case,
-// of ASCII alone, because other letters have lower cases that look like others.
+// LowerEmail is an e-mail address in the form in which Memberships and tokens are compared: lower
+// case, and ASCII only, because the lower case of some other letters is an ASCII letter.
 func LowerEmail(email string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
@@ -129,7 +130,7 @@ func compileMapping(field string, m limiterv1.ClaimMapping, want ...*cel.Type) (
 	return compiled, nil
 }
 
-// claims is what the mappings make of the claims of a token.
+// claims maps the claims of a token.
 func (m *mappings) claims(token map[string]any) (c Claims, err error) {
 	subject, _ := token["sub"].(string)
 	if !isName(subject) {
@@ -178,14 +179,14 @@ func (m *mappings) userOf(token map[string]any) (string, error) {
 // alone, so that no two names look alike.
 func IsUser(name string) bool { return user.MatchString(name) }
 
-// IsGroup reports whether a text can be the name of a group, as an APIKey or a Membership gives it.
+// IsGroup reports whether a text can be the name of a group in an APIKey or a Membership.
 func IsGroup(name string) bool { return group.MatchString(name) }
 
 // group is what the name of such a group looks like.
 var group = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
 
-// mayBeVerified reports whether a token does not say that its e-mail address is unverified. Some
-// issuers say nothing of it, and some say true and false in texts.
+// mayBeVerified reports whether a token does not deny that its e-mail address is verified. Some
+// issuers do not say, and some say true and false as strings.
 func mayBeVerified(token map[string]any) bool {
 	said, says := token[emailVerified]
 	text, _ := scalar(said)
@@ -227,7 +228,7 @@ func (m *mapping) refusal(what string) error {
 	return refuse(Unmappable, "for this token, %s of the IdentityProvider %s", m.field, what)
 }
 
-// value is what the mapping gives, as encoding/json has it; nil for nothing.
+// value is the value of the mapping, as encoding/json decodes it; nil for none.
 func (m *mapping) value(token map[string]any) (any, error) {
 	switch {
 	case m.Claim != "":
@@ -252,7 +253,7 @@ func (m *mapping) value(token map[string]any) (any, error) {
 	return result.Value(), nil
 }
 
-// text is the text that the mapping gives; empty for nothing.
+// text is the text that the mapping yields; empty for none.
 func (m *mapping) text(token map[string]any) (string, error) {
 	value, err := m.value(token)
 	if err != nil || value == nil {
@@ -265,7 +266,7 @@ func (m *mapping) text(token map[string]any) (string, error) {
 	return text, nil
 }
 
-// list is the texts that the mapping gives, sorted, once each.
+// list is the texts that the mapping yields, sorted, once each.
 func (m *mapping) list(token map[string]any, most int) ([]string, error) {
 	value, err := m.value(token)
 	if err != nil {
@@ -292,8 +293,7 @@ func (m *mapping) bool(token map[string]any) (bool, error) {
 	return truth, nil
 }
 
-// isName reports whether a text can be somebody's or something's name in counters and in
-// the ledger.
+// isName reports whether a text can be a name in counters and in the ledger.
 func isName(text string) bool {
 	return text != "" && len(text) <= MaxNameBytes && utf8.ValidString(text) &&
 		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })

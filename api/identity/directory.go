@@ -11,35 +11,36 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// Tenancy is one tenant that a caller belongs to, and as whom.
+// Tenancy is a tenant that a caller belongs to, and what the caller is there.
 type Tenancy struct {
 	Tenant string
 	User   string
 	Tier   string
-	// Groups are those of the token and those of the member, sorted, once each.
+	// Groups are those of the token and of the member, sorted, once each.
 	Groups []string
-	// Labels are those of the token; those of the member go before them.
+	// Labels are those of the token and of the member, whose values take precedence.
 	Labels map[string]string
 	// Admin is whether the caller administers the tenant.
 	Admin bool
-	// Default is whether the tenant pays where the caller belongs to several and names none.
+	// Default is whether the tenant pays if the caller belongs to several and names none.
 	Default bool
-	// Membership is the "namespace/name" of the Membership that counts; empty where the token
-	// alone names the tenant.
+	// Membership is the "namespace/name" of the Membership that counts; empty if only the
+	// token names the tenant.
 	Membership string
-	// ActFor is whom of the tenant the caller may call for; nil for nobody else.
+	// ActFor is the users of the tenant that the caller may call for; nil for nobody else.
 	ActFor *limiterv1.ActFor
 }
 
-// Directory is the members of all Memberships. Any number may read while one writes.
+// Directory is the members of all Memberships. Any number of goroutines may read while one
+// writes.
 type Directory struct {
 	places sync.Map // key -> []place, in the order in which they count
-	// keys are those that each Membership has. Only the writer knows them.
+	// keys are the keys that each Membership has. Only the writer uses them.
 	keys       map[string]map[key]place
 	generation atomic.Uint64
 }
 
-// kind is by what a member is named; the lower one counts more.
+// kind is how a member is named; a lower kind takes precedence.
 type kind uint8
 
 const (
@@ -55,10 +56,10 @@ type key struct {
 	value    string
 }
 
-// place is one entry of a Membership.
+// place is an entry of a Membership.
 type place struct {
 	membership, tenant string
-	// index is where in the Membership it stands.
+	// index is its position in the Membership.
 	index  int
 	member limiterv1.Member
 }
@@ -66,11 +67,11 @@ type place struct {
 // NewDirectory is a Directory without members.
 func NewDirectory() *Directory { return &Directory{keys: map[string]map[key]place{}} }
 
-// Generation is another number after every change.
+// Generation changes with every change.
 func (d *Directory) Generation() uint64 { return d.generation.Load() }
 
-// Put puts a Membership in the place of the one with its name. It takes as long as these
-// two have members. Whoever is a member by both is one all the while.
+// Put puts a Membership in the place of the one with its name, in time proportional to their
+// members. A caller who is a member by both remains one throughout.
 func (d *Directory) Put(members limiterv1.Members) {
 	after := placesOf(members)
 	before := d.keys[members.Name]
@@ -86,7 +87,7 @@ func (d *Directory) Put(members limiterv1.Members) {
 	d.generation.Add(1)
 }
 
-// Withdraw takes a Membership away.
+// Withdraw removes a Membership.
 func (d *Directory) Withdraw(name string) {
 	for k := range d.keys[name] {
 		d.set(k, name, nil)
@@ -123,8 +124,7 @@ func (d *Directory) at(k key) []place {
 	return found
 }
 
-// set puts a Membership's entry for a key in the place of the one that it had; nil takes
-// that one away.
+// set replaces a Membership's entry for a key; nil removes it.
 func (d *Directory) set(k key, membership string, entry *place) {
 	places := slices.DeleteFunc(slices.Clone(d.at(k)), func(p place) bool { return p.membership == membership })
 	if entry != nil {
@@ -138,16 +138,16 @@ func (d *Directory) set(k key, membership string, entry *place) {
 	d.places.Store(k, places)
 }
 
-// before is the order in which entries count that name a caller in the same way: by the
-// names of their Memberships, and within one, by where they stand.
+// before orders entries that name a caller in the same way: by the names of their
+// Memberships, and within one by their positions.
 func before(a, b place) int {
 	return cmp.Or(strings.Compare(a.membership, b.membership), cmp.Compare(a.index, b.index))
 }
 
-// Tenancies are the tenants that a caller belongs to, sorted by name. Of several entries
-// of one tenant that match, one counts: one that names the caller's subject before one with
-// the e-mail address, and that before one with a group; of several of a kind, that of the
-// first Membership by namespace and name, and in it the first.
+// Tenancies are the tenants that a caller belongs to, sorted by name. If several entries of
+// a tenant match, one counts: an entry with the caller's subject takes precedence over one
+// with the e-mail address, and that over one with a group. Among entries of one kind, the
+// one of the first Membership by namespace and name counts, and within that the first.
 func (d *Directory) Tenancies(c Claims) []Tenancy {
 	found := map[string]place{}
 	d.match(found, key{c.Provider, bySubject, c.Subject})
@@ -180,8 +180,8 @@ func (d *Directory) Tenancies(c Claims) []Tenancy {
 	return tenancies
 }
 
-// match adds, for each tenant that has none yet or one of the same kind that counts less,
-// the entry for the key.
+// match adds, for each tenant, the entry for the key, unless an entry that takes precedence
+// was found.
 func (d *Directory) match(found map[string]place, k key) {
 	for _, p := range d.at(k) {
 		other, isThere := found[p.tenant]
@@ -191,7 +191,7 @@ func (d *Directory) match(found map[string]place, k key) {
 	}
 }
 
-// tenancy is what the entry makes of a caller.
+// tenancy is the caller's tenancy by the entry.
 func (p place) tenancy(c Claims) Tenancy {
 	groups := c.Groups
 	if len(p.member.Groups) > 0 {
@@ -208,7 +208,7 @@ func (p place) tenancy(c Claims) Tenancy {
 	}
 }
 
-// labels are those of the entry, and those of the token that the entry leaves.
+// labels are the labels of the entry, and those of the token that the entry does not name.
 func (p place) labels(c Claims) map[string]string {
 	if len(p.member.Labels) == 0 {
 		return c.Labels

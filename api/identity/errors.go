@@ -9,7 +9,7 @@ import (
 type FieldError struct {
 	// Field is the path of the field in the spec, such as "claimMappings.user.expression".
 	Field string
-	// Expression is the CEL expression that the field has; empty where it has none.
+	// Expression is the CEL expression in the field; empty if it has none.
 	Expression string
 	Err        error
 }
@@ -23,25 +23,25 @@ func (e *FieldError) Error() string {
 
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// Reason is why a token does not say who is calling.
+// Reason is why a token does not identify a caller.
 type Reason string
 
-// The reasons. Everything from Expired on is said of tokens whose signature was verified.
+// The reasons. From Expired on, the signature of the token was verified.
 const (
-	// Malformed: it is no JSON Web Token that is signed (RFC 7519), or it lacks a claim that
+	// Malformed: it is not a signed JSON Web Token (RFC 7519), or it lacks a claim that
 	// every token must have.
 	Malformed Reason = "Malformed"
 	// AlgorithmNotAllowed: it is signed in a way that the IdentityProvider does not allow.
 	AlgorithmNotAllowed Reason = "AlgorithmNotAllowed"
 	// UnknownIssuer: no IdentityProvider has its issuer.
 	UnknownIssuer Reason = "UnknownIssuer"
-	// UnknownKey: the issuer is not known to have the key that it names.
+	// UnknownKey: the key that it names is not known to be the issuer's.
 	UnknownKey Reason = "UnknownKey"
 	// BadSignature: it was not signed with the key that it names.
 	BadSignature Reason = "BadSignature"
 	Expired      Reason = "Expired"
 	NotYetValid  Reason = "NotYetValid"
-	// WrongAudience: it was made for somebody else.
+	// WrongAudience: it was issued for another audience.
 	WrongAudience Reason = "WrongAudience"
 	// RuleNotFulfilled: a rule of the IdentityProvider refuses it.
 	RuleNotFulfilled Reason = "RuleNotFulfilled"
@@ -49,12 +49,12 @@ const (
 	Unmappable Reason = "Unmappable"
 )
 
-// Error is why a token does not say who is calling.
+// Error is why a token does not identify a caller.
 type Error struct {
 	Reason Reason
 	// Message is for the caller: a sentence without its capital and its full stop.
 	Message string
-	// At is, of Expired, since when, and of NotYetValid, until when.
+	// At is when the token expired, for Expired, and when it becomes valid, for NotYetValid.
 	At time.Time
 }
 

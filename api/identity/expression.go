@@ -17,11 +17,12 @@ import (
 const (
 	// maxExpression is the length of the longest expression.
 	maxExpression = 4 << 10
-	// maxCost is what an expression may cost, in CEL's units, of which a processor does some
-	// ten millions a second: estimated when it is compiled, and counted when it is run.
+	// maxCost is the highest cost of an expression, in CEL's units, of which a processor
+	// executes about ten million a second. It is estimated when the expression is compiled,
+	// and counted when it runs.
 	maxCost = 1_000_000
-	// estimatedElements and estimatedCharacters are how long the lists and the strings of a
-	// token are taken to be for the estimate.
+	// estimatedElements and estimatedCharacters are the assumed lengths of the lists and the
+	// strings of a token in the estimate.
 	estimatedElements, estimatedCharacters = 256, 1024
 )
 
@@ -31,7 +32,7 @@ const (
 	userVariable   = "user"
 )
 
-// userValue is the variable user of userValidationRules: what came of the claimMappings.
+// userValue is the variable user of userValidationRules: the result of the claimMappings.
 type userValue struct {
 	Username string            `cel:"username"`
 	Tenants  []string          `cel:"tenants"`
@@ -41,8 +42,8 @@ type userValue struct {
 	Labels   map[string]string `cel:"labels"`
 }
 
-// claimsEnvironment and userEnvironment are where expressions over claims, and over the
-// user, are compiled.
+// claimsEnvironment and userEnvironment are the CEL environments of expressions over claims,
+// and over the user.
 var (
 	claimsEnvironment = sync.OnceValue(func() *cel.Env {
 		return newEnvironment(cel.Variable(claimsVariable, cel.MapType(cel.StringType, cel.DynType)))
@@ -59,20 +60,20 @@ func newEnvironment(options ...cel.EnvOption) *cel.Env {
 	libraries := []cel.EnvOption{cel.OptionalTypes(), ext.Strings(), ext.Sets(), ext.Lists(ext.ListsVersion(1))}
 	environment, err := cel.NewEnv(append(libraries, options...)...)
 	if err != nil {
-		panic(fmt.Sprintf("the CEL environment: %v", err)) // it depends on nothing but this file
+		panic(fmt.Sprintf("the CEL environment: %v", err)) // it depends only on this file
 	}
 	return environment
 }
 
-// expression is one that was compiled.
+// expression is a compiled expression.
 type expression struct {
 	program cel.Program
 	// claims are the names of the claims that it reads as claims.NAME or claims["NAME"].
 	claims map[string]bool
 }
 
-// compileExpression compiles an expression whose value is of one of some types, or of one
-// that is not known before it is run.
+// compileExpression compiles an expression whose value has one of some types, or a type that
+// is only known when it runs.
 func compileExpression(environment *cel.Env, source string, want ...*cel.Type) (*expression, error) {
 	if len(source) > maxExpression {
 		return nil, fmt.Errorf("it is longer than %d bytes", maxExpression)
@@ -98,7 +99,7 @@ func compileExpression(environment *cel.Env, source string, want ...*cel.Type) (
 	return &expression{program: program, claims: claimsRead(checked)}, nil
 }
 
-// firstIssue is the first thing that is wrong with an expression, in one line.
+// firstIssue is the first error of an expression, in one line.
 func firstIssue(issues *cel.Issues) error {
 	if issues.Err() == nil {
 		return nil
@@ -107,7 +108,7 @@ func firstIssue(issues *cel.Issues) error {
 	return fmt.Errorf("line %d, column %d: %s", first.Location.Line(), first.Location.Column()+1, first.Message)
 }
 
-// isOneOf reports whether a type is one of those that are wanted, or may turn out to be.
+// isOneOf reports whether a type is one of those that are wanted, or may turn out to be one.
 func isOneOf(got *cel.Type, want []*cel.Type) bool {
 	if got.Kind() == types.OpaqueKind && got.TypeName() == "optional_type" {
 		got = got.Parameters()[0]
@@ -127,7 +128,7 @@ func typeNames(want []*cel.Type) (names string) {
 	return names
 }
 
-// run is the value of the expression where a variable has a value.
+// run is the value of the expression for a value of the variable.
 func (e *expression) run(variable string, value any) (ref.Val, error) {
 	result, _, err := e.program.Eval(map[string]any{variable: value})
 	if err != nil {
@@ -142,13 +143,14 @@ func (e *expression) run(variable string, value any) (ref.Val, error) {
 	return result, nil
 }
 
-// isTrue is whether the expression is true.
+// isTrue reports whether the expression is true.
 func (e *expression) isTrue(variable string, value any) (bool, error) {
 	result, err := e.run(variable, value)
 	return result == types.True, err
 }
 
-// sizes are those of the values of a token, of which only the whole length is known.
+// sizes are the estimated sizes of a token's values, of which only the total length is
+// known.
 type sizes struct{}
 
 func (sizes) EstimateSize(node checker.AstNode) *checker.SizeEstimate {

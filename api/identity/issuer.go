@@ -11,11 +11,10 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// maxLeeway is how far clocks may differ at most.
+// maxLeeway is the largest leeway.
 const maxLeeway = 5 * time.Minute
 
-// Issuer is an IdentityProvider that tokens are verified by. Its methods may be called from
-// everywhere at once.
+// Issuer verifies tokens by an IdentityProvider. Its methods are safe for concurrent use.
 type Issuer struct {
 	document  limiterv1.IdentityProvider
 	keys      *Keys
@@ -34,10 +33,10 @@ func (i *Issuer) Issuers() []string { return i.document.Issuers }
 // KeysAt is when its keys were fetched.
 func (i *Issuer) KeysAt() time.Time { return i.document.KeysAt }
 
-// HasKeys reports whether it has any key to verify tokens by.
+// HasKeys reports whether it has any key to verify tokens with.
 func (i *Issuer) HasKeys() bool { return i.keys.Len() > 0 }
 
-// Compile compiles an IdentityProvider. The error joins a *FieldError for everything that
+// Compile compiles an IdentityProvider. The error joins a *FieldError for each thing that
 // is wrong.
 func Compile(document limiterv1.IdentityProvider) (*Issuer, error) {
 	issuer := &Issuer{document: document, keys: &Keys{}, isTenants: map[string]bool{}}
@@ -89,7 +88,7 @@ func checkIssuer(document limiterv1.IdentityProvider) (problems []error) {
 	return problems
 }
 
-// rule is a condition that was compiled.
+// rule is a compiled condition.
 type rule struct {
 	field string
 	limiterv1.ClaimRule
@@ -113,8 +112,8 @@ func compileRules(field string, environment *cel.Env, rules []limiterv1.ClaimRul
 	return compiled, problems
 }
 
-// checkEmail checks that no expression takes an e-mail address for the user that nobody has
-// verified: whoever can write one at the issuer would be whom they want.
+// checkEmail refuses expressions that take an unverified e-mail address for the user:
+// anybody who can choose their address at the issuer could be any user.
 func (i *Issuer) checkEmail() []error {
 	user := i.mapped.user
 	if user.expression == nil || !user.expression.claims["email"] || user.expression.claims[emailVerified] {

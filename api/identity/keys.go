@@ -16,22 +16,22 @@ import (
 const (
 	// MaxKeySetBytes is the size of the largest JWK set that is read.
 	MaxKeySetBytes = 256 << 10
-	// MaxKeys is how many keys a set may have that can be used, and maxSameID how many of
-	// these may have one id.
+	// MaxKeys is how many usable keys a set may have, and maxSameID how many of them may
+	// have the same id.
 	MaxKeys   = 64
 	maxSameID = 4
 	// minRSABits is the size of the smallest RSA key that is used (RFC 7518, 3.3).
 	minRSABits = 2048
 )
 
-// algorithms are those that tokens may be signed by: asymmetric ones alone, so that
-// nobody who can verify a token can make one.
+// algorithms are the algorithms that tokens may be signed with: only asymmetric ones, so
+// that nobody who can verify a token can make one.
 var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
 	jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
-// Algorithms are the names of all algorithms that tokens may be signed by.
+// Algorithms are the names of the algorithms that tokens may be signed with.
 func Algorithms() []string {
 	names := make([]string, len(algorithms))
 	for i, a := range algorithms {
@@ -49,14 +49,14 @@ type Keys struct {
 // Len is how many keys there are.
 func (k *Keys) Len() int { return len(k.all) }
 
-// Public is the keys as a JWK set (RFC 7517) that has what verifying needs and nothing else,
-// in the order of the set that was read.
+// Public is the keys as a JWK set (RFC 7517), reduced to what verifies signatures, in the
+// order of the set that was read.
 func (k *Keys) Public() (json.RawMessage, error) {
 	return json.Marshal(jose.JSONWebKeySet{Keys: k.all})
 }
 
-// ParseKeys reads a JWK set (RFC 7517). What it has beside public keys to verify
-// signatures by is passed over, except private keys: who publishes them does not know.
+// ParseKeys reads a JWK set (RFC 7517). It ignores everything except public keys that verify
+// signatures, but refuses private keys, because their publisher must learn of the mistake.
 func ParseKeys(set []byte) (*Keys, error) {
 	if len(set) > MaxKeySetBytes {
 		return nil, fmt.Errorf("the JWK set has more than %d bytes", MaxKeySetBytes)
@@ -92,7 +92,7 @@ func (k *Keys) add(raw json.RawMessage) error {
 	}
 	var key jose.JSONWebKey
 	if key.UnmarshalJSON(raw) != nil || !verifies(key, raw) {
-		return nil // such keys are for others (RFC 7517, 5)
+		return nil // a key for another use (RFC 7517, 5)
 	}
 	if len(k.all) == MaxKeys || len(k.byID[key.KeyID]) == maxSameID {
 		return fmt.Errorf("more than %d keys, or more than %d with one kid", MaxKeys, maxSameID)
@@ -103,7 +103,7 @@ func (k *Keys) add(raw json.RawMessage) error {
 	return nil
 }
 
-// verifies reports whether a key is there to verify signatures by.
+// verifies reports whether a key is meant to verify signatures.
 func verifies(key jose.JSONWebKey, raw json.RawMessage) bool {
 	var meant struct {
 		Operations []string `json:"key_ops"`
@@ -136,8 +136,8 @@ var curves = map[string]elliptic.Curve{
 	string(jose.ES256): elliptic.P256(), string(jose.ES384): elliptic.P384(), string(jose.ES512): elliptic.P521(),
 }
 
-// find is the keys that a token may be signed with: those that have the id that it names,
-// or, if it names none, the only one there is (OpenID Connect Core 1.0, 10.1).
+// find is the keys that a token may be signed with: those with the id that it names, or, if
+// it names none, the only key (OpenID Connect Core 1.0, 10.1).
 func (k *Keys) find(id, algorithm string) []jose.JSONWebKey {
 	candidates := k.byID[id]
 	if id == "" {

@@ -12,10 +12,10 @@ import (
 // MaxTokenBytes is the length of the longest token that is read.
 const MaxTokenBytes = 16 << 10
 
-// Token is a token that was read and not verified.
+// Token is a token that was read but not verified.
 type Token struct {
-	// Issuer is the claim iss. It says by which IdentityProvider to verify the token, and
-	// nothing is true of it before that.
+	// Issuer is the claim iss. It says which IdentityProvider verifies the token; until
+	// then, nothing in the token may be believed.
 	Issuer string
 
 	signed *jose.JSONWebSignature
@@ -30,8 +30,8 @@ func (t *Token) algorithm() string { return t.signed.Signatures[0].Protected.Alg
 // IsToken reports whether a credential has the form of a token rather than of a key.
 func IsToken(credential string) bool { return strings.Count(credential, ".") >= 2 }
 
-// Parse reads a token. It takes the compact form of a JWS alone, as RFC 7515 writes it to
-// the letter, so that one token cannot be written in two ways. The error is an *Error.
+// Parse reads a token. It only takes the compact form of a JWS, exactly as in RFC 7515,
+// so that one token cannot be written in two ways. The error is an *Error.
 func Parse(token string) (*Token, error) {
 	if err := checkForm(token); err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func Parse(token string) (*Token, error) {
 		return nil, refuse(Malformed, "the token's header is not that of a signed JSON Web Token (JWS)")
 	}
 	t := &Token{signed: signed}
-	// This decoder tells names by their case, and refuses a name that is there twice.
+	// This decoder is case-sensitive about names, and refuses duplicate ones.
 	if err := json.Unmarshal(signed.UnsafePayloadWithoutVerification(), &t.claims); err != nil || t.claims == nil {
 		return nil, refuse(Malformed, "the token's claims are no JSON object, or a name is repeated in them")
 	}
@@ -79,7 +79,7 @@ func checkForm(token string) error {
 }
 
 func isStrictBase64(part string) bool {
-	// Line feeds and carriage returns are passed over even by a strict decoder.
+	// Even a strict decoder ignores line feeds and carriage returns.
 	if part == "" || strings.ContainsAny(part, "\r\n") {
 		return false
 	}

@@ -10,7 +10,7 @@ import (
 // maxTime is the last moment that a claim may name: the end of the year 9999.
 const maxTime = 253402300799
 
-// Verify is what a token says, if it is one of the IdentityProvider's that holds at a
+// Verify is what a token says, if it is one of the IdentityProvider's and valid at a
 // moment. The error is an *Error.
 func (i *Issuer) Verify(t *Token, now time.Time) (Claims, error) {
 	if !slices.Contains(i.document.Issuers, t.Issuer) {
@@ -62,7 +62,7 @@ func (i *Issuer) verifySignature(t *Token) error {
 	return refuse(BadSignature, "the token's signature is wrong")
 }
 
-// checkTimes checks when a token holds, and returns until when.
+// checkTimes checks when a token is valid, and returns until when it is.
 func (i *Issuer) checkTimes(t *Token, now time.Time) (until time.Time, err error) {
 	leeway := i.document.Leeway.Std()
 	expires, ok := t.time("exp")
@@ -160,7 +160,7 @@ func (r rule) refusal() error {
 	return refuse(RuleNotFulfilled, "the token does not meet %s of the IdentityProvider", r.field)
 }
 
-// scalar is a claim as a requiredValue names it.
+// scalar is a claim in the form of a requiredValue.
 func scalar(value any) (text string, ok bool) {
 	switch v := value.(type) {
 	case string:

@@ -26,12 +26,13 @@ const (
 // DiscoveryPath is where an issuer's discovery document is (OpenID Connect Discovery 1.0, 4).
 const DiscoveryPath = "/.well-known/openid-configuration"
 
-// DiscoveryURL is where the discovery document of an issuer is that is not the cluster.
+// DiscoveryURL is the URL of the discovery document of an issuer other than the cluster.
 func DiscoveryURL(issuer v1alpha1.Issuer) string {
 	return cmp.Or(issuer.DiscoveryURL, strings.TrimSuffix(issuer.URL, "/")+DiscoveryPath)
 }
 
-// New makes a client that trusts whom the issuer says, and keeps no connection.
+// New makes a client that trusts the authorities that the issuer names, and keeps no
+// connections.
 func New(issuer v1alpha1.Issuer) (*http.Client, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if issuer.CertificateAuthority != "" {
@@ -53,7 +54,7 @@ func New(issuer v1alpha1.Issuer) (*http.Client, error) {
 	}, nil
 }
 
-// MayAsk reports whether a URL may be asked: without TLS, only on this machine.
+// MayAsk reports whether a URL may be requested: without TLS, only on this machine.
 func MayAsk(address string) bool {
 	parsed, err := url.Parse(address)
 	if err != nil || parsed.Host == "" {
@@ -63,13 +64,13 @@ func MayAsk(address string) bool {
 	return parsed.Scheme == "https" || parsed.Scheme == "http" && (host == "localhost" || host == "127.0.0.1")
 }
 
-// Get asks for what is at a URL: at most MaxBody bytes of JSON.
+// Get requests a URL: at most MaxBody bytes of JSON.
 func Get(ctx context.Context, client *http.Client, at string) (body []byte, header http.Header, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	// An API server gives its keys as application/jwk-set+json alone (RFC 7517, 8.5).
+	// An API server only gives its keys as application/jwk-set+json (RFC 7517, 8.5).
 	request.Header.Set("Accept", "application/json, application/jwk-set+json")
 	response, err := client.Do(request)
 	if err != nil {
@@ -89,8 +90,8 @@ func Get(ctx context.Context, client *http.Client, at string) (body []byte, head
 	return body, response.Header, nil
 }
 
-// Plain is an error without what differs from one try to the next, such as ports: it may stand
-// in a condition.
+// Plain is an error without what differs from one attempt to the next, such as ports, so that
+// it can be in a condition.
 func Plain(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errors.New("no answer in time")

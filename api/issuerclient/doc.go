@@ -1,5 +1,7 @@
-// Package issuerclient is how all programs ask issuers of tokens over HTTPS: whom they trust,
-// how long they wait, how much they read, and where they do not go.
+// Package issuerclient is how all programs make requests to issuers of tokens over HTTPS:
+// which certificates they trust, how long they wait, how much they read, and which redirects
+// they refuse.
 //
-// Its errors say what was asked and what was wrong with the answer, and quote nothing of it.
+// Its errors say what was requested and what was wrong with the answer, and quote nothing of
+// it.
 package issuerclient

@@ -79,7 +79,7 @@ type forecasts struct {
 // adds the average of the last seven days. It is nil if nothing was spent of late, or if that is
 // not known.
 //
-// 	forecast = spent + (spent of the last 7 days / their hours) * hours left
+//	forecast = spent + (spent of the last 7 days / their hours) * hours left
 func (f forecasts) at(tenant string, spent int64, end time.Time) *api.Money {
 	late, ok := f.spent[tenant]
 	over, left := f.now.Sub(f.since[tenant]), end.Sub(f.now)

@@ -10,25 +10,25 @@ import (
 // Reason is why a caller could not be identified.
 type Reason string
 
-// The reasons that are not those of tokens, which package api/identity has.
+// The reasons in addition to those of package api/identity, which are about tokens.
 const (
 	// Missing: the request has no credential.
 	Missing Reason = "Missing"
-	// Several: the request has credentials that differ and each are Bursar's.
+	// Several: the request has several different credentials that are Bursar's.
 	Several Reason = "Several"
 	// UnknownAPIKey: no APIKey has the key's hash.
 	UnknownAPIKey Reason = "UnknownAPIKey"
-	// AmbiguousAPIKey: the hash of the key is registered in several namespaces, and nothing
-	// proves in which of them by those who made the key.
+	// AmbiguousAPIKey: the hash of the key is registered in several namespaces, and the key
+	// does not prove in which of them its makers registered it.
 	AmbiguousAPIKey Reason = "AmbiguousAPIKey"
 	// ExpiredAPIKey: the key worked once.
 	ExpiredAPIKey Reason = "ExpiredAPIKey"
-	// NotConfigured: who is not known may be known once the configuration is complete.
+	// NotConfigured: the credential is unknown, but the configuration is not complete yet.
 	NotConfigured Reason = "NotConfigured"
 	// NoTenant: the caller belongs to no tenant, or not to the one that the request names.
 	NoTenant Reason = "NoTenant"
-	// ActingForbidden: the request names whom it is made for, and its credential, which may act
-	// for others, may not act so.
+	// ActingForbidden: the request names another user to act for, and its credential does not
+	// allow that.
 	ActingForbidden Reason = "ActingForbidden"
 	// TenantNotChosen: the caller belongs to several tenants and names none.
 	TenantNotChosen Reason = "TenantNotChosen"
@@ -39,14 +39,14 @@ type Status int
 
 // The kinds of answers.
 const (
-	// Unauthenticated: nobody knows who is calling.
+	// Unauthenticated: the caller is unknown.
 	Unauthenticated Status = iota
-	// Unavailable: the same request may be answered in a moment; nothing is said of the
-	// credential.
+	// Unavailable: the same request may succeed in a moment; this does not mean that the
+	// credential is invalid.
 	Unavailable
-	// Forbidden: the caller is known, and may not call so.
+	// Forbidden: the caller is known, but may not do this.
 	Forbidden
-	// Undecided: the caller is known, and must say more.
+	// Undecided: the caller is known, but must say more.
 	Undecided
 )
 
@@ -54,12 +54,12 @@ const (
 type Error struct {
 	Reason Reason
 	Status Status
-	// Code names the error for programs, and Title is the same for every one of the code.
+	// Code names the error for programs, and Title is the same for all errors with the code.
 	Code, Title string
-	// Message is for the caller: a sentence without its capital and its full stop. It has
+	// Message is for the caller: a sentence without its capital and its full stop. It contains
 	// nothing of the credential.
 	Message string
-	// Challenge is the value of the WWW-Authenticate field, of Unauthenticated: how a caller
+	// Challenge is the value of the field WWW-Authenticate, for Unauthenticated: how a caller
 	// can authenticate (RFC 6750, 3).
 	Challenge string
 }
@@ -72,10 +72,10 @@ func (e *Error) Is(target error) bool {
 	return ok && other.Reason == e.Reason
 }
 
-// realm is the challenge to who has sent no credential.
+// realm is the challenge to a caller without a credential.
 const realm = `Bearer realm="bursar"`
 
-// Why a caller could not be identified. Others for the same reasons may say more.
+// Why a caller could not be identified. Other errors for the same reasons may say more.
 var (
 	ErrMissing = &Error{
 		Reason: Missing, Code: codeAPIKey, Title: titleAPIKey, Challenge: realm,
@@ -104,7 +104,7 @@ func expiredKey(at time.Time) *Error {
 	return badKey(ExpiredAPIKey, "invalid_token", "the API key expired at "+at.UTC().Format(time.RFC3339)+": ask for a new one")
 }
 
-// badToken is what a caller is told whose token does not say who it is.
+// badToken is the error for a token that does not identify its caller.
 func badToken(why *identity.Error) *Error {
 	return &Error{
 		Reason: Reason(why.Reason), Code: codeToken, Title: titleToken,
@@ -112,7 +112,7 @@ func badToken(why *identity.Error) *Error {
 	}
 }
 
-// notChosen is what a caller is told of whom it is not clear which tenant pays.
+// notChosen is the error for a caller without a clear tenant that pays.
 func notChosen(why *identity.ChoiceError) *Error {
 	if len(why.Tenants) > 0 && why.Asked == "" {
 		return &Error{
@@ -128,12 +128,12 @@ var errTenantTwice = &Error{
 	Message: "the request names more than one tenant: send one header " + TenantHeader,
 }
 
-// challenge is the challenge to who has sent a credential that does not count.
+// challenge is the challenge to a caller whose credential does not count.
 func challenge(oauthError, description string) string {
 	return realm + `, error="` + oauthError + `", error_description="` + strings.Map(describable, description) + `"`
 }
 
-// describable is a character as an error_description may have it (RFC 6750, 3).
+// describable replaces a character that an error_description may not have (RFC 6750, 3).
 func describable(r rune) rune {
 	switch {
 	case r == '"' || r == '\\':

@@ -6,11 +6,12 @@ import (
 )
 
 const (
-	// TenantHeader names the tenant that pays, of those that the credential proves.
+	// TenantHeader names the tenant that pays, among those that the credential proves.
 	TenantHeader = "X-Bursar-Tenant"
 	// TenantParameter does the same in a query.
 	TenantParameter = "bursar-tenant"
-	// maxCredentials is how many different credentials are looked at; no client sends more.
+	// maxCredentials is how many different credentials of a request are looked at; no
+	// client sends more.
 	maxCredentials = 8
 )
 
@@ -20,18 +21,18 @@ type Fields interface {
 	Values(name string) []string
 }
 
-// Request is what of a request may say who has sent it.
+// Request is the part of a request that may identify its sender.
 type Request struct {
 	Header Fields
-	// KeyFields are the fields, beside Authorization, that clients send keys in.
+	// KeyFields are the header fields other than Authorization in which clients send keys.
 	KeyFields []string
 	Query     map[string][]string
-	// KeyParameter is the parameter of the query that has a key; empty where none may.
+	// KeyParameter is the query parameter that has a key; empty if none may have one.
 	KeyParameter string
 }
 
-// find is the credentials that a request comes with, each once: in Authorization, in any
-// of the other fields for keys, or in its query.
+// find is the credentials of a request, each once: in Authorization, in any of the other
+// fields for keys, and in the query.
 func find(request Request) []string {
 	var found []string
 	add := func(credential string) {

@@ -10,16 +10,17 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// Config is whom credentials are of.
+// Config knows credentials.
 type Config interface {
-	// Credentials are those with the hash: one of each namespace in which it is registered.
+	// Credentials are the credentials with the hash: one for each namespace in which it is
+	// registered.
 	Credentials(hash [sha256.Size]byte) []limiterv1.Credential
-	// Issuer is by whom a token is verified that has the claim iss.
+	// Issuer is the Issuer that verifies tokens with the claim iss.
 	Issuer(iss string) (*Issuer, bool)
 	// Members are those of all Memberships.
 	Members() *identity.Directory
-	// Complete is whether all there is can be known, and so whether a credential that is not
-	// known is none.
+	// Complete reports whether the configuration is complete, so that an unknown credential is
+	// invalid.
 	Complete() bool
 }
 
@@ -28,15 +29,15 @@ type Options struct {
 	Config Config
 	// Now is the clock by which credentials expire; nil is that of this machine.
 	Now func() time.Time
-	// WantKeys says that the keys of an IdentityProvider are to be fetched; nil for nobody
-	// who could.
+	// WantKeys asks for the keys of an IdentityProvider to be fetched; nil if nothing can fetch
+	// them.
 	WantKeys func(ctx context.Context, provider string) error
-	// Metrics count what is found out; nil for none.
+	// Metrics count the results; nil for none.
 	Metrics *Metrics
 }
 
-// Identifier finds out who is calling, by API keys and by tokens. Its methods may be called
-// from everywhere at once.
+// Identifier identifies callers by API keys and by tokens. Its methods are safe for concurrent
+// use.
 type Identifier struct {
 	Options
 	verified *memory
@@ -57,28 +58,28 @@ func New(options Options) *Identifier {
 // Remembered is how many verified tokens are remembered.
 func (i *Identifier) Remembered() int { return i.verified.len() }
 
-// Caller is who has sent a request, as its credential says.
+// Caller is the sender of a request, as its credential says.
 type Caller struct {
-	// Key is the API key that it came with, and Claims what its token says: one is nil.
+	// Key is the API key, and Claims what the token says: one is nil.
 	Key    *limiterv1.Credential
 	Claims *identity.Claims
 	// Hash is the SHA-256 of the credential.
 	Hash [sha256.Size]byte
-	// Tenancies are the tenants that the caller belongs to, sorted; one, of a key. They are
-	// not to be changed.
+	// Tenancies are the tenants that the caller belongs to, sorted; a key has one. They must
+	// not be changed.
 	Tenancies []identity.Tenancy
 }
 
-// Identify is who has sent a request. The error is an *Error.
+// Identify is the sender of a request. The error is an *Error.
 func (i *Identifier) Identify(ctx context.Context, request Request) (Caller, error) {
 	caller, by, err := i.identify(ctx, request)
 	i.Metrics.identified(by, err)
 	return caller, err
 }
 
-// IdentifyPayer has a function take in who has sent a request, and in the tenant that pays: the
-// one that the request names, or the one that Choose chooses. The error is an *Error, or that
-// of the function.
+// IdentifyPayer passes the sender of a request, and the tenant that pays, to a function. The
+// tenant is the one that the request names, or the one that Choose chooses. The error is an
+// *Error, or that of the function.
 func (i *Identifier) IdentifyPayer(ctx context.Context, request Request, take func(Caller, identity.Tenancy) error) error {
 	caller, by, err := i.identify(ctx, request)
 	if err == nil {
@@ -117,17 +118,17 @@ func (i *Identifier) identify(ctx context.Context, request Request) (Caller, by,
 	return caller, credential.by, err
 }
 
-// credential is one that a request comes with.
+// credential is a credential of a request.
 type credential struct {
 	value string
 	hash  [sha256.Size]byte
 	by    by
-	// isOwn is whether it is one of Bursar's, be it good for anything or not.
+	// isOwn is whether it is one of Bursar's, valid or not.
 	isOwn bool
-	// registered are the keys that it may be.
+	// registered are the registered keys that it may be.
 	registered []limiterv1.Credential
-	// remembered is what it has proven before, token what it says, and unreadable why it says
-	// nothing.
+	// remembered is what it has proven before, token what it says, and unreadable why it cannot
+	// be read.
 	remembered *remembered
 	token      *identity.Token
 	unreadable error
@@ -142,8 +143,8 @@ const (
 	byToken by = "token"
 )
 
-// choose chooses the credential by which a caller is identified: the only one, or else the
-// only one that is Bursar's. Clients send others beside it by themselves.
+// choose chooses the credential that identifies the caller: the only one, or else the only one
+// that is Bursar's. Some clients send other credentials in addition, without being asked to.
 func (i *Identifier) choose(found []string) (credential, error) {
 	switch len(found) {
 	case 0:
@@ -164,8 +165,7 @@ func (i *Identifier) choose(found []string) (credential, error) {
 	return chosen, nil
 }
 
-// recognise finds out of what kind a credential is, without finding out whether it is good
-// for anything.
+// recognise finds the kind of a credential, without checking whether it is valid.
 func (i *Identifier) recognise(value string) credential {
 	c := credential{value: value, by: byKey, hash: sha256.Sum256([]byte(value))}
 	isToken := identity.IsToken(value)
@@ -187,8 +187,8 @@ func (i *Identifier) recognise(value string) credential {
 	return c
 }
 
-// unknown is what is said of a credential that nobody knows: until the configuration is
-// complete, it may be known in a moment.
+// unknown is the error for an unknown credential: until the configuration is complete, it may
+// become known in a moment.
 func (i *Identifier) unknown(err error) error {
 	if !i.Config.Complete() {
 		return ErrNotConfigured
@@ -196,7 +196,7 @@ func (i *Identifier) unknown(err error) error {
 	return err
 }
 
-// choice is an error of choosing a tenant as a caller is told it.
+// choice turns an error of choosing a tenant into one for the caller.
 func choice(err error) error {
 	var why *identity.ChoiceError
 	if errors.As(err, &why) {

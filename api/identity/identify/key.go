@@ -8,7 +8,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// key is who calls with an API key.
+// key is the caller with an API key.
 func (i *Identifier) key(c credential) (Caller, error) {
 	switch len(c.registered) {
 	case 0:
@@ -26,8 +26,9 @@ func (i *Identifier) key(c credential) (Caller, error) {
 	}}}, nil
 }
 
-// registered are the credentials that a key may be. One that names a namespace is only
-// what is registered there: its hash is no secret, and anybody can register it elsewhere.
+// registered are the registered credentials that a key may be. A key that names a
+// namespace can only be one that is registered there, because its hash is no secret, and
+// anybody could register it elsewhere.
 func (i *Identifier) registered(key string, hash [sha256.Size]byte) []limiterv1.Credential {
 	registered := i.Config.Credentials(hash)
 	if len(registered) == 0 {

@@ -12,36 +12,35 @@ import (
 // Issuer is an IdentityProvider that tokens are verified by, until it is replaced.
 type Issuer struct {
 	*identity.Issuer
-	// Replaced is closed when another has taken its place, or none.
+	// Replaced is closed when this Issuer is replaced or removed.
 	Replaced <-chan struct{}
 	replace  func()
 }
 
-// Known is whom an Identifier knows: API keys by their hashes, IdentityProviders and
-// Memberships. Any number may read while one writes.
+// Known is the callers that an Identifier knows: API keys by their hashes,
+// IdentityProviders and Memberships. Any number of goroutines may read while one writes.
 type Known struct {
 	credentials sync.Map // hash -> []limiterv1.Credential, of one namespace each
 	issuers     sync.Map // claim iss -> *Issuer
-	// providers are the IdentityProviders by name. Only the writer knows them.
+	// providers are the IdentityProviders by name. Only the writer uses them.
 	providers map[string]*Issuer
 	members   *identity.Directory
 }
 
-// NewKnown is a Known that knows nobody.
+// NewKnown is a Known without callers.
 func NewKnown() *Known {
 	return &Known{providers: map[string]*Issuer{}, members: identity.NewDirectory()}
 }
 
-// Credentials are those with the hash: one of each namespace in which it is registered.
-// They are not to be changed.
+// Credentials are the credentials with the hash: one for each namespace in which it is
+// registered. They must not be changed.
 func (k *Known) Credentials(hash [sha256.Size]byte) []limiterv1.Credential {
 	credentials, _ := k.credentials.Load(hash)
 	registered, _ := credentials.([]limiterv1.Credential)
 	return registered
 }
 
-// SetCredential puts a credential in the place of that of its namespace with the same
-// hash; nil takes that one away.
+// SetCredential replaces the credential of a namespace with a hash; nil removes it.
 func (k *Known) SetCredential(namespace string, hash [sha256.Size]byte, credential *limiterv1.Credential) {
 	registered := slices.DeleteFunc(slices.Clone(k.Credentials(hash)), func(other limiterv1.Credential) bool {
 		return other.Namespace() == namespace
@@ -56,8 +55,8 @@ func (k *Known) SetCredential(namespace string, hash [sha256.Size]byte, credenti
 	k.credentials.Store(hash, registered)
 }
 
-// Issuer is by whom a token is verified that has the claim iss, if by anybody: of several
-// IdentityProviders, which there are for a moment at most, it is the first by name.
+// Issuer is the Issuer that verifies tokens with the claim iss, if there is one. If, for
+// a moment, there are several, it is the first by name.
 func (k *Known) Issuer(iss string) (*Issuer, bool) {
 	issuer, ok := k.issuers.Load(iss)
 	if !ok {
@@ -69,8 +68,7 @@ func (k *Known) Issuer(iss string) (*Issuer, bool) {
 // Members are those of all Memberships.
 func (k *Known) Members() *identity.Directory { return k.members }
 
-// SetProvider puts an IdentityProvider in the place of that with its name; nil takes that
-// one away.
+// SetProvider replaces the IdentityProvider with a name; nil removes it.
 func (k *Known) SetProvider(name string, compiled *identity.Issuer) {
 	before := k.providers[name]
 	delete(k.providers, name)
@@ -85,7 +83,7 @@ func (k *Known) SetProvider(name string, compiled *identity.Issuer) {
 	}
 }
 
-// setIssuers says again by whom tokens with each claim iss are verified.
+// setIssuers updates which Issuer verifies tokens with each claim iss.
 func (k *Known) setIssuers(issuers []string) {
 	first := make(map[string]*Issuer, len(issuers))
 	for name, provider := range k.providers {

@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// maxTokens is how many verified tokens are remembered, and maxTokenMemory roughly how
-	// many bytes they take together. Those that were used least lately are forgotten.
+	// maxTokens is how many verified tokens are remembered, and maxTokenMemory about how
+	// many bytes they take together. The least recently used ones are forgotten.
 	maxTokens      = 1 << 16
 	maxTokenMemory = 64 << 20
-	// rememberedBytes is roughly what one takes in addition to its texts.
+	// rememberedBytes is about how many bytes a token takes in addition to its texts.
 	rememberedBytes = 1 << 10
-	// sweep is how often those that have expired are dropped while others come.
+	// sweep is how often expired tokens are dropped while others come.
 	sweep = 10 * time.Second
 )
 
@@ -25,7 +25,7 @@ const (
 type remembered struct {
 	issuer *Issuer
 	claims identity.Claims
-	// belongs is where its caller belonged when it was last asked.
+	// belongs is where its caller belonged when that was last computed.
 	belongs atomic.Pointer[belongs]
 }
 
@@ -46,13 +46,13 @@ func (r *remembered) tenanciesIn(members *identity.Directory) []identity.Tenancy
 	return tenancies
 }
 
-// bytes is roughly the memory that it takes.
+// bytes is about how much memory it takes.
 func (r *remembered) bytes() uint64 {
 	c := r.claims
 	n := rememberedBytes + len(c.Subject) + len(c.Email) + len(c.User) + len(c.Tier)
 	for _, texts := range [][]string{c.Tenants, c.Groups} {
 		for _, text := range texts {
-			n += 2 * (len(text) + 64) // a Tenancy, or a list of groups in one, has it again
+			n += 2 * (len(text) + 64) // a Tenancy, or a list of groups in one, repeats it
 		}
 	}
 	for name, value := range c.Labels {

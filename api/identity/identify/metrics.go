@@ -14,7 +14,7 @@ type Metrics struct {
 	wanted          prometheus.Counter
 }
 
-// identified is the result of who was.
+// identified is the result for a caller who was identified.
 const identified = "Identified"
 
 // NewMetrics makes Metrics of a program, such as "enforcer", and registers them.
@@ -34,8 +34,8 @@ func NewMetrics(program string, registry prometheus.Registerer) *Metrics {
 	return m
 }
 
-// begin makes what is known to be counted begin at zero, so that its first increase can
-// be seen.
+// begin sets the counters of known labels to zero, so that their first increase is
+// visible.
 func (m *Metrics) begin() {
 	for _, kind := range []by{byKey, byToken} {
 		m.identifications.WithLabelValues(string(kind), identified)

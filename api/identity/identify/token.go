@@ -7,7 +7,7 @@ import (
 	"github.com/bursar-dev/bursar/api/identity"
 )
 
-// token is who calls with a token.
+// token is the caller with a token.
 func (i *Identifier) token(ctx context.Context, c credential) (Caller, error) {
 	proven, err := i.proven(ctx, c)
 	if err != nil {
@@ -16,8 +16,8 @@ func (i *Identifier) token(ctx context.Context, c credential) (Caller, error) {
 	return Caller{Claims: &proven.claims, Hash: c.hash, Tenancies: proven.tenanciesIn(i.Config.Members())}, nil
 }
 
-// proven is what a token proves now. What it has proven before counts while it has not
-// expired and its IdentityProvider is the same.
+// proven is what a token proves now. What it has proven before counts until it expires,
+// if its IdentityProvider is still the same.
 func (i *Identifier) proven(ctx context.Context, c credential) (*remembered, error) {
 	if r := c.remembered; r != nil {
 		if current, ok := i.Config.Issuer(r.claims.Issuer); ok && current == r.issuer && i.Now().Before(r.claims.Until) {
@@ -38,8 +38,8 @@ func (i *Identifier) proven(ctx context.Context, c credential) (*remembered, err
 	return r, nil
 }
 
-// verify is what a token says, and by whom it was verified. A token that names a key that
-// is not known waits, for a moment, until the keys were fetched again.
+// verify is what a token says, and the Issuer that has verified it. If the token names an
+// unknown key, verify waits a moment for the keys to be fetched again.
 func (i *Identifier) verify(ctx context.Context, token *identity.Token) (*Issuer, identity.Claims, error) {
 	var turn *turn
 	defer func() { turn.end() }()
@@ -68,7 +68,7 @@ func isUnknownKey(err error) bool {
 	return errors.As(err, &why) && why.Reason == identity.UnknownKey
 }
 
-// tokenError is an error of package api/identity as a caller is told it.
+// tokenError turns an error of package api/identity into one for the caller.
 func tokenError(err error) error {
 	var why *identity.Error
 	if errors.As(err, &why) {

@@ -9,17 +9,17 @@ import (
 )
 
 const (
-	// keyWait is how long after keys were asked for it is waited for them, and maxWaiting how
-	// many requests wait at once.
+	// keyWait is how long a request waits for keys after they were asked for, and maxWaiting
+	// how many requests wait at the same time.
 	keyWait    = 2 * time.Second
 	maxWaiting = 256
-	// askTimeout is how long it may take to ask.
+	// askTimeout bounds asking for keys.
 	askTimeout = time.Second
 )
 
-// wantedKeys asks for the keys of IdentityProviders that tokens are signed with and nobody
-// knows: anybody can make up tokens, so it asks at most once in limiterv1.WantedKeysPause of
-// each.
+// wantedKeys asks for unknown keys of IdentityProviders that tokens name. Anybody can make
+// up such tokens, so it asks at most once in limiterv1.WantedKeysPause for each
+// IdentityProvider.
 type wantedKeys struct {
 	ask     func(ctx context.Context, provider string) error
 	onAsk   func()
@@ -33,14 +33,14 @@ func newWantedKeys(ask func(ctx context.Context, provider string) error, onAsk f
 	return &wantedKeys{ask: ask, onAsk: onAsk, waiting: make(chan struct{}, maxWaiting), asked: map[string]time.Time{}}
 }
 
-// turn is a request's turn to wait for keys; nil is none.
+// turn is a request's permission to wait for keys; nil for none.
 type turn struct {
 	keys  *wantedKeys
 	until time.Time
 }
 
-// turn asks for the keys of an IdentityProvider, unless that was done a short while ago, and
-// is nobody's where no answer is to be expected, or too many wait for one.
+// turn asks for the keys of an IdentityProvider, unless that was done a short while ago. It
+// is empty if no answer is to be expected, or if too many requests wait for one.
 func (w *wantedKeys) turn(provider string) *turn {
 	if w.ask == nil {
 		return &turn{}
@@ -71,7 +71,7 @@ func (w *wantedKeys) want(provider string) (asked time.Time) {
 	return now
 }
 
-// send asks; what could not be asked may be asked again after keyWait.
+// send asks. If asking fails, it may be repeated after keyWait.
 func (w *wantedKeys) send(provider string) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
@@ -98,7 +98,7 @@ func (t *turn) await(ctx context.Context, replaced <-chan struct{}) bool {
 	}
 }
 
-// end gives the turn to another.
+// end lets another request wait.
 func (t *turn) end() {
 	if t != nil && t.keys != nil {
 		<-t.keys.waiting
