@@ -13,7 +13,7 @@ type Rate Nanos
 // MaxRate is the largest rate: 1000 US dollars for one unit.
 const MaxRate = Rate(1000 * USD)
 
-// The reasons for which ParseRate and ToUSD refuse, beside those of Parse.
+// The reasons for which ParseRate and ToUSD refuse, in addition to those of Parse.
 var (
 	ErrNoRate   = errors.New("must be more than 0 and at most 1000 US dollars")
 	ErrTooSmall = errors.New("is worth less than a nano-dollar")

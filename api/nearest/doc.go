@@ -1,4 +1,4 @@
-// Package nearest finds the name that was meant by one that is misspelt.
+// Package nearest finds the name that a misspelt one was meant to be.
 //
-// It must never know of whom it tells: which names may be told is for its callers to choose.
+// It must never know of whom it tells: its callers choose which names may be told.
 package nearest

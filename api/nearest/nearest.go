@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// DidYouMean is the question whether the nearest of the known names was meant, to be put
-// after what is wrong; empty where none is near.
+// DidYouMean asks whether the nearest of the known names was meant, for the end of an error
+// message; empty if none is near.
 func DidYouMean(name string, known []string) string {
 	if near := Name(name, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
@@ -15,7 +15,7 @@ func DidYouMean(name string, known []string) string {
 	return ""
 }
 
-// Name is the known name that is most like the given one; empty where none is like it.
+// Name is the known name that is nearest to the given one; empty if none is near.
 func Name(name string, known []string) string {
 	best, least := "", farthest(name)+1
 	m := measure{name: strings.ToLower(name)}
@@ -30,10 +30,10 @@ func Name(name string, known []string) string {
 	return best
 }
 
-// farthest is how many edits make a name another one that was not meant.
+// farthest is the highest number of edits that a misspelt name may need.
 func farthest(name string) int { return max(1, min(3, len(name)/3)) }
 
-// measure is what other names are compared with a name by.
+// measure compares other names with a name.
 type measure struct {
 	// name is in lower case.
 	name string
@@ -42,9 +42,9 @@ type measure struct {
 	before, last, row []int
 }
 
-// unlikeness is how many edits make one name of another, as far as they are fewer than enough.
-// Names that differ in their case, in what is before a slash, or in the version after the last
-// hyphen alone are one edit apart.
+// unlikeness is how many edits turn one name into another, if that is less than enough. Names
+// that differ only in their case, in what is before a slash, or in the version after the last
+// hyphen are one edit apart.
 func (m *measure) unlikeness(other string, enough int) int {
 	a, b := m.name, strings.ToLower(other)
 	if a == b || Base(a) == Base(b) || isVersionOf(a, b) || isVersionOf(b, a) {
@@ -57,7 +57,7 @@ func (m *measure) unlikeness(other string, enough int) int {
 	return m.distance(enough)
 }
 
-// isVersionOf is whether the name is the other one and a year after it.
+// isVersionOf reports whether the name is the other one followed by a year.
 func isVersionOf(name, other string) bool {
 	version, ok := strings.CutPrefix(name, other)
 	return ok && strings.HasPrefix(version, "-20")
@@ -84,14 +84,14 @@ func appendRunes(to []rune, s string) []rune {
 }
 
 // distance is the optimal string alignment distance (Damerau-Levenshtein, with no substring
-// edited twice), as far as it is less than enough: the number of characters to insert, delete,
-// replace or swap with the next. Whoever asks for a name chooses how long it is: so only what is
-// less than enough characters apart is compared, and nothing once there are enough edits.
+// edited twice), if that is less than enough: the number of characters to insert, delete,
+// replace or swap with the next. Callers choose how long a name is, so distance only compares
+// what is less than enough characters apart, and stops once there are enough edits.
 func (m *measure) distance(enough int) int {
 	x, y, before, last, row := m.x, m.y, m.before, m.last, m.row
 	for i := 1; i <= len(x); i++ {
 		from, to := max(1, i-enough+1), min(len(y), i+enough-1)
-		row[from-1] = i // or more than enough, where it is not the first
+		row[from-1] = i // or more than enough, if it is not the first
 		least := i
 		for j := from; j <= to; j++ {
 			changed := 1

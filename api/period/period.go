@@ -63,14 +63,14 @@ type Span struct{ Start, End time.Time }
 // Contains reports whether t lies in the span.
 func (s Span) Contains(t time.Time) bool { return !t.Before(s.Start) && t.Before(s.End) }
 
-// Containing is the period of the given kind that t lies in, by the calendar of zone.
-// It panics when kind is not valid, which the API server does not let pass.
+// Containing is the period of the given kind that t lies in, by the calendar of zone. It panics if kind is not
+// valid, which the API server ensures.
 func Containing(kind Kind, zone *time.Location, t time.Time) Span {
 	if length, fixed := kind.window(); fixed {
 		return windowAt(length, t)
 	}
-	// Where a zone's clock is set back across midnight, a date is shown before its
-	// period begins: t then lies in the period before.
+	// If a zone's clock is set back across midnight, a date is shown before its period begins: t then lies in
+	// the period before.
 	first := firstDate(kind, dateOf(t.In(zone)))
 	start := startOf(first, zone)
 	for start.After(t) {
@@ -136,8 +136,8 @@ func nextDate(kind Kind, d date) date {
 	panic(fmt.Sprintf("period: unknown kind %q", kind))
 }
 
-// StartOf is the moment when a date begins in a zone, in this zone: not at midnight where clocks skip that. Months and
-// days may be outside their ranges, as of time.Date: day 0 is the last of the month before.
+// StartOf is the moment when a date begins in a zone, which is not midnight if the clocks skip that. Months and
+// days may be outside their ranges, as with time.Date: day 0 is the last of the month before.
 func StartOf(year int, month time.Month, day int, zone *time.Location) time.Time {
 	return startOf(newDate(year, month, day), zone).In(zone)
 }

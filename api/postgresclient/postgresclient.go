@@ -33,10 +33,10 @@ func Open(ctx context.Context, raw string, maxConns int32) (*pgxpool.Pool, error
 	return pgxpool.NewWithConfig(ctx, options)
 }
 
-// Parse parses the URL of one connection, as Open does that of a pool.
+// Parse parses the URL of a single connection, as Open does for a pool.
 //
 // libpq's default, sslmode=prefer, sends the password and everything else unencrypted to
-// whoever says that it cannot do otherwise. So the URL of a server that is not on this
+// any server that says it cannot encrypt. So the URL of a server that is not on this
 // machine must say sslmode=verify-full, verify-ca, require or disable.
 func Parse(raw string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(raw)
@@ -49,7 +49,7 @@ func Parse(raw string) (*pgx.ConnConfig, error) {
 var errUndecided = errors.New("the Postgres URL leaves open whether the connection is encrypted: add sslmode=verify-full to it " +
 	"(with sslrootcert=FILE for a certificate authority of your own), or sslmode=disable where nobody can listen")
 
-// isDecided fails where some of the ways to a server that is not on this machine are
+// isDecided fails if some of the ways to a server that is not on this machine are
 // encrypted and others are not.
 func isDecided(config *pgx.ConnConfig) error {
 	ways := append([]*pgconn.FallbackConfig{{Host: config.Host, TLSConfig: config.TLSConfig}}, config.Fallbacks...)
@@ -65,7 +65,7 @@ func isDecided(config *pgx.ConnConfig) error {
 	return nil
 }
 
-// isLocal is whether a host is this machine, by a socket or its loopback.
+// isLocal reports whether a host is this machine, by a socket or its loopback.
 func isLocal(host string) bool {
 	address, err := netip.ParseAddr(host)
 	return strings.HasPrefix(host, "/") || host == "localhost" || err == nil && address.IsLoopback()

@@ -10,18 +10,18 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// Fees are what one use of each thing costs that is billed beside tokens, by the
+// Fees are the prices of one use of each thing that is billed in addition to tokens, by the
 // provider's name of it, such as "web_search".
 type Fees map[string]money.Nanos
 
 // EachCall is the name of the fee of every call, whatever it uses.
 const EachCall = "call"
 
-// Uses are how often each thing was used that is billed beside tokens, by name, as a URL's
-// query is written: "web_fetch=1&web_search=3". Empty is none.
+// Uses are how often each thing was used that is billed in addition to tokens, by name,
+// written like a URL's query: "web_fetch=1&web_search=3". Empty means none.
 type Uses string
 
-// UsesOf are the uses with these counts. What was never used is left out.
+// UsesOf are the uses with these counts, without those of 0.
 func UsesOf(counts map[string]int64) Uses {
 	query := url.Values{}
 	for name, n := range counts {
@@ -32,7 +32,8 @@ func UsesOf(counts map[string]int64) Uses {
 	return Uses(query.Encode())
 }
 
-// AtMost are the uses of a bound with these counts. What a call cannot use has a count of 0.
+// AtMost are the uses of a bound with these counts. A count of 0 means that the call cannot
+// use the thing.
 func AtMost(counts map[string]int64) Uses {
 	query := url.Values{}
 	for name, n := range counts {
@@ -41,7 +42,7 @@ func AtMost(counts map[string]int64) Uses {
 	return Uses(query.Encode())
 }
 
-// Counts are how often each thing was used; nil where nothing was. The error is ErrUsage.
+// Counts are how often each thing was used; nil if nothing was. The error is ErrUsage.
 func (u Uses) Counts() (map[string]int64, error) {
 	if u == "" {
 		return nil, nil
@@ -61,7 +62,7 @@ func (u Uses) Counts() (map[string]int64, error) {
 	return counts, nil
 }
 
-// mostUses are the uses of a bound, with those that any call may have besides.
+// mostUses are the uses of a bound, and those that any call may have in addition.
 func (t Tariff) mostUses(bound Uses) Uses {
 	if t.AnyCallUses == "" {
 		return bound
@@ -69,13 +70,13 @@ func (t Tariff) mostUses(bound Uses) Uses {
 	most, err := t.AnyCallUses.Counts()
 	bounded, badBound := bound.Counts()
 	if err != nil || badBound != nil {
-		return bound // which is told
+		return bound // a later step reports the error
 	}
 	maps.Copy(most, bounded)
 	return UsesOf(most)
 }
 
-// fees are what the uses cost, and every call.
+// fees are the fees of the uses, and the fee of every call.
 func (t Tariff) fees(uses Uses) (money.Nanos, error) {
 	counts, err := uses.Counts()
 	if err != nil {
@@ -97,7 +98,7 @@ func (t Tariff) fees(uses Uses) (money.Nanos, error) {
 	return sum, nil
 }
 
-// validateFees reports whether fees can be counted with.
+// validateFees reports whether fees are valid.
 func (t Tariff) validateFees() error {
 	for name, fee := range t.Fees {
 		if name == "" || fee < 0 || fee > money.Max {

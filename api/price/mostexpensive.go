@@ -7,12 +7,12 @@ import (
 )
 
 // MostExpensive is a book for calls of a model that has none: every kind of token has
-// the dearest price that any list of the books has for it, for calls of every length
-// and in every service tier of the books, every multiplier the highest factor, and every
-// use the dearest fee. Of no books it is empty.
+// the dearest price that any list of the books has for it, for calls of every length and
+// in every service tier of the books, every multiplier the highest factor, and every use
+// the dearest fee. Without books, it is empty.
 //
-// What one of the books has a price for, this one has a price for, which is no lower.
-// A model that is in none of the books may cost more: its price is unknown.
+// It has a price for everything that one of the books has a price for, and it is no
+// lower. A model that is in none of the books may cost more: its price is unknown.
 func MostExpensive(books ...Book) Book {
 	dearest, most := Tariff{Base: List{}}, Book{}
 	for _, book := range books {
@@ -36,7 +36,7 @@ func MostExpensive(books ...Book) Book {
 	return most
 }
 
-// raise makes no multiplier and no fee lower than another tariff's.
+// raise raises multipliers and fees that are lower than another tariff's.
 func (t *Tariff) raise(other Tariff) {
 	for _, m := range other.Multipliers {
 		same := func(have Multiplier) bool { return have.Property == m.Property && have.Value == m.Value }
@@ -55,7 +55,7 @@ func (t *Tariff) raise(other Tariff) {
 	t.AnyCallUses = maxUses(t.AnyCallUses, other.AnyCallUses)
 }
 
-// maxUses has each use as often as either has it, where both can be read.
+// maxUses takes the higher count of each use, if both can be read.
 func maxUses(a, b Uses) Uses {
 	if b == "" {
 		return a

@@ -14,7 +14,7 @@ import (
 // 1.1. Every published factor with up to nine digits after the point is exact.
 type Factor int64
 
-// One is the factor that changes nothing, MaxFactor the largest.
+// One is the factor that changes nothing, and MaxFactor the largest.
 const (
 	One       Factor = 1_000_000_000
 	MaxFactor Factor = 1000 * One
@@ -29,9 +29,10 @@ type Multiplier struct {
 	Factor Factor `json:"factor"`
 }
 
-// Properties are what else decides the price of a call's tokens: the value that each
-// property has, by name, as a URL's query is written: "inference_geo=us&speed=fast". A
-// property without a value has none that changes the price. Empty is no property.
+// Properties are what else determines the price of a call's tokens: the value of each
+// property, by name, written like a URL's query: "inference_geo=us&speed=fast". A
+// property that is missing has no value that changes the price. Empty means no
+// properties.
 type Properties string
 
 // PropertiesOf are the properties with these values.
@@ -43,8 +44,8 @@ func PropertiesOf(values map[string]string) Properties {
 	return Properties(query.Encode())
 }
 
-// Or are the properties, and those of others that they do not name. What cannot be read is
-// left as it is.
+// Or are the properties, and those of others that they do not name. If either cannot be
+// read, the properties are returned as they are.
 func (p Properties) Or(others Properties) Properties {
 	own, err := p.Values()
 	all, badOthers := others.Values()
@@ -76,8 +77,8 @@ func parsePairs(what, query string) (map[string]string, error) {
 	return pairs, nil
 }
 
-// factors are those that the values of a usage's properties have; those that are One are
-// left out.
+// factors are the factors of the values of a usage's properties, without those that are
+// One.
 func (t Tariff) factors(p Properties) ([]Factor, error) {
 	values, err := p.Values()
 	if err != nil {
@@ -100,8 +101,7 @@ func (t Tariff) factors(p Properties) ([]Factor, error) {
 }
 
 // dearestFactors are the highest factors that a call can have. A property that the bound
-// names has the value named there, or none; any other may have each value that has a
-// factor.
+// names has the value there, or none; any other may have each value that has a factor.
 func (t Tariff) dearestFactors(bound Properties) ([]Factor, error) {
 	if _, err := t.factors(bound); err != nil {
 		return nil, err
@@ -125,8 +125,8 @@ func (t Tariff) factor(property, value string) (Factor, bool) {
 	return 0, false
 }
 
-// times is hi and lo, a number of 128 bits, divided by million and multiplied by the
-// factors, rounded up once.
+// times divides hi and lo, a number of 128 bits, by million and multiplies it by the
+// factors, rounding up once.
 func times(hi, lo uint64, factors []Factor) (money.Nanos, error) {
 	product := new(big.Int).SetUint64(hi)
 	product.Lsh(product, 64).Add(product, new(big.Int).SetUint64(lo))
@@ -145,7 +145,7 @@ func times(hi, lo uint64, factors []Factor) (money.Nanos, error) {
 	return money.Nanos(cost.Int64()), nil
 }
 
-// validateMultipliers reports whether multipliers can be counted with.
+// validateMultipliers reports whether multipliers are valid.
 func (t Tariff) validateMultipliers() error {
 	for i, m := range t.Multipliers {
 		_, twice := Tariff{Multipliers: t.Multipliers[:i]}.factor(m.Property, m.Value)

@@ -9,30 +9,30 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// PerMillion is the price of one million tokens in nano-USD. As providers
-// publish prices in dollars per million tokens, every published price with up
-// to nine digits after the point is exact.
+// PerMillion is the price of one million tokens in nano-USD. Providers publish prices
+// in dollars per million tokens, so every published price with up to nine digits after
+// the point is exact.
 type PerMillion = money.Nanos
 
 // million is the number of tokens that a price is quoted for.
 const million = 1_000_000
 
-// List is the price of each kind of token. A kind that is not in the list is not
-// to be had: a usage of it has no cost, and a bound of it is refused.
+// List is the price of each kind of token. A kind that is not in the list cannot be had: a
+// usage of it has no cost, and a bound of it is refused.
 type List map[Kind]PerMillion
 
 // Tariff is what calls of a service tier cost: by the length of their input, by properties
-// that multiply the cost of their tokens, and by what they use beside tokens.
+// that multiply the cost of their tokens, and by what they use in addition to tokens.
 type Tariff struct {
-	// Base is the list of calls that no other is for.
+	// Base is the list for calls that no other list is for.
 	Base List `json:"base"`
 	// LongContext are the lists of calls with long input, the shortest first.
 	LongContext []LongContext `json:"longContext,omitempty"`
 	// Multipliers are the factors of calls whose tokens cost more, or less, than the lists
-	// say. Those of several properties apply together. A property with a value that has no
-	// factor has no price.
+	// say. Those of several properties are multiplied. A value without a factor has no
+	// price.
 	Multipliers []Multiplier `json:"multipliers,omitempty"`
-	// Fees are what is billed beside tokens. What has no fee has no price.
+	// Fees are what is billed in addition to tokens. A use without a fee has no price.
 	Fees Fees `json:"fees,omitempty"`
 	// AnyCallUses is how often a call may use each thing that its request does not bound.
 	AnyCallUses Uses `json:"anyCallUses,omitempty"`
@@ -47,7 +47,7 @@ type LongContext struct {
 	List             List  `json:"list"`
 }
 
-// Book is what calls of a model cost by their service tier. It has one for Default.
+// Book is what calls of a model cost, by their service tier. It has a Tariff for Default.
 type Book map[ServiceTier]Tariff
 
 var (
@@ -59,8 +59,8 @@ var (
 	ErrNoPrice = errors.New("no price")
 )
 
-// Cost is what the usage costs, rounded up to the nano-dollar: what is Billed for it, or
-// else what its tokens cost. The error is ErrUsage, ErrNoPrice or ErrTooExpensive.
+// Cost is what the usage costs, rounded up to the nano-dollar: the amount Billed, if that is
+// set, or else what its tokens cost. The error is ErrUsage, ErrNoPrice or ErrTooExpensive.
 func (b Book) Cost(u Usage) (money.Nanos, error) {
 	if err := u.Validate(); err != nil {
 		return 0, err
@@ -135,29 +135,29 @@ func (b Book) Dearest(bound Usage, tiers ...ServiceTier) (dearest money.Nanos, e
 	return dearest, nil
 }
 
-// Offers is whether there is a price for tokens of the kind in the Default tier.
+// Offers reports whether there is a price for tokens of the kind in the Default tier.
 func (b Book) Offers(kind Kind) bool {
 	_, ok := b[Default].Base[kind]
 	return ok
 }
 
-// Charges is whether there is a fee for uses of that name in the Default tier.
+// Charges reports whether there is a fee for uses with the name in the Default tier.
 func (b Book) Charges(name string) bool {
 	_, ok := b[Default].Fees[name]
 	return ok
 }
 
-// MostUses is how often a call may use a thing of that name which its request does not bound,
-// in the Default tier; 0 where that is not known.
+// MostUses is how often a call may use a thing that its request does not bound, by name, in
+// the Default tier; 0 if that is unknown.
 func (b Book) MostUses(name string) int64 {
 	counts, err := b[Default].AnyCallUses.Counts()
 	if err != nil {
-		return 0 // which Validate tells
+		return 0 // Validate reports the error
 	}
 	return counts[name]
 }
 
-// Multiplies is whether there is a factor for that value of the property in the Default
+// Multiplies reports whether there is a factor for that value of the property in the Default
 // tier.
 func (b Book) Multiplies(property, value string) bool {
 	_, ok := b[Default].factor(property, value)
@@ -172,8 +172,8 @@ func (b Book) tariff(tier ServiceTier) (Tariff, error) {
 	return tariff, nil
 }
 
-// upTo are the lists of calls with up to so many input tokens. The last is the one
-// of a call with just so many.
+// upTo are the lists of calls with up to so many input tokens. The last is that of a call
+// with exactly as many.
 func (t Tariff) upTo(inputTokens int64) []List {
 	lists := []List{t.Base}
 	for _, long := range t.LongContext {
@@ -184,7 +184,7 @@ func (t Tariff) upTo(inputTokens int64) []List {
 	return lists
 }
 
-// mayBe are the kinds that tokens of a bound may turn out to be of.
+// mayBe are the kinds that tokens of a kind in a bound may turn out to be.
 var mayBe = map[Kind][]Kind{
 	Input:        {CachedInput},
 	CacheWrite5m: {Input, CachedInput},
@@ -237,9 +237,9 @@ func (l List) cost(u Usage, factors []Factor) (money.Nanos, error) {
 	return money.Nanos(cost), nil
 }
 
-// Validate reports whether the book can be counted with: it has a tariff for
-// Default, prices and fees between 0 and money.Max, factors between 0 and MaxFactor, no
-// kind that is unknown here, and lists for long input in their order.
+// Validate reports whether the book is valid: it has a tariff for Default, prices and
+// fees between 0 and money.Max, factors between 0 and MaxFactor, no unknown kinds, and
+// lists for long input in their order.
 func (b Book) Validate() error {
 	if _, err := b.tariff(Default); err != nil {
 		return err

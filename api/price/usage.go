@@ -13,8 +13,8 @@ type Kind string
 
 // The kinds of token. They are disjoint: a token is billed as one of them.
 const (
-	// Input is text, and whatever else is billed as text is, that was not read from
-	// the provider's cache, nor written to it at a price of its own.
+	// Input is text, and whatever else is billed as text is, that the provider neither read
+	// from its cache nor wrote to it at a price of its own.
 	Input Kind = "input"
 	// CachedInput is input that the provider read from its cache.
 	CachedInput Kind = "cachedInput"
@@ -40,12 +40,12 @@ func Kinds() []Kind {
 	}
 }
 
-// ServiceTier is the way in which a provider serves a call, which has prices of
-// its own: Default, or as the provider calls it, such as "flex", "priority" or "batch".
+// ServiceTier is how a provider serves a call, with prices of its own: Default, or the
+// provider's name of it, such as "flex", "priority" or "batch".
 type ServiceTier string
 
-// Default is the service tier of calls that ask for none, by whichever name the
-// provider has for it ("default", "standard"). The empty ServiceTier means it, too.
+// Default is the service tier of calls that ask for none, whatever the provider's name of it
+// ("default", "standard"). The empty ServiceTier means it, too.
 const Default ServiceTier = "default"
 
 // MaxTokens is the largest number of tokens of one kind that a call may report.
@@ -66,18 +66,18 @@ type Usage struct {
 	AudioOutput      int64 `json:"audioOutput,omitempty"`
 	ImageOutput      int64 `json:"imageOutput,omitempty"`
 
-	// Reasoning is how many of the Output tokens were reasoning. It is no kind: it is
-	// contained in Output, billed there, and told for information alone.
+	// Reasoning is how many of the Output tokens were reasoning. It is not a kind: Output
+	// includes it, and is billed for it. It is only for information.
 	Reasoning int64 `json:"reasoning,omitempty"`
-	// ServiceTier is in which service tier the provider says it served the call.
+	// ServiceTier is the service tier in which, as the provider says, it served the call.
 	ServiceTier ServiceTier `json:"serviceTier,omitempty"`
-	// Billed is what the provider bills for the call where that is known from elsewhere than
-	// the prices of its tokens: the provider has said so, or has billed another model. It
-	// takes the place of what the tokens cost. 0 means that they cost what their prices say.
+	// Billed is what the provider bills for the call, if that is known other than from the
+	// prices of its tokens: the provider has said so, or has billed another model. It
+	// replaces what the tokens cost. 0 means that they cost what their prices say.
 	Billed money.Nanos `json:"billed,omitempty"`
 	// Properties are what the provider says of the call that its price depends on.
 	Properties Properties `json:"properties,omitempty"`
-	// Uses are what the call used that is billed beside tokens.
+	// Uses are what the call used that is billed in addition to tokens.
 	Uses Uses `json:"uses,omitempty"`
 }
 
@@ -114,8 +114,8 @@ func (u Usage) TotalInput() int64 {
 // Total is the number of tokens of all kinds.
 func (u Usage) Total() int64 { return u.TotalInput() + u.Output + u.AudioOutput + u.ImageOutput }
 
-// WithoutWrites is the usage where nothing is written to a cache: all of that is input as any
-// other.
+// WithoutWrites is the usage if nothing were written to a cache: what was written counts as
+// Input.
 func (u Usage) WithoutWrites() Usage {
 	u.Input, u.CacheWrite5m, u.CacheWrite1h = u.Input+u.CacheWrite5m+u.CacheWrite1h, 0, 0
 	return u
@@ -124,9 +124,8 @@ func (u Usage) WithoutWrites() Usage {
 // ErrUsage is the reason for which Cost refuses a usage that cannot be true.
 var ErrUsage = errors.New("usage out of range")
 
-// Validate reports whether every count is between 0 and MaxTokens, no more than the
-// Output was Reasoning, what is Billed between 0 and money.Max, and Properties and Uses can
-// be read.
+// Validate reports whether every count is between 0 and MaxTokens, Reasoning is at most
+// Output, Billed is between 0 and money.Max, and Properties and Uses can be read.
 func (u Usage) Validate() error {
 	for _, kind := range Kinds() {
 		if n := u.Tokens(kind); n < 0 || n > MaxTokens {

@@ -1,6 +1,6 @@
-// Package reach determines which objects another one selects, beyond those that it names:
-// by their labels and their namespaces.
+// Package reach determines which objects another one selects by their labels and their
+// namespaces, rather than by their names.
 //
-// It must never read anything by itself: it is asked by the manager and by the console, of
-// their caches, and by kubectl budget, of a file.
+// It must never read anything by itself: the manager and the console ask it about objects
+// in their caches, and kubectl budget about those of a file.
 package reach

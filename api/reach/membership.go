@@ -16,11 +16,11 @@ import (
 // Membership.
 const namespaceInPattern = "{namespace}"
 
-// Allowance is whom the Memberships of a namespace may name. The zero Allowance allows
-// nobody.
+// Allowance says which members the Memberships of a namespace may name. The zero
+// Allowance allows nobody.
 type Allowance struct{ subjects, emails, groups patterns }
 
-// AllowanceOf is whom an IdentityProvider lets a namespace name. An invalid selector
+// AllowanceOf is what an IdentityProvider allows a namespace. An invalid selector
 // includes no namespace.
 func AllowanceOf(provider *v1alpha1.IdentityProvider, namespace string, labelsOf LabelsOf) (Allowance, error) {
 	var allowance Allowance
@@ -57,12 +57,12 @@ func includesNamespace(allowed v1alpha1.AllowedMemberships, namespace string, la
 	return selector.Matches(labels.Set(its)), err
 }
 
-// AllowsNobody reports whether no member at all may be named.
+// AllowsNobody reports whether no member may be named.
 func (a Allowance) AllowsNobody() bool {
 	return a.subjects.isEmpty() && a.emails.isEmpty() && a.groups.isEmpty()
 }
 
-// Allows reports whether a member may be named as it is.
+// Allows reports whether a member may be named in this way.
 func (a Allowance) Allows(member limiterv1.Member) bool {
 	switch {
 	case member.Subject != "":
@@ -73,7 +73,7 @@ func (a Allowance) Allows(member limiterv1.Member) bool {
 	return a.groups.match(member.Group)
 }
 
-// patterns are what names may be: as they are, or by what they begin or end with.
+// patterns match names: whole names, or their beginnings or ends.
 type patterns struct {
 	all      bool
 	exact    map[string]bool
@@ -86,7 +86,7 @@ func (p *patterns) isEmpty() bool {
 	return !p.all && len(p.exact) == 0 && len(p.prefixes) == 0 && len(p.domains) == 0
 }
 
-// add adds a name, or what names begin with and "*" after it.
+// add adds a name, or the beginning of names followed by "*".
 func (p *patterns) add(pattern string) {
 	prefix, isPrefix := strings.CutSuffix(pattern, "*")
 	switch {

@@ -17,9 +17,8 @@ func IsDelegated(namespace string, labelsOf LabelsOf) (bool, error) {
 	return its[v1alpha1.DelegatedLabel] == "true", err
 }
 
-// Includes reports whether another namespace is among those that an object, which is in
-// its own, is about. An invalid selector includes no other: the object's own status says
-// so.
+// Includes reports whether an object in the namespace own is about another namespace. An
+// invalid selector includes no other namespace: the object's own status reports it.
 func Includes(namespaces v1alpha1.Namespaces, own, other string, labelsOf LabelsOf) (bool, error) {
 	switch {
 	case own == other, namespaces.From == v1alpha1.NamespacesAll:

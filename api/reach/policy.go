@@ -7,8 +7,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Applies reports whether a policy applies to a budget: whether it names it, or selects
-// it and may.
+// Applies reports whether a policy applies to a budget: whether it names the budget, or
+// selects it and is allowed to.
 func Applies(policy *v1alpha1.RateLimitPolicy, budget *v1alpha1.TenantBudget, labelsOf LabelsOf) (bool, error) {
 	if policy.Spec.TargetSelector == nil {
 		ref := policy.Spec.TargetRef
@@ -21,8 +21,9 @@ func Applies(policy *v1alpha1.RateLimitPolicy, budget *v1alpha1.TenantBudget, la
 	return MaySelect(policy, labelsOf)
 }
 
-// Selects reports whether a policy's selector selects a budget, whether or not it may. An
-// invalid one selects nothing: the policy's own status says so. REQUIRES: it has one.
+// Selects reports whether a policy's selector selects a budget, whether or not it is
+// allowed to. An invalid selector selects nothing: the policy's own status reports it.
+// REQUIRES: the policy has a selector.
 func Selects(policy *v1alpha1.RateLimitPolicy, budget *v1alpha1.TenantBudget, labelsOf LabelsOf) (bool, error) {
 	target := policy.Spec.TargetSelector
 	selector, err := metav1.LabelSelectorAsSelector(target.LabelSelector())
@@ -32,8 +33,8 @@ func Selects(policy *v1alpha1.RateLimitPolicy, budget *v1alpha1.TenantBudget, la
 	return Includes(target.Namespaces, policy.Namespace, budget.Namespace, labelsOf)
 }
 
-// MaySelect reports whether a policy's namespace lets it select where it does. REQUIRES:
-// it has a selector.
+// MaySelect reports whether a policy's namespace allows it to select where it does.
+// REQUIRES: the policy has a selector.
 func MaySelect(policy *v1alpha1.RateLimitPolicy, labelsOf LabelsOf) (bool, error) {
 	if !policy.Spec.TargetSelector.ReachesBeyond() {
 		return true, nil

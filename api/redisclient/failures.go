@@ -13,20 +13,19 @@ import (
 type Failure string
 
 const (
-	// Unreachable is that no connection could be made, or one broke.
+	// Unreachable means that no connection could be made, or that one broke.
 	Unreachable Failure = "unreachable"
-	// Timeout is that there was no answer in time.
+	// Timeout means that there was no answer in time.
 	Timeout Failure = "timeout"
-	// Refused is an answer that is an error, such as OOM or READONLY.
+	// Refused means an answer that is an error, such as OOM or READONLY.
 	Refused Failure = "refused"
 )
 
 // Failures are all kinds of failures.
 var Failures = []Failure{Unreachable, Timeout, Refused}
 
-// OnFailure has told be told of every command, pipeline or connection that fails from
-// now on. That a value is not there, that a script is not known yet and that the caller
-// has gone are no failures.
+// OnFailure calls told for every command, pipeline or connection that fails from now
+// on. A missing value, an unknown script and a caller that has gone are not failures.
 func OnFailure(client redis.UniversalClient, told func(Failure)) {
 	client.AddHook(failureHook{told})
 }
@@ -73,8 +72,8 @@ func (h failureHook) tellOf(err error, cmds []redis.Cmder) {
 	}
 }
 
-// ofConnecting is whether the client asks it when it connects, which older servers may
-// not know.
+// ofConnecting reports whether the client sends it when it connects. Older servers may
+// not know it.
 func ofConnecting(cmd redis.Cmder) bool { return cmd.Name() == "client" || cmd.Name() == "hello" }
 
 func (h failureHook) tell(err error) {
@@ -84,7 +83,7 @@ func (h failureHook) tell(err error) {
 }
 
 func failureOf(err error) (Failure, bool) {
-	if err == nil { // by far the most, which is to cost nothing
+	if err == nil { // nearly always, so this must cost nothing
 		return "", false
 	}
 	var answer redis.Error

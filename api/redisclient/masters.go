@@ -12,9 +12,9 @@ import (
 
 // Server is what a Redis says of itself.
 type Server struct {
-	// Run names one history of the data in one process: another after every start and
-	// whenever the process, or what its data belongs to, became a master. It is the run id
-	// and the replication id.
+	// Run names one history of the data in one process: it differs after every start, and
+	// whenever the process, or the one that its data came from, became a master. It is the
+	// run id and the replication id.
 	Run string
 	// Version is the major version.
 	Version int
@@ -22,8 +22,8 @@ type Server struct {
 	Policy string
 }
 
-// Masters asks every master what it says of itself: the one Redis, the one that
-// Sentinels name, or all of a Cluster.
+// Masters asks every master about itself: the single Redis, the master that Sentinels
+// name, or all masters of a Cluster.
 func Masters(ctx context.Context, client redis.UniversalClient) (servers []Server, err error) {
 	var mu sync.Mutex
 	err = ForEachMaster(ctx, client, func(ctx context.Context, node *redis.Client) error {
@@ -52,11 +52,11 @@ func ForEachMaster(
 	return fmt.Errorf("cannot list the masters of a %T", client)
 }
 
-// Describe asks a Redis what it says of itself.
+// Describe asks a Redis about itself.
 func Describe(ctx context.Context, node interface {
 	Info(ctx context.Context, sections ...string) *redis.StringCmd
 }) (Server, error) {
-	// All there is: a Redis before 7 takes but one section, and must be told apart.
+	// All sections: a Redis before 7 takes only one, and must be recognised, too.
 	info, err := node.Info(ctx).Result()
 	if err != nil {
 		return Server{}, fmt.Errorf("read Redis INFO: %w", err)
@@ -73,7 +73,7 @@ func Describe(ctx context.Context, node interface {
 	if err != nil || run == "" || replication == "" {
 		return Server{}, fmt.Errorf("read Redis INFO: got version %q, run ID %q and replication ID %q", fields["redis_version"], run, replication)
 	}
-	// The data of a process that was a replica in between may be older than what it had
-	// before: its run is the same, and its replication ID another.
+	// If a process was a replica in between, its data may be older than what it had
+	// before: its run is the same, but its replication ID differs.
 	return Server{Run: run + "/" + replication, Version: version, Policy: fields["maxmemory_policy"]}, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrURL means that invalid Redis URL.
+// ErrURL means that a Redis URL is invalid.
 var ErrURL = errors.New("invalid Redis URL")
 
 // Open makes a client of the Redis at a URL: "redis://:password@host:6379/0", or

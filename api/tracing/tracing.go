@@ -40,9 +40,9 @@ type Tracing struct {
 	log      *slog.Logger
 }
 
-// Start reads the environment. Off is a Tracing, too, whose Tracer is nil. An error is
-// about a variable that asks for what cannot be. Spans that cannot be sent are dropped,
-// which the log is told of.
+// Start reads the environment. If tracing is off, it returns a Tracing whose Tracer is
+// nil. An error means that a variable asks for something impossible. Spans that cannot
+// be sent are dropped and logged.
 func Start(service string, getenv func(string) string, log *slog.Logger) (*Tracing, error) {
 	if !isOn(getenv) {
 		return &Tracing{log: log}, nil
@@ -55,7 +55,7 @@ func Start(service string, getenv func(string) string, log *slog.Logger) (*Traci
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
-	// What the environment says of the resource comes last, and wins.
+	// The environment's attributes of the resource come last, so that they win.
 	about, err := resource.New(context.Background(), resource.WithTelemetrySDK(), resource.WithHost(),
 		resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceNamespace("bursar")), resource.WithFromEnv())
 	if err != nil {
@@ -70,7 +70,7 @@ func isOn(getenv func(string) string) bool {
 		(exporter == "" || exporter == "otlp") && !strings.EqualFold(getenv(disabledVariable), "true")
 }
 
-// check finds what the exporter would pass over in silence.
+// check reports what the exporter would silently ignore.
 func check(getenv func(string) string) error {
 	for _, variable := range []string{tracesEndpointVariable, endpointVariable} {
 		endpoint, err := url.Parse(getenv(variable))
@@ -88,7 +88,7 @@ func check(getenv func(string) string) error {
 	return nil
 }
 
-// Tracer makes spans; nil when they go nowhere.
+// Tracer makes spans; nil if they go nowhere.
 func (t *Tracing) Tracer() trace.Tracer {
 	if t.provider == nil {
 		return nil
@@ -96,14 +96,15 @@ func (t *Tracing) Tracer() trace.Tracer {
 	return t.provider.Tracer(scope)
 }
 
-// UseEverywhere has what asks OpenTelemetry's global provider for a tracer get this one.
+// UseEverywhere makes this the tracer of code that asks OpenTelemetry's global provider
+// for one.
 func (t *Tracing) UseEverywhere() {
 	if t.provider != nil {
 		otel.SetTracerProvider(t.provider)
 	}
 }
 
-// Stop sends what is left.
+// Stop sends the remaining spans.
 func (t *Tracing) Stop() {
 	if t.provider == nil {
 		return

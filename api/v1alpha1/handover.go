@@ -8,8 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Succeeds reports whether the budget is the one that another names as its successor, for the same
-// tenant.
+// Succeeds reports whether another budget names this one as its successor, for the same tenant.
 func (b *TenantBudget) Succeeds(predecessor *TenantBudget) bool {
 	ref := predecessor.Spec.SuccessorRef
 	return ref != nil && ref.Name == b.Name && cmp.Or(ref.Namespace, predecessor.Namespace) == b.Namespace &&
@@ -28,11 +27,12 @@ func (b *TenantBudget) HandedOverTo() (successor types.NamespacedName, ok bool) 
 }
 
 // maxHandovers bounds how many successors Governing follows, because statuses that are not current may
-// name one another in a circle.
+// form a cycle.
 const maxHandovers = 16
 
-// Governing is the budget that a budget's tenant was handed over to, by one after the other; the budget
-// itself if it was not. get reads a budget: nil for one that is not there. The error is that of get.
+// Governing is the budget that now has a budget's tenant, after any handovers; the budget itself if
+// there was none. get reads a budget, and returns nil for one that does not exist. The error is that of
+// get.
 func (b *TenantBudget) Governing(get func(types.NamespacedName) (*TenantBudget, error)) (*TenantBudget, error) {
 	for range maxHandovers {
 		key, ok := b.HandedOverTo()

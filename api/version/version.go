@@ -15,12 +15,12 @@ var version, commit, date string
 
 // Info is what a program was built from.
 type Info struct {
-	// Version is that of the release, or of the module; "devel" where it is neither.
+	// Version is that of the release or of the module; "devel" if it is neither.
 	Version string
-	// Commit is the hash of the commit, and Date the time of it in RFC 3339's form; "unknown"
-	// where the build was not told.
+	// Commit is the hash of the commit, and Date its time in RFC 3339's form; "unknown" if
+	// the build was not told.
 	Commit, Date string
-	// Modified is whether there were changes beside the commit.
+	// Modified is whether there were uncommitted changes.
 	Modified bool
 }
 
@@ -38,7 +38,7 @@ func Get() Info {
 	return info
 }
 
-// take takes from what the go command has noted what is not stamped.
+// take fills in, from what the go command has noted, what was not stamped.
 func (i *Info) take(build *debug.BuildInfo) {
 	if v := build.Main.Version; i.Version == "" && v != "(devel)" {
 		i.Version = v

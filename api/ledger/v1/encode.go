@@ -12,7 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 )
 
-// encodedSize is more than most entries take in JSON.
+// encodedSize is more than the JSON of most entries takes.
 const encodedSize = 1 << 10
 
 // Encode writes the entry as JSON, byte for byte as encoding/json does: the body of a
@@ -50,8 +50,8 @@ func (e Entry) Encode() []byte {
 	return w.json
 }
 
-// objectWriter writes objects of JSON, member by member. What is IfAny is left out where it is
-// zero.
+// objectWriter writes JSON objects, member by member. Members that are IfAny are left out if
+// they are zero.
 type objectWriter struct{ json []byte }
 
 func (w *objectWriter) begin() { w.json = append(w.json, '{') }
@@ -200,7 +200,7 @@ func (w *objectWriter) timeIfAny(name string, value time.Time) {
 	w.json = append(w.json, '"')
 }
 
-// quote writes a string. Nearly all need no escapes.
+// quote writes a string. Nearly all strings need no escapes.
 func (w *objectWriter) quote(value string) {
 	if isPlain(value) {
 		w.json = append(append(append(w.json, '"'), value...), '"')
@@ -213,7 +213,7 @@ func (w *objectWriter) quote(value string) {
 	w.json = append(w.json, quoted...)
 }
 
-// isPlain is whether encoding/json writes a string as it is.
+// isPlain reports whether encoding/json writes a string without escapes.
 func isPlain(value string) bool {
 	for i := range len(value) {
 		switch b := value[i]; {

@@ -2,9 +2,9 @@ package ledgerv1
 
 import limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 
-// OwnersOfCalls is how SQL tells apart whose calls limits of a scope count, in rows of
-// ai_usage_logs: the expression that names the owner, empty of a call that has none, and what
-// is joined with the table for that. A call is in the row of each group of its caller.
+// OwnersOfCalls is SQL that finds the owners that limits of a scope count, in rows of
+// ai_usage_logs: an expression for the owner's name, which is empty for a call without one,
+// and a join that the expression needs. The join repeats a call for each group of its caller.
 func OwnersOfCalls(per limiterv1.Scope) (name, join string) {
 	switch per {
 	case limiterv1.PerUser:

@@ -2,14 +2,14 @@ package ledgerv1
 
 import "strings"
 
-// Recipient is who is told of alerts, by which channel.
+// Recipient is a recipient of alerts, by a channel.
 type Recipient struct {
 	Channel Channel
-	// Address is that of an e-mail; empty for the other channels, of which a budget has one each.
+	// Address is an e-mail address; empty for the other channels, of which a budget has one each.
 	Address string
 }
 
-// ParseRecipient is the recipient of a name: an address, or a channel other than Email.
+// ParseRecipient is the recipient with a name: an address, or a channel other than Email.
 func ParseRecipient(name string) Recipient {
 	if strings.Contains(name, "@") {
 		return Recipient{Channel: Email, Address: name}

@@ -8,8 +8,8 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 )
 
-// Refusal is a call that a limit refused, as it is kept on record. It says why, so
-// that who asks later why a call was refused can be answered.
+// Refusal is the record of a call that a limit refused. It says why, so that the caller can
+// still find out later.
 type Refusal struct {
 	// CallID is the one that the refused answer names.
 	CallID string
@@ -22,8 +22,8 @@ type Refusal struct {
 	Labels map[string]string
 	// Ancestors are the tenants above the tenant, nearest first.
 	Ancestors []string
-	// ModelAsked is what the caller asked for, Model the one, as the price list names
-	// it, that the call was bound for when it was refused.
+	// ModelAsked is the model that the caller asked for. Model is the one, as the price
+	// list names it, that would have been called.
 	ModelAsked, Model string
 	Endpoint          string
 	// RefusedAt is by the clock of the limiter's store.
@@ -31,27 +31,27 @@ type Refusal struct {
 	Reason    Reason
 	// LimitTenant is the tenant whose limit refused: the subject's or an ancestor.
 	LimitTenant string
-	// Limit is empty where no limit refused, but a breaker that is forced open, and Per
-	// is as well.
+	// Limit, and Per too, is empty if it was not a limit that refused, but a breaker that
+	// is forced open.
 	Limit string
 	Per   limiterv1.Scope
-	// LimitGroup is, of a limit per group, the caller's group of which it was.
+	// LimitGroup is the caller's group whose limit refused, for a limit per group.
 	LimitGroup string
 
-	// Of money limits, and empty or nil of others: how the limit stood, and when it resets.
+	// For money limits, otherwise empty or nil: how the limit stood, and when it resets.
 	Period              period.Kind
 	Amount, Spent, Held *money.Nanos
 	ResetsAt            *time.Time
 
-	// Of rate limits, and empty or nil of others: the unit, and how long until the call
-	// would have fitted, which is nil where nobody can say.
+	// For rate limits, otherwise empty or nil: the unit, and how long until the call would
+	// have fitted, which is nil if that is not known.
 	Unit       limiterv1.Unit
 	RetryAfter *time.Duration
 
 	// Bound and Tokens are what the call wanted to hold.
 	Bound  money.Nanos
 	Tokens int64
-	// Fallback is the one that answered in the place of the call, if one did.
+	// Fallback is the fallback that answered in the call's place, if one did.
 	Fallback limiterv1.FallbackKind
 	Session  string
 }

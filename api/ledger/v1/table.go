@@ -18,7 +18,7 @@ import (
 type Table[T any] struct {
 	Name    string
 	Columns []Column[T]
-	// Derived are the names of the columns that nobody writes.
+	// Derived are the names of the columns that no program writes.
 	Derived []string
 	// Amended are the names of the columns that are NULL until the true end of a call
 	// takes the place of a charge in full.
@@ -34,10 +34,11 @@ type Column[T any] struct {
 	// Values are its values in a batch of rows, a slice that has one for each. Those of an
 	// array are slices themselves, and those of jsonb are json.RawMessage.
 	Values func(batch []T) any
-	// OneOf are the words that it may hold, of which the database has a CHECK; nil
-	// where there is none.
+	// OneOf are the words that it may hold, which the database checks; nil if there is no
+	// such check.
 	OneOf []string
-	// tokens is the kind of token that it counts, of which a call's are the sum.
+	// tokens is the kind of token that it counts, for the columns that add up to a call's
+	// tokens.
 	tokens price.Kind
 }
 
@@ -71,7 +72,7 @@ func texts[T any](name string, value func(*T) []string) Column[T] {
 	return c
 }
 
-// object is a column of JSON objects whose members are text; {} where there are none.
+// object is a column of JSON objects whose members are text; {} if there are none.
 func object[T any](name string, value func(*T) map[string]string) Column[T] {
 	return column(name, "jsonb", func(row *T) json.RawMessage {
 		members := value(row)
@@ -182,8 +183,8 @@ func Calls() Table[Entry] {
 	}
 }
 
-// Words are the words that columns may hold, by "table.column", where the database has a
-// CHECK of them: those of calls and refusals, of the limits that were ever in force, and
+// Words are the words that columns may hold, by "table.column", for which the database
+// has a CHECK: those of calls and refusals, of the limits that were ever in force, and
 // of alerts and their deliveries.
 func Words() map[string][]string {
 	words := map[string][]string{
@@ -207,8 +208,8 @@ func addWords[T any](words map[string][]string, table Table[T]) {
 	}
 }
 
-// TokenColumns are the names of the columns of Calls of which the sum is how many tokens
-// a call used, as price.Usage.Total counts them.
+// TokenColumns are the names of the columns of Calls that add up to how many tokens a call
+// used, as price.Usage.Total counts them.
 func TokenColumns() (names []string) {
 	for _, c := range Calls().Columns {
 		if c.tokens != "" {

@@ -27,7 +27,7 @@ func Reasons() []Reason {
 	return []Reason{BreakerForced, BreakerOpen, BudgetExhausted, RateLimited, TooLarge}
 }
 
-// ByMoney reports whether it is for money that a call was refused.
+// ByMoney reports whether the reason is about money.
 func (r Reason) ByMoney() bool {
 	switch r {
 	case BreakerForced, BreakerOpen, BudgetExhausted:
@@ -41,15 +41,15 @@ type Outcome string
 
 // The outcomes.
 const (
-	// Settled: with the cost of what the provider says was used.
+	// Settled: with the cost of the usage that the provider reported.
 	Settled Outcome = "Settled"
-	// Voided: without cost, since the provider was not asked, or refused.
+	// Voided: without cost, because the provider was not asked, or refused.
 	Voided Outcome = "Voided"
-	// ChargedSeen: with the most that the call can have cost by what was seen of its
-	// answer, which was cut off by the provider, or as its client had gone.
+	// ChargedSeen: with the most that the call can have cost by what was seen of its answer, which the
+	// provider cut off, or whose client had gone.
 	ChargedSeen Outcome = "ChargedSeen"
-	// ChargedHold: with the hold itself, since nobody knows what was used; or with more, where the
-	// provider says at least that more was used.
+	// ChargedHold: with the hold itself, because the usage is unknown, or with more if a usage that is
+	// not believed counts more than was held.
 	ChargedHold Outcome = "ChargedHold"
 )
 
@@ -63,16 +63,16 @@ type Decision string
 const (
 	// Admitted: as it was asked for.
 	Admitted Decision = "Admitted"
-	// Replaced: with another model than was asked for, which the ladder put in its
-	// place. Of calls from before there was Chosen, also what that says.
+	// Replaced: with another model than was asked for, by the ladder. For calls from before Chosen
+	// existed, it also means that.
 	Replaced Decision = "Replaced"
 	// Chosen: with the first of a virtual model's models that fitted.
 	Chosen Decision = "Chosen"
 	// Fallback: with the cheapest model, after money had refused the call.
 	Fallback Decision = "Fallback"
-	// Shadowed: it would have been refused, were the tenant not in Shadow.
+	// Shadowed: it would have been refused if the tenant were not in Shadow.
 	Shadowed Decision = "Shadowed"
-	// Bounded: from money that was held for when the limiter's store is lost.
+	// Bounded: from money that was held beforehand, for when the limiter's store is lost.
 	Bounded Decision = "Bounded"
 )
 
@@ -81,47 +81,47 @@ func Decisions() []Decision {
 	return []Decision{Admitted, Replaced, Chosen, Fallback, Shadowed, Bounded}
 }
 
-// Pricing is whose prices a call is held and settled at.
+// Pricing says at whose prices a call is held and settled.
 type Pricing string
 
 // The pricings.
 const (
 	// Listed: those of its own model.
 	Listed Pricing = "Listed"
-	// MostExpensive: no provider lists its model, and each kind of token costs what it
-	// costs at most of a model that the provider lists. The bill may be another.
+	// MostExpensive: no provider lists its model, so each kind of token is priced as the dearest that
+	// the provider lists for it. The bill may differ.
 	MostExpensive Pricing = "MostExpensive"
 )
 
 // Pricings are all pricings.
 func Pricings() []Pricing { return []Pricing{Listed, MostExpensive} }
 
-// Lowering is why a call asked for less output than its request says, or its model gives.
+// Lowering is why a call asked for less output than its request, or its model, would have.
 type Lowering string
 
 // The lowerings. Empty is none.
 const (
-	// LoweredByCaps: an outputCaps of the tenant, or of an ancestor.
+	// LoweredByCaps: outputCaps of the tenant, or of an ancestor.
 	LoweredByCaps Lowering = "OutputCaps"
-	// LoweredByFit: no more had room in the limits.
+	// LoweredByFit: the limits had no room for more.
 	LoweredByFit Lowering = "Fit"
 )
 
 // Lowerings are all lowerings, and none.
 func Lowerings() []Lowering { return []Lowering{"", LoweredByCaps, LoweredByFit} }
 
-// Exhaust is the action of an alert that a limit is spent in full. The other actions of
-// alerts are those of rungs, and those below.
+// Exhaust is the action of an alert that a limit is spent in full. The other actions of alerts are
+// those of rungs, and those below.
 const Exhaust limiterv1.Action = "Exhaust"
 
 // ForceOpen is the action of an alert that a breaker is forced open. It is about no limit.
 const ForceOpen limiterv1.Action = "ForceOpen"
 
-// Test is the action of an alert that somebody has themselves sent, to see that alerts arrive. It
-// is about no limit.
+// Test is the action of an alert that people have sent to themselves, to see that alerts arrive. It is
+// about no limit.
 const Test limiterv1.Action = "Test"
 
-// The actions of alerts of what is unusual. They are about no limit.
+// The actions of alerts about unusual events. They are about no limit.
 const (
 	// Unusual: much more was spent within an hour than is usual at that hour of the week.
 	Unusual limiterv1.Action = "Unusual"
@@ -131,7 +131,7 @@ const (
 	UnusedKey limiterv1.Action = "UnusedKey"
 )
 
-// The actions of alerts of what somebody asks for beyond their limits.
+// The actions of alerts about requests for more.
 const (
 	// Requested: a user asks for more of a limit.
 	Requested limiterv1.Action = "Request"
@@ -144,13 +144,13 @@ func AlertActions() []limiterv1.Action {
 	return []limiterv1.Action{limiterv1.Warn, limiterv1.Downgrade, limiterv1.Trip, Exhaust, ForceOpen, Test, Unusual, ManyRefusals, UnusedKey, Requested, RequestDecided}
 }
 
-// IsCritical is whether calls are refused where there is an alert of the action: it is of severity
-// Critical, all others of severity Warning.
+// IsCritical reports whether an alert of the action means that calls are refused. Such alerts are of
+// severity Critical, all others of severity Warning.
 func IsCritical(action limiterv1.Action) bool {
 	return action == limiterv1.Trip || action == Exhaust || action == ForceOpen
 }
 
-// Resolution is why an alert is not open any more.
+// Resolution is why an alert is no longer open.
 type Resolution string
 
 // The resolutions.
@@ -201,7 +201,7 @@ const (
 // Channels are all channels.
 func Channels() []Channel { return []Channel{Email, Webhook, Slack, Teams, PagerDuty} }
 
-// Mark is what somebody says of an alert.
+// Mark is what somebody says about an alert.
 type Mark string
 
 // The marks.

@@ -8,15 +8,15 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 )
 
-// Billing is how a provider bills beside the prices of the model that is asked.
+// Billing is how a provider bills, apart from the prices of the model that is asked for.
 type Billing struct {
-	// NeutralUsage are members of the usage in an answer that cost nothing beside what the
-	// tokens do. Each is a path, "num_search_queries" or "details.pages", and stands for all
-	// that is in it, too; "*" stands for all members.
+	// NeutralUsage are members of the usage in an answer that cost nothing beyond what the
+	// tokens do. Each is a path, "num_search_queries" or "details.pages", and includes
+	// everything below it; "*" stands for all members.
 	NeutralUsage []string
-	// CostReported is whether a call costs what the provider's answer says that it does.
+	// CostReported is whether a call costs what the provider's answer says.
 	CostReported bool
-	// Models are all of the provider's, and At is when their prices are in force.
+	// Models are all models of the provider, and At is the moment whose prices are in force.
 	Models []Model
 	At     time.Time
 }
@@ -26,7 +26,7 @@ func (p *Provider) Billing(now time.Time) Billing {
 	return Billing{NeutralUsage: p.NeutralUsage, CostReported: p.CostReported, Models: p.Models, At: now}
 }
 
-// Neutral is whether a member of a usage costs nothing beside what the tokens do.
+// Neutral reports whether a member of a usage costs nothing beyond what the tokens do.
 func (b Billing) Neutral(path string) bool {
 	return slices.ContainsFunc(b.NeutralUsage, func(neutral string) bool {
 		rest, within := strings.CutPrefix(path, neutral)
@@ -44,10 +44,10 @@ func (b Billing) Prices(upstreamName string) (price.Book, bool) {
 	return nil, false
 }
 
-// AnyName among the names that a model has in answers stands for every name.
+// AnyName, among a model's names in answers, stands for every name.
 const AnyName = "*"
 
-// IsAnsweredAs is whether a name is one of those that the model has in answers.
+// IsAnsweredAs reports whether a name is one of those that the model has in answers.
 func (m Model) IsAnsweredAs(name string) bool {
 	return slices.Contains(m.AnsweredAs, name) || slices.Contains(m.AnsweredAs, AnyName)
 }

@@ -11,16 +11,16 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// OpenCall is what a session leaves in Redis of a call, for whoever must end it or
-// count it should the session die. The enforcers' ledger entries contain it.
+// OpenCall is what a session stores about a call in Redis, for those who must end it or count
+// it should the session die. The enforcers' ledger entries contain it.
 type OpenCall struct {
 	CallID string `json:"callID"`
 	// Tenant, User and Tier are the caller's.
 	Tenant string `json:"tenant"`
 	User   string `json:"user"`
 	Tier   string `json:"tier,omitempty"`
-	// Credential is the name of the caller's API key, "namespace/name", and never its key;
-	// empty of who calls with a token.
+	// Credential is the name of the caller's API key, "namespace/name", and never the key
+	// itself; empty for a caller with a token.
 	Credential string `json:"credential,omitempty"`
 	// Groups are the caller's, sorted, and each is there once; Labels are its labels.
 	Groups []string          `json:"groups,omitempty"`
@@ -29,19 +29,18 @@ type OpenCall struct {
 	Model string `json:"model,omitempty"`
 	// Root is the root of the tenant's budget tree when the call was admitted.
 	Root string `json:"root,omitempty"`
-	// Ancestors are the tenants whose limits the call counts against beside its own,
-	// nearest first.
+	// Ancestors are the other tenants whose limits the call counts against, nearest first.
 	Ancestors []string `json:"ancestors,omitempty"`
-	// Share says that this is no call but money that is held beforehand, for calls that
-	// are admitted while the store is lost.
+	// Share says that this is not a call but money that is held beforehand, for calls that are
+	// admitted while the store is lost.
 	Share bool `json:"share,omitempty"`
-	// Probe says that nobody makes this call: it ends without cost, and is not for the
-	// ledger.
+	// Probe says that this is a probe and not a caller's call: it ends without cost, and is
+	// not for the ledger.
 	Probe bool `json:"probe,omitempty"`
 	// Tokens is the bound of the call's tokens.
 	Tokens int64 `json:"tokens,omitempty"`
-	// Counters are those that the open call is counted in: of the tenant, of its owners
-	// there, then of the ancestors, nearest first. So whoever ends the call needs no
+	// Counters are the counters that count the open call: those of the tenant, of its
+	// owners there, then of the ancestors, nearest first. So ending the call needs no
 	// configuration, which may have changed since.
 	Counters []CallCounters `json:"counters,omitempty"`
 }
@@ -73,8 +72,8 @@ type CallRecord struct {
 	Body []byte
 }
 
-// OpenCall is the part of the body that whoever ends or counts the call must know. The
-// body of a call that was voided is empty, and has none.
+// OpenCall is the part of the body that is needed to end or count the call. It fails for a
+// voided call, whose body is empty.
 func (r CallRecord) OpenCall() (call OpenCall, err error) {
 	if err := json.Unmarshal(r.Body, &call); err != nil {
 		return OpenCall{}, fmt.Errorf("%w: %w", ErrCallRecord, err)
@@ -87,11 +86,11 @@ const (
 	callHeaderSize            = 1 + 2*8
 )
 
-// ErrCallRecord means that a value in a session's calls is none.
+// ErrCallRecord means that a value in a session's calls is not a valid record.
 var ErrCallRecord = errors.New("invalid record of a call")
 
-// DecodeCallRecord reads a record as it stands in Redis: the letter H or S, two
-// little-endian doubles (nano-USD, milliseconds since the Unix epoch), the body.
+// DecodeCallRecord reads a record as it is stored in Redis: the letter H or S, two
+// little-endian doubles (nano-USD, milliseconds since the Unix epoch), and the body.
 func DecodeCallRecord(raw []byte) (CallRecord, error) {
 	body, settled, err := BodyOfCallRecord(raw)
 	if err != nil {
@@ -110,8 +109,8 @@ func DecodeCallRecord(raw []byte) (CallRecord, error) {
 	}, nil
 }
 
-// BodyOfCallRecord reads what the session wrote of a call, and whether it was settled, from
-// a record whose numbers cannot be right.
+// BodyOfCallRecord reads the body that the session wrote, and whether the call was settled,
+// from a record whose numbers cannot be right.
 func BodyOfCallRecord(raw []byte) (body []byte, settled bool, err error) {
 	if len(raw) < callHeaderSize || raw[0] != heldLetter && raw[0] != settledLetter {
 		return nil, false, ErrCallRecord
@@ -122,7 +121,7 @@ func BodyOfCallRecord(raw []byte) (body []byte, settled bool, err error) {
 // wholeNumber reads a double that is whole, and in the range that the scripts write.
 func wholeNumber(raw []byte) (n int64, ok bool) {
 	number := math.Float64frombits(binary.LittleEndian.Uint64(raw))
-	if !(number >= 0 && number <= float64(UnknownAmount)) || number != math.Trunc(number) { // NaN compares with nothing
+	if !(number >= 0 && number <= float64(UnknownAmount)) || number != math.Trunc(number) { // also false for NaN
 		return 0, false
 	}
 	return int64(number), true

@@ -15,20 +15,22 @@ var ClockLua string
 // ClockKey holds the limiter's time in a shard; see clock.lua.
 func ClockKey(shard uint32) string { return shardKey(shard, "clock") }
 
-// MostAhead is how far the limiter's time may be ahead of the clock of Redis, after that was
-// set back. A time that is further ahead is not believed, wherever it stands.
+// MostAhead is how far the limiter's time may be ahead of the clock of Redis after that was
+// set back. A time that is further ahead is not believed, wherever it is stored.
 const MostAhead = 48 * time.Hour
 
-// LongestGap is how long a shard may go without a script that reads its time, while that is
-// ahead of the clock: of a longer gap, as when the clock is set forward, only so much counts.
+// LongestGap is how long a shard whose time is ahead of the clock may go without a script
+// that reads the time. Of a longer gap, as when the clock is set forward, only so much
+// counts.
 const LongestGap = time.Minute
 
-// pace is how fast the limiter's time goes while it is ahead of the clock of Redis: nine
-// tenths of the clock.
+// pace is the speed of the limiter's time while it is ahead of the clock of Redis: nine
+// tenths of the clock's.
 const paceNumerator, paceDenominator = 9, 10
 
-// ClockTime is how long a wait takes by the clock while the limiter's time is ahead of it
-// and so goes slower, rounded up to the millisecond; at most LongestWait.
+// ClockTime is how long a wait of the limiter's time takes by the clock, at most, since the
+// limiter's time is slower while it is ahead. It is rounded up to the millisecond, and at
+// most LongestWait.
 func ClockTime(wait time.Duration) time.Duration {
 	if wait > LongestWait/paceDenominator {
 		return LongestWait

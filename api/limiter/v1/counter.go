@@ -15,8 +15,8 @@ import (
 )
 
 // MoneyField is the field of a counters hash that counts the money of a limit. It
-// depends on what the limit counts, and neither on its name nor on its amount, so
-// that renaming or raising a limit forgets nothing.
+// depends on what the limit counts, but not on its name or its amount, so that renaming
+// or raising a limit forgets nothing.
 func MoneyField(limit MoneyLimit) string {
 	return "money:" + string(limit.Period) + limit.selectorField()
 }
@@ -28,8 +28,8 @@ func RateField(limit RateLimit) string {
 	return "rate:" + limit.Name + "@" + strconv.FormatInt(limit.Window.Milliseconds(), 10)
 }
 
-// selectorField is what a selector adds to the field of its limit: nothing, if it
-// selects everything.
+// selectorField is what a selector adds to the field of its limit: nothing, if it selects
+// everything.
 func (s Selector) selectorField() string {
 	var field strings.Builder
 	for _, part := range []struct {
@@ -44,7 +44,7 @@ func (s Selector) selectorField() string {
 	return field.String()
 }
 
-// escaped are names that may have any character, without those that separate them in a field.
+// escaped are names, which may have any character, with the separators of a field escaped.
 func escaped(names []string) []string {
 	all := make([]string, len(names))
 	for i, name := range names {
@@ -110,10 +110,10 @@ func (c MoneyCounter) Encode() []byte {
 	return raw
 }
 
-// In is what was spent and is held in the period, which now lies in, by the rule by
-// which enforcers turn counters: as long as the newest period that the counter has
-// seen was not over when this one began, it goes on, with other bounds where the
-// tenant has moved to another time zone.
+// In is what was spent and is held in the period that now lies in, by the rule with
+// which enforcers turn counters: if the newest period of the counter had not ended when
+// this one began, that period goes on. Its bounds differ if the tenant has moved to
+// another time zone.
 func (c MoneyCounter) In(span period.Span) (spent, held money.Nanos) {
 	if span.Start.Before(c.End) {
 		return c.Spent, c.Held
@@ -121,9 +121,9 @@ func (c MoneyCounter) In(span period.Span) (spent, held money.Nanos) {
 	return 0, 0
 }
 
-// EncodeBucket is a bucket that lacks so many points at a time, as it stands in
-// Redis: two little-endian doubles. A bucket of calls
-// in flight lacks a point for each.
+// EncodeBucket is a bucket that lacks so many points at a time, as it is stored in
+// Redis: two little-endian doubles. A bucket of calls in flight lacks a point for each
+// call.
 func EncodeBucket(debt int64, at time.Time) []byte {
 	raw := make([]byte, 0, 2*8)
 	for _, n := range []int64{debt, at.UnixMilli()} {

@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 )
 
-// DocumentKind says which of the document types below a document's body is.
+// DocumentKind says of which of the types below a document's body is.
 type DocumentKind string
 
 // The kinds of document.
@@ -22,9 +22,9 @@ const (
 	MembersDocument    DocumentKind = "members"
 )
 
-// DocumentID names a compiled document: its kind and, within the kind, the
-// tenant's name, the provider's name, where which credential is registered, as
-// CredentialName says, the IdentityProvider's name, or the Membership's "namespace/name".
+// DocumentID names a compiled document: its kind and, within the kind, the tenant's name,
+// the provider's name, the CredentialName of a registered credential, the
+// IdentityProvider's name, or the Membership's "namespace/name".
 type DocumentID struct {
 	Kind DocumentKind
 	Name string
@@ -54,33 +54,33 @@ type Tenant struct {
 	Ancestors []Level `json:"ancestors,omitempty"`
 	// BudgetRefusalStatus is the HTTP status of refusals for money; 0 means 429.
 	BudgetRefusalStatus int32 `json:"budgetRefusalStatus,omitempty"`
-	// AssumedOutputTokens is the bound written into a call that has none, where it
-	// is less than the model's own; 0 means the model's own.
+	// AssumedOutputTokens is the bound that is written into a call without one, if it is less
+	// than the model's own; 0 means the model's own.
 	AssumedOutputTokens int64 `json:"assumedOutputTokens,omitempty"`
-	// FitOutputTokens is the fewest output tokens to which a call is lowered that has no
-	// room as it is; 0 means that it is refused.
+	// FitOutputTokens is the least number of output tokens to which a call is lowered if it has
+	// no room as it is; 0 means that it is refused.
 	FitOutputTokens int64 `json:"fitOutputTokens,omitempty"`
-	// UnknownModel is what becomes of calls for a model that no provider lists; empty
-	// refuses them.
+	// UnknownModel says what happens to calls for a model that no provider lists; empty refuses
+	// them.
 	UnknownModel UnknownModel `json:"unknownModel,omitempty"`
-	// VirtualModels are the models to be tried, in this order, for each name that
-	// callers may ask for in the place of a model's.
+	// VirtualModels are the models to try, in this order, for each name that callers may ask for
+	// in place of a model's.
 	VirtualModels map[string][]string `json:"virtualModels,omitempty"`
-	// LimitedTiers are what the policies demand that refuse users whose tier they do not limit.
+	// LimitedTiers are the demands of policies that refuse users whose tier they do not limit.
 	LimitedTiers []LimitedTiers `json:"limitedTiers,omitempty"`
 }
 
-// LimitedTiers are the tiers whose users a policy limits, where it refuses all others.
+// LimitedTiers are the tiers whose users a policy limits, if it refuses all others.
 type LimitedTiers struct {
-	// Policy is the policy's name, with its namespace before it where that is another.
+	// Policy is the policy's name, preceded by its namespace if that is another.
 	Policy string   `json:"policy"`
 	Tiers  []string `json:"tiers"`
 	// Imposed is whether the policy is of another namespace, so that the tenant cannot waive it.
 	Imposed bool `json:"imposed,omitempty"`
 }
 
-// RefusesTier is the name of a policy that refuses calls of users of the tier because it does not
-// limit them; empty for none.
+// RefusesTier is the name of a policy that refuses calls of users of the tier, because it does
+// not limit them; empty for none.
 func (t Tenant) RefusesTier(tier string) (policy string) {
 	for _, limited := range t.LimitedTiers {
 		if !slices.Contains(limited.Tiers, tier) && (limited.Imposed || !t.Waives()) {
@@ -90,8 +90,8 @@ func (t Tenant) RefusesTier(tier string) (policy string) {
 	return ""
 }
 
-// ModelsFor are the models to be tried for a call that asks for the name: that of
-// a virtual model, or else of the one model.
+// ModelsFor are the models to try for a call that asks for a name: those of the virtual model, or
+// else the one model.
 func (t Tenant) ModelsFor(name string) []string {
 	if models := t.VirtualModels[name]; len(models) > 0 {
 		return models
@@ -122,7 +122,7 @@ func (l Level) outputCap(by Caller, model string) (lowest int64) {
 	return lowest
 }
 
-// lower is the lower one of two caps, of which 0 is none.
+// lower is the lower of two caps, where 0 means none.
 func lower(a, b int64) int64 {
 	if a == 0 || b == 0 {
 		return max(a, b)
@@ -164,17 +164,18 @@ type Level struct {
 	OutputCaps []OutputCap `json:"outputCaps,omitempty"`
 	// Forced overrides the breaker; empty leaves it to itself.
 	Forced BreakerState `json:"forced,omitempty"`
-	// ForcedReason is why, in the owner's words, for callers; empty if that is not said.
+	// ForcedReason is why, in the owner's words, for callers; empty if the owner has not said.
 	ForcedReason string `json:"forcedReason,omitempty"`
-	// Contact is whom callers ask about the level's limits and breaker; empty for nobody.
+	// Contact is the person or place that callers may ask about the level's limits and breaker;
+	// empty for none.
 	Contact string `json:"contact,omitempty"`
-	// Enforcement says whether the level's limits and breaker refuse, or only count. It
-	// is about no other level. See Waives.
+	// Enforcement says whether the level's limits and breaker refuse, or only count. It does not
+	// affect other levels. See Waives.
 	Enforcement Enforcement `json:"enforcement,omitempty"`
 	// StoreLossPercent is how much of the smallest limit an enforcer holds beforehand for
 	// calls of a kind, to admit from while the limiter's store is lost; 0 means that
-	// nothing is admitted then, here and below. Of an ancestor's limits, it is also the
-	// most of which anything may be held once those below have such a share.
+	// nothing is admitted then, here and below. For an ancestor's limits, it also bounds what
+	// may be held there altogether once a descendant takes such a share.
 	StoreLossPercent int32 `json:"storeLossPercent,omitempty"`
 }
 
@@ -187,7 +188,7 @@ const (
 	BreakerOpen   BreakerState = "Open"
 )
 
-// Enforcement says what becomes of a refusal.
+// Enforcement says what a refusal does.
 type Enforcement string
 
 // Enforce refuses; Shadow decides, counts and records, and refuses nothing.
@@ -201,10 +202,10 @@ type MoneyLimit struct {
 	Name   string      `json:"name"`
 	Per    Scope       `json:"per"`
 	Period period.Kind `json:"period"`
-	// Amount is what the limit has without grants.
+	// Amount is the limit's amount without grants.
 	Amount money.Nanos `json:"amount"`
 	Selector
-	// Grants are what it has more, at some time or other.
+	// Grants are added to the amount while they are in force.
 	Grants []Grant `json:"grants,omitempty"`
 }
 
@@ -218,11 +219,11 @@ type OutputCap struct {
 type Selector struct {
 	// Tiers are the tiers of users whose calls count; none means all.
 	Tiers []string `json:"tiers,omitempty"`
-	// Models are the models, as the provider's price list names them, calls of
-	// which count; none means all.
+	// Models are the models, as the provider's price list names them, whose calls count; none
+	// means all.
 	Models []string `json:"models,omitempty"`
-	// Groups are the groups of which a caller must have one; none means all callers. A limit
-	// per group counts only these.
+	// Groups are the groups of which a caller must have at least one; none means all callers. A
+	// limit per group counts only these.
 	Groups []string `json:"groups,omitempty"`
 	// Labels are the labels, with their values, that a caller must have; none means all callers.
 	Labels map[string]string `json:"labels,omitempty"`
@@ -239,18 +240,17 @@ const (
 	InFlight Unit = "inFlight"
 )
 
-// MaxRates is how many rate limits a tenant may have together of policies of its
-// TenantBudget's namespace, and how many more of policies of all others: each is looked at
-// for every call, in Redis, where all calls wait for one another.
+// MaxRates is how many rate limits a tenant may have from policies of its TenantBudget's
+// namespace, and how many more from policies of all others. Each is checked for every
+// call, in Redis, where all calls wait for one another.
 const MaxRates = 128
 
-// RateLimit is a token bucket that holds Burst units and refills with Count
-// units in each window; of InFlight, it holds Burst units, and a call gives its
-// unit back when it ends.
+// RateLimit is a token bucket that holds Burst units and refills with Count units in
+// each window. For InFlight, it holds Burst units, and a call gives its unit back when
+// it ends.
 type RateLimit struct {
-	// Name is "policy/limit": the RateLimitPolicy's name and the limit's within it; with
-	// the policy's namespace before it, where that is not the TenantBudget's:
-	// "namespace/policy/limit".
+	// Name is "policy/limit", the names of the RateLimitPolicy and of the limit within it,
+	// or "namespace/policy/limit" if the policy is not in the TenantBudget's namespace.
 	Name string `json:"name"`
 	Per  Scope  `json:"per"`
 	Selector
@@ -258,8 +258,8 @@ type RateLimit struct {
 	Count  int64    `json:"count,omitempty"`
 	Burst  int64    `json:"burst"`
 	Window Duration `json:"window,omitempty"`
-	// Imposed says that the limit is of a policy in another namespace: it is not the
-	// tenant's to waive.
+	// Imposed says that the limit is of a policy in another namespace, so that the tenant cannot
+	// waive it.
 	Imposed bool `json:"imposed,omitempty"`
 }
 
@@ -279,9 +279,9 @@ type Action string
 const (
 	// Warn raises an Event and an alert; calls go on.
 	Warn Action = "Warn"
-	// Downgrade makes calls of a model calls of a cheaper one.
+	// Downgrade replaces the model of a call with a cheaper one.
 	Downgrade Action = "Downgrade"
-	// Trip opens the breaker: no further paid call is admitted, but as a fallback.
+	// Trip opens the breaker: no further paid call is admitted, except as a fallback.
 	Trip Action = "Trip"
 )
 
@@ -289,21 +289,21 @@ const (
 type Rung struct {
 	AtPercent int32  `json:"atPercent"`
 	Action    Action `json:"action"`
-	// Models, of Downgrade, are the models to be replaced and by which.
+	// Models, for Downgrade, are the models to replace, and their replacements.
 	Models map[string]string `json:"models,omitempty"`
-	// Fallbacks, of Trip, are what is tried in the place of calls of the tenant that
-	// are refused for money, in this order.
+	// Fallbacks, for Trip, are tried in this order in the place of calls of the tenant that are
+	// refused for money.
 	Fallbacks []Fallback `json:"fallbacks,omitempty"`
 }
 
-// Fallback is what may be tried in the place of a call that is refused for money.
+// Fallback is what may be tried in place of a call that is refused for money.
 type Fallback struct {
 	Kind FallbackKind `json:"kind"`
-	// MaxAge, of Cache, is how old an answer may be.
+	// MaxAge, for Cache, is how old an answer may be.
 	MaxAge Duration `json:"maxAge,omitempty"`
-	// Models, of CheapestModel, are those to choose among; none means all.
+	// Models, for CheapestModel, are the models to choose from; none means all.
 	Models []string `json:"models,omitempty"`
-	// Text, of Message, is what callers are answered.
+	// Text, for Message, is what callers are answered.
 	Text string `json:"text,omitempty"`
 }
 
@@ -314,7 +314,7 @@ type FallbackKind string
 const (
 	// Cache answers with an earlier answer to the same request.
 	Cache FallbackKind = "Cache"
-	// CheapestModel makes a call of the cheapest model, which the Trip rung does not refuse.
+	// CheapestModel calls the cheapest model, which the Trip rung does not refuse.
 	CheapestModel FallbackKind = "CheapestModel"
 	// Message answers with a text.
 	Message FallbackKind = "Message"
@@ -338,8 +338,8 @@ func (l Level) Rung(action Action) (Rung, bool) {
 }
 
 // TripAt is the lowest spent amount at which the breaker opens on the limit, and
-// whether there is such an amount: not without a Trip rung, and not while the
-// breaker is forced.
+// whether there is one: there is none without a Trip rung, and while the breaker is
+// forced.
 func (l Level) TripAt(limit MoneyLimit) (money.Nanos, bool) {
 	rung, ok := l.Rung(Trip)
 	if !ok || l.Forced == BreakerClosed {
@@ -379,10 +379,10 @@ func (t Tenant) LevelOf(tenant string) Level {
 	return Level{}
 }
 
-// FallbackTripAt is TripAt of an ancestor's limit for a call of the model that a
-// descendant's fallback makes: such a call passes the Trip rung only where the ancestor's
-// own fallbacks have it made, and the Downgrade rung only with a model that the rung does
-// not replace.
+// FallbackTripAt is TripAt of an ancestor's limit for a call of the model that is a
+// fallback of a descendant. Such a call passes the Trip rung only if one of the
+// ancestor's own fallbacks would make it, and the Downgrade rung only with a model that
+// the rung does not replace.
 func (l Level) FallbackTripAt(limit MoneyLimit, model string) (money.Nanos, bool) {
 	trip, trips := l.TripAt(limit)
 	if slices.ContainsFunc(l.Fallbacks(), func(f Fallback) bool { return f.calls(model) }) {
@@ -402,8 +402,8 @@ func (f Fallback) calls(model string) bool {
 	return f.Kind == CheapestModel && (len(f.Models) == 0 || slices.Contains(f.Models, model))
 }
 
-// Fallbacks are what is tried in the place of a call of the tenant that is refused
-// for money, in this order.
+// Fallbacks are tried in this order in the place of a call of the tenant that is refused for
+// money.
 func (l Level) Fallbacks() []Fallback {
 	rung, _ := l.Rung(Trip)
 	return rung.Fallbacks
@@ -443,24 +443,24 @@ type Provider struct {
 	// directory that enforcers mount; empty when the provider wants none.
 	CredentialFile string  `json:"credentialFile,omitempty"`
 	Models         []Model `json:"models"`
-	// UnlistedModels bounds calls of models that no provider lists; nil when this one
-	// takes none.
+	// UnlistedModels bounds calls of models that no provider lists; nil if this provider takes
+	// none.
 	UnlistedModels *UnlistedModels `json:"unlistedModels,omitempty"`
-	// PassFields are what callers may ask for though its cost is not bounded; see Passes.
+	// PassFields are fields that callers may use although their cost is not bounded; see Passes.
 	PassFields []string `json:"passFields,omitempty"`
-	// NeutralUsage are members of the usage in an answer that cost nothing beside what the
-	// tokens do; see Billing.
+	// NeutralUsage are members of the usage in an answer that cost nothing beyond what the tokens
+	// do; see Billing.
 	NeutralUsage []string `json:"neutralUsage,omitempty"`
-	// CostReported is whether a call costs what the provider's answer says that it does.
+	// CostReported is whether a call costs what the provider's answer says.
 	CostReported bool `json:"costReported,omitempty"`
-	// OnClientGone is what becomes of a streamed answer whose client has gone; empty is Stop.
+	// OnClientGone says what happens to a streamed answer whose client has gone; empty is Stop.
 	OnClientGone OnClientGone `json:"onClientGone,omitempty"`
-	// CheckSeconds is how long the provider may have answered no call before it is checked, and
-	// how often from then on, in seconds; 0 for never.
+	// CheckSeconds is after how long without an answered call the provider is checked, and how
+	// often from then on, in seconds; 0 for never.
 	CheckSeconds int64 `json:"checkSeconds,omitempty"`
 }
 
-// OnClientGone is what becomes of an answer whose client has gone.
+// OnClientGone says what happens to an answer whose client has gone.
 type OnClientGone string
 
 // Stop tells the provider to stop at once; Drain reads the answer to its end, to learn from
@@ -470,11 +470,11 @@ const (
 	Drain OnClientGone = "Drain"
 )
 
-// PassAllFields among the PassFields of a Provider stands for all fields.
+// PassAllFields, among the PassFields of a Provider, stands for all fields.
 const PassAllFields = "*"
 
-// Passes is whether a request may have a field whose cost is not bounded. The field is
-// its path, with "[]" for every element of an array, and, where only one of its values is
+// Passes reports whether a request may have a field whose cost is not bounded. The field
+// is its path, with "[]" for every element of an array and, if only one of its values is
 // meant, with "=" and that value: "plugins", "tools[].type=web_search". A field without a
 // value among the PassFields stands for every value of it.
 func (p *Provider) Passes(field string) bool {
@@ -493,7 +493,7 @@ const (
 	CL100kBase Tokenizer = "cl100k_base"
 )
 
-// Reasoning is whether a model shows the reasoning that is billed.
+// Reasoning says whether a model shows the reasoning that is billed.
 type Reasoning string
 
 // A model either hides some of its reasoning, or shows all of it, if it reasons at all.
@@ -508,28 +508,27 @@ type Model struct {
 	Name string `json:"name"`
 	// UpstreamName is what the provider is asked for.
 	UpstreamName string `json:"upstreamName"`
-	// AnsweredAs are the names that the model has in answers, beside those two; see IsAnsweredAs.
+	// AnsweredAs are further names that the model has in answers; see IsAnsweredAs.
 	AnsweredAs []string `json:"answeredAs,omitempty"`
-	// ContextWindow is the most input tokens that the model takes; 0 means that
-	// nobody knows.
+	// ContextWindow is the most input tokens that the model takes; 0 if that is unknown.
 	ContextWindow int64 `json:"contextWindow,omitempty"`
-	// Tokenizer makes tokens of what the model reads; empty means that nobody knows,
-	// and so does one that the enforcer does not.
+	// Tokenizer splits the model's input into tokens; empty if it is unknown. One that the
+	// enforcer does not know counts as unknown.
 	Tokenizer Tokenizer `json:"tokenizer,omitempty"`
-	// MaxOutputTokens is the bound that is written into a request that has none. 0
-	// is a model without output, for embeddings alone.
+	// MaxOutputTokens is the bound that is written into a request without one. 0 means a model
+	// without output, which is only for embeddings.
 	MaxOutputTokens int64 `json:"maxOutputTokens,omitempty"`
-	// Reasoning says whether the model shows all the reasoning that is billed; empty means
-	// that its name and its answers are to tell.
+	// Reasoning says whether the model shows all the reasoning that is billed; empty means that
+	// its name and its answers tell.
 	Reasoning Reasoning `json:"reasoning,omitempty"`
 	// Prices are what the model's tokens cost until the first of PriceChanges.
 	Prices price.Book `json:"prices"`
 	// PriceChanges are what they cost from then on, the earliest first.
 	PriceChanges []PriceChange `json:"priceChanges,omitempty"`
-	// Unlisted is whether no provider lists the model: its name is what a caller says,
-	// and its prices are those of others. No document has such a model.
+	// Unlisted is set for a model that no provider lists: its name is what the caller has asked
+	// for, and its prices are those of others. Documents have no such model.
 	Unlisted bool `json:"-"`
-	// Billing is how the model's provider bills; no document has it.
+	// Billing is how the model's provider bills; documents do not have it.
 	Billing Billing `json:"-"`
 }
 
@@ -539,7 +538,7 @@ type PriceChange struct {
 	Prices        price.Book `json:"prices"`
 }
 
-// At is the model with the prices that are in force at a moment, and no others.
+// At is the model with only the prices that are in force at a moment.
 func (m Model) At(now time.Time) Model {
 	for _, change := range m.PriceChanges {
 		if !now.Before(change.EffectiveFrom) {
@@ -550,8 +549,8 @@ func (m Model) At(now time.Time) Model {
 	return m
 }
 
-// BoundInput is the most input tokens of a call that the model takes, where the
-// call by itself has so many at most.
+// BoundInput is the most input tokens of a call that the model takes, if the call itself has at
+// most so many.
 func (m Model) BoundInput(tokens int64) int64 {
 	if m.ContextWindow > 0 {
 		return min(tokens, m.ContextWindow)
@@ -560,11 +559,11 @@ func (m Model) BoundInput(tokens int64) int64 {
 }
 
 // CredentialName is the name of the document of a credential with a SHA-256, in lower-case
-// hexadecimal, that is registered in a namespace. The same one may be registered in
-// others as well, by whoever knows its hash.
+// hexadecimal, that is registered in a namespace. Anybody who knows the hash may register
+// it in other namespaces, too.
 func CredentialName(namespace, sha256 string) string { return namespace + "/" + sha256 }
 
-// Credential is an API key, known by its SHA-256, and whose it is.
+// Credential is an API key, known by its SHA-256, and its caller.
 type Credential struct {
 	Sources []Source `json:"sources"`
 	// SHA256 is the hash of the key in lower-case hexadecimal.
@@ -577,7 +576,7 @@ type Credential struct {
 	// Models are patterns (Matches) of the models that may be asked for with the key; empty
 	// means all.
 	Models []string `json:"models,omitempty"`
-	// ActFor is whom the key may call for; nil means nobody but User.
+	// ActFor is the users that the key may call for; nil means only User.
 	ActFor *ActFor `json:"actFor,omitempty"`
 	// Groups and Labels are the caller's; Groups are sorted.
 	Groups []string          `json:"groups,omitempty"`

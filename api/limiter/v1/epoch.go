@@ -8,28 +8,28 @@ import (
 // EpochKey holds the JSON of Epoch.
 const EpochKey = "bursar:{config}:epoch"
 
-// AnnouncedKey is a hash: session -> number of the epoch for which it has said, in
+// AnnouncedKey is a hash: session -> number of the epoch for which it has announced, in
 // its calls, which ones are open.
 const AnnouncedKey = "bursar:{config}:announced"
 
-// ShardEpochKey holds the number of the epoch in each shard: where it is missing,
-// the node of the shard has lost its data.
+// ShardEpochKey holds the number of the epoch in each shard. If it is missing, the node
+// of the shard has lost its data.
 func ShardEpochKey(shard uint32) string { return shardKey(shard, "epoch") }
 
 // MarkKey holds a number that is raised again and again, in one shard of each master, and
-// remembered elsewhere: the high-water mark of the data. Data in which it is smaller has
-// gone back.
+// remembered elsewhere: the high-water mark of the data. If it is smaller than
+// remembered, the data has gone back.
 func MarkKey(shard uint32) string { return shardKey(shard, "mark") }
 
 // EpochState says whether money is admitted.
 type EpochState string
 
-// The states of an epoch. Money is admitted while it is valid, and in no other.
+// The states of an epoch. Money is admitted only while it is valid.
 const (
-	// EpochValid: counters that bear the epoch's token are valid. Redis has another word
-	// for it, which enforcers and managers of the version before read, too.
+	// EpochValid: counters that bear the epoch's token are valid. The word in Redis
+	// differs, because enforcers and managers of the version before read it, too.
 	EpochValid EpochState = "Open"
-	// EpochRebuilding: sessions are to announce their open calls.
+	// EpochRebuilding: sessions have to announce their open calls.
 	EpochRebuilding EpochState = "Rebuilding"
 	// EpochRefused: this Redis must not be trusted with money; Reason says why.
 	EpochRefused EpochState = "Refused"
@@ -40,15 +40,15 @@ const (
 type Epoch struct {
 	Number int64      `json:"number"`
 	State  EpochState `json:"state"`
-	// Runs are the runs of the masters in which the epoch is valid or rebuilt. A Redis
-	// that was started again, perhaps with old data, or a replica that took over,
-	// perhaps without the newest, has another.
+	// Runs are the runs of the masters in which the epoch is valid or rebuilt. A Redis that
+	// was restarted, perhaps with old data, or a replica that took over, perhaps without
+	// the newest data, has another run.
 	Runs []string `json:"runs,omitempty"`
 	// Reason is why the Redis is refused.
 	Reason string `json:"reason,omitempty"`
 }
 
-// Token is what stands in EpochField of counters that are valid under the epoch.
+// Token is the value of EpochField in counters that are valid under the epoch.
 func (e Epoch) Token() string { return strconv.FormatInt(e.Number, 10) }
 
 // ValidIn reports whether the epoch is valid in the run of a Redis.

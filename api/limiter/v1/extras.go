@@ -1,8 +1,8 @@
 package limiterv1
 
-// UsualValues are the properties of a protocol's calls that change the price of all their
-// tokens, each with the values that do not. What a property means is the enforcer's business; the
-// names are here because ModelProviders have multipliers of them.
+// UsualValues are the properties of a protocol's calls that can change the price of all their
+// tokens, each with the values that do not. Only the enforcer knows what a property means; the
+// names are here because ModelProviders have multipliers for them.
 func UsualValues(p Protocol) map[string][]string {
 	if p == Anthropic {
 		return map[string][]string{"inference_geo": {"global", "not_available"}, "speed": {"standard"}}
@@ -10,8 +10,8 @@ func UsualValues(p Protocol) map[string][]string {
 	return nil
 }
 
-// AskedFees are the names of the fees of what requests of a protocol ask for, in their order.
-// Other fees are of what answers count.
+// AskedFees are the names of the fees for what requests of a protocol ask for, in their order.
+// Other fees are for what answers count.
 func AskedFees(p Protocol) []string {
 	switch p {
 	case Anthropic:

@@ -7,28 +7,29 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 )
 
-// Grant is what a money limit has more for a time.
+// Grant is an addition to a money limit for a time.
 type Grant struct {
 	// Name is that of the BudgetGrant, in the namespace of the budget.
 	Name string `json:"name"`
-	// Owner is who has it, of a limit that counts owners; the zero Owner is every one of them.
+	// Owner is the owner that gets it, for a limit that counts owners; the zero Owner stands
+	// for every one.
 	Owner
 	Amount money.Nanos `json:"amount"`
-	// StartsAt is from when on it counts, zero for ever since; ExpiresAt is from when
-	// on it does not. Both are by the clock that periods turn by.
+	// StartsAt is when it begins to count, zero for always, and ExpiresAt is when it ceases
+	// to. Both are by the clock that periods turn by.
 	StartsAt  time.Time `json:"startsAt,omitzero"`
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
-// always is the time in which a limit without grants has its amount.
+// always is the stretch in which a limit without grants has its amount.
 var always = period.Span{Start: time.Unix(0, 0).UTC(), End: time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)}
 
 // MaxGrants is how many grants the limits of a tenant may have together.
 const MaxGrants = 64
 
-// At is the limit as it is for an owner at a moment: what is granted then is in its
-// amount, which is at most money.Max, and it has no grants. The stretch is the time
-// around the moment in which that is so: it ends when a grant starts or expires.
+// At is the limit for an owner at a moment: its amount includes what is granted then,
+// and is at most money.Max; it has no grants. stretch is the time around the moment in
+// which this stays the same, until a grant starts or expires.
 func (l MoneyLimit) At(now time.Time, owner Owner) (limit MoneyLimit, stretch period.Span) {
 	stretch = always
 	for _, grant := range l.Grants {
@@ -46,7 +47,7 @@ func (l MoneyLimit) At(now time.Time, owner Owner) (limit MoneyLimit, stretch pe
 	return l, stretch
 }
 
-// cut is the part of the span, before or from the turn on, that now lies in.
+// cut is the part of the span, before the turn or from it on, that now lies in.
 func cut(span period.Span, turn, now time.Time) period.Span {
 	switch {
 	case now.Before(turn):

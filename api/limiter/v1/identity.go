@@ -5,28 +5,29 @@ import (
 	"time"
 )
 
-// IdentityProvider is a compiled IdentityProvider: an issuer of tokens, the keys that its
-// tokens are signed with, and what the claims of a token say of a caller.
+// IdentityProvider is a compiled IdentityProvider: an issuer of tokens, the keys that its tokens
+// are signed with, and what the claims of a token say of a caller.
 type IdentityProvider struct {
 	Sources []Source `json:"sources"`
 	// Name is the name of the IdentityProvider, for logs and the ledger.
 	Name string `json:"name"`
 	// Issuers are what the claim iss may be; at least one.
 	Issuers []string `json:"issuers"`
-	// Audiences are those of which the claim aud must have one; at least one.
+	// Audiences are the audiences of which the claim aud must have at least one; at least one.
 	Audiences []string `json:"audiences"`
-	// Algorithms are the signature algorithms (RFC 7518, 3.1; RFC 8037) that a token may
-	// have; asymmetric ones alone, at least one.
+	// Algorithms are the signature algorithms (RFC 7518, 3.1; RFC 8037) that a token may have;
+	// only asymmetric ones, at least one.
 	Algorithms []string `json:"algorithms"`
-	// Keys is the issuer's JWK set (RFC 7517) of public keys, as it was last fetched; empty
-	// where it was never fetched.
+	// Keys is the issuer's JWK set (RFC 7517) of public keys, as it was last fetched; empty if
+	// it was never fetched.
 	Keys json.RawMessage `json:"keys,omitempty"`
-	// KeysAt is when these keys were first fetched, and not when they were last found to be the
-	// same; zero for those that the IdentityProvider has itself.
+	// KeysAt is when these keys were first fetched, not when they were last found unchanged;
+	// zero for keys in the IdentityProvider itself.
 	KeysAt time.Time `json:"keysAt,omitzero"`
 	// Leeway is how far the clocks of the issuer and of an enforcer may differ.
 	Leeway Duration `json:"leeway"`
-	// ClaimRules are what the claims must fulfil, and UserRules what comes of the mappings must.
+	// ClaimRules are the conditions on the claims, and UserRules those on the result of the
+	// mappings.
 	ClaimRules []ClaimRule `json:"claimRules,omitempty"`
 	UserRules  []ClaimRule `json:"userRules,omitempty"`
 	// Mappings say who the caller is.
@@ -42,12 +43,12 @@ type ClaimRule struct {
 	Claim         string `json:"claim,omitempty"`
 	RequiredValue string `json:"requiredValue,omitempty"`
 	Expression    string `json:"expression,omitempty"`
-	// Message is what a caller is told where the rule is not fulfilled.
+	// Message is what a caller is told if the rule is not fulfilled.
 	Message string `json:"message,omitempty"`
 }
 
-// ClaimMapping is a value out of a token: a claim by its name, or a CEL expression over the
-// variable claims. The zero mapping gives none.
+// ClaimMapping is a value from a token: a claim by its name, or a CEL expression over the
+// variable claims. The zero mapping yields none.
 type ClaimMapping struct {
 	Claim      string `json:"claim,omitempty"`
 	Expression string `json:"expression,omitempty"`
@@ -55,21 +56,21 @@ type ClaimMapping struct {
 
 // ClaimMappings are what the claims of a token say of the caller.
 type ClaimMappings struct {
-	// User is the user by which limits count and the ledger records; never zero.
+	// User is the user that limits count and the ledger records; never zero.
 	User ClaimMapping `json:"user"`
-	// Tenant is a tenant, or a list of tenants, to which the caller belongs.
+	// Tenant is a tenant, or a list of tenants, that the caller belongs to.
 	Tenant ClaimMapping `json:"tenant,omitzero"`
-	// Tier is the tier where no Membership gives one.
+	// Tier is the tier, unless a Membership gives another.
 	Tier ClaimMapping `json:"tier,omitzero"`
 	// Admin is whether the caller administers the tenants that Tenant names.
 	Admin ClaimMapping `json:"admin,omitzero"`
-	// Groups are groups of the caller, by which Memberships select, too.
+	// Groups are groups of the caller, which Memberships can select, too.
 	Groups ClaimMapping `json:"groups,omitzero"`
-	// Labels are, by name, what else is recorded of the caller, such as a cost centre.
+	// Labels are, by name, other things to record about the caller, such as a cost centre.
 	Labels map[string]ClaimMapping `json:"labels,omitempty"`
 }
 
-// Members are a compiled Membership: who of one IdentityProvider belongs to one tenant.
+// Members are a compiled Membership: which callers of one IdentityProvider belong to one tenant.
 type Members struct {
 	Sources []Source `json:"sources"`
 	// Name is "namespace/name" of the Membership.
@@ -78,10 +79,11 @@ type Members struct {
 	Tenant string `json:"tenant"`
 	// Provider is the name of their IdentityProvider.
 	Provider string `json:"provider"`
-	// Members are in the order of the Membership: the first that matches a caller by its
-	// subject counts, or else by its e-mail address, or else by a group. Of several
-	// Memberships of a tenant with such a match, that with the first Name counts. No two
-	// Members of a Membership have the same subject, e-mail address or group.
+	// Members are in the order of the Membership. The first one that matches a caller's
+	// subject counts, or else the first that matches the e-mail address, or else the first
+	// that matches a group. If several Memberships of a tenant match, the one with the
+	// first Name counts. No two Members of a Membership have the same subject, e-mail
+	// address or group.
 	Members []Member `json:"members"`
 }
 
@@ -89,24 +91,24 @@ type Members struct {
 type Member struct {
 	// Subject is the claim sub.
 	Subject string `json:"subject,omitempty"`
-	// Email is the claim email with ASCII letters in lower case, which counts only where the
-	// claim email_verified is true. It is ASCII alone: no other letter of a claim may become
+	// Email is the claim email with ASCII letters in lower case, and counts only if the
+	// claim email_verified is true. It is ASCII only: no other letter of a claim may become
 	// one of its letters, as K (U+212A) does in lower case.
 	Email string `json:"email,omitempty"`
 	// Group is one of the groups that ClaimMappings.Groups gives.
 	Group string `json:"group,omitempty"`
-	// User takes the place of ClaimMappings.User; empty leaves it.
+	// User overrides ClaimMappings.User; empty does not.
 	User string `json:"user,omitempty"`
 	// Tier is the caller's tier; empty leaves it to ClaimMappings.Tier.
 	Tier string `json:"tier,omitempty"`
 	// Groups are the caller's groups in the tenant.
 	Groups []string `json:"groups,omitempty"`
-	// Labels are the caller's labels in the tenant. Each goes before that of the token.
+	// Labels are the caller's labels in the tenant. They override those of the token.
 	Labels map[string]string `json:"labels,omitempty"`
 	// Admin is whether the caller administers the tenant.
 	Admin bool `json:"admin,omitempty"`
-	// Default is whether this tenant pays where the caller belongs to several and says nothing.
+	// Default is whether this tenant pays if the caller belongs to several and does not choose.
 	Default bool `json:"default,omitempty"`
-	// ActFor is whom the caller may call for; nil means nobody else.
+	// ActFor is the users that the caller may call for; nil for nobody else.
 	ActFor *ActFor `json:"actFor,omitempty"`
 }

@@ -25,14 +25,14 @@ const (
 	// IncarnationKey is a random name for one life of the configuration. Revisions
 	// of different incarnations do not compare.
 	IncarnationKey = "bursar:{config}:incarnation"
-	// CompleteKey is the incarnation of which every document was put. While it is another,
-	// a credential, a tenant or a model without a document may have one in a moment.
+	// CompleteKey is the incarnation of which every document was put. If it is not the current one, a
+	// credential, a tenant or a model without a document may have one in a moment.
 	CompleteKey = "bursar:{config}:complete"
-	// TermKey is a random name for the time in which the manager leads that was the last
-	// to begin: the only one that documents are changed in.
+	// TermKey is the random name of the term of the manager that was the last to begin to lead.
+	// Documents are changed only in this term.
 	TermKey = "bursar:{config}:term"
-	// LeftRootsKey is a hash: tenant whose document was withdrawn -> root of the budget tree in
-	// which it was. Calls that began there may still end there.
+	// LeftRootsKey is a hash: tenant whose document was withdrawn -> root of the budget tree that it
+	// was in. Calls that began there may still end there.
 	LeftRootsKey = "bursar:{config}:left-roots"
 	// SessionsKey is a sorted set: session -> time of its last heartbeat in
 	// milliseconds since the Unix epoch, by the clock of Redis.
@@ -64,16 +64,16 @@ const (
 	WantedKeysPause = time.Minute
 )
 
-// Channels of Redis' publish/subscribe. What is published is a hint to look now
-// rather than later: a lost message delays, and never changes, what happens.
+// Channels of Redis' publish/subscribe. A message is a hint to look now rather than later: if it is
+// lost, things happen later, but in the same way.
 const (
 	// ConfigChannel carries the revision of each change of the configuration, and
 	// "epoch" when the epoch has changed.
 	ConfigChannel = "bursar:config"
-	// FeedChannel carries news for the control plane: "tenant <name> <name>..." when
-	// a call of the first tenant has taken spent past a rung of its ladder or of one
-	// of its ancestors', which follow; "session <id>" when an enforcer came, went, or
-	// began to run another revision; "epoch <number>" when the epoch has changed.
+	// FeedChannel carries news for the control plane: "tenant <name> <name>..." when a call
+	// of the first tenant has taken spent past a rung of its ladder, or of one of its
+	// ancestors, which follow; "session <id>" when an enforcer came, went, or began to run
+	// another revision; "epoch <number>" when the epoch has changed.
 	FeedChannel = "bursar:feed"
 	// FeedTenant, FeedSession and FeedEpoch are the first words of the messages on
 	// FeedChannel.
@@ -100,14 +100,15 @@ func TenantCountersKey(root, tenant string) string {
 // are valid: Epoch.Token, or something else while they are being set.
 const EpochField = "epoch"
 
-// EstimatedField is the field of a tenant's counters that is there where they count an open call
-// with its bound which does not end there, as it was admitted before the limit was there or in
-// another budget tree: once it has ended, they say too much until they are counted anew.
+// EstimatedField is a field of a tenant's counters that is set while they include the bound of
+// an open call whose end is not posted to them, because it was admitted before the limit existed
+// or in another budget tree. Once the call has ended, they say too much until they are
+// recounted.
 const EstimatedField = "estimated"
 
-// SeqField is the field of a tenant's counters that says how often calls were admitted by
-// them: a packed double that only grows while the epoch lasts. Who knows it to have been
-// greater has seen the data of Redis go back.
+// SeqField is the field of a tenant's counters with the number of calls that were
+// admitted by them: a packed double that only grows during an epoch. If it is smaller
+// than it once was, the data of Redis has gone back.
 const SeqField = "seq"
 
 // CallsKey is the hash of the calls that a session has open, or settled and not
@@ -121,19 +122,17 @@ func CallsKey(shard uint32, session string) string {
 // been declared dead: its scripts are refused from then on.
 const FencedField = "fenced"
 
-// FenceTime is how long a session that was declared dead is refused, should it have
-// only slept.
+// FenceTime is how long a session that was declared dead is refused, in case it was only paused.
 const FenceTime = 24 * time.Hour
 
-// FenceKey exists while a session that was declared dead is refused: its heartbeats
-// are not heard any more.
+// FenceKey exists while a session that was declared dead is refused: its heartbeats no longer count.
 func FenceKey(session string) string { return "bursar:{config}:fence:" + session }
 
 // AdopterKey holds the session that adopts the calls of a dead one.
 func AdopterKey(session string) string { return "bursar:{config}:adopter:" + session }
 
-// IdempotencyKey is the claim that a call of the tenant has a name: JSON, until its
-// window ends. name is a hash of the name.
+// IdempotencyKey is the claim of a call of the tenant to a name: JSON, until its window ends. name is
+// a hash of the name.
 func IdempotencyKey(tenant, name string) string {
 	return shardKey(Shard(tenant), "idempotency", name)
 }

@@ -12,9 +12,10 @@ type Scope string
 const (
 	PerTenant Scope = "Tenant"
 	PerUser   Scope = "User"
-	// PerGroup counts each group of the caller that the limit selects: a call in all of them.
+	// PerGroup counts each group of the caller that the limit selects: a call counts in all of
+	// them.
 	PerGroup Scope = "Group"
-	// PerKey counts each APIKey. A call that is made with a token has none, and does not count.
+	// PerKey counts each APIKey. A call with a token has no APIKey, and does not count.
 	PerKey Scope = "Key"
 )
 
@@ -25,11 +26,11 @@ func Scopes() []Scope { return append([]Scope{PerTenant}, OwnerScopes()...) }
 // those of the tenant.
 func OwnerScopes() []Scope { return []Scope{PerUser, PerGroup, PerKey} }
 
-// Owner is whose counters they are within a tenant: one of the fields is set. The zero Owner
+// Owner is the owner of counters within a tenant: one of the fields is set. The zero Owner
 // is the whole tenant.
 //
-// A struct that embeds an Owner has its String, and prints as the Owner alone: embed it only
-// where its fields are to be among those of the JSON.
+// A struct that embeds an Owner gets its String method, and prints as the Owner alone: embed
+// it only if its fields are to be among those of the JSON.
 type Owner struct {
 	User  string `json:"user,omitempty"`
 	Group string `json:"group,omitempty"`
@@ -63,13 +64,13 @@ func (o Owner) Scope() Scope {
 	return PerTenant
 }
 
-// Name is the name of the user, the group or the key; empty of the whole tenant.
+// Name is the name of the user, the group or the key; empty for the whole tenant.
 func (o Owner) Name() string { return o.User + o.Group + o.Key }
 
 // IsTenant reports whether it is the whole tenant.
 func (o Owner) IsTenant() bool { return o == Owner{} }
 
-// String is the owner in a sentence, such as "group research"; empty of the whole tenant.
+// String is the owner in a sentence, such as "group research"; empty for the whole tenant.
 func (o Owner) String() string {
 	if o.IsTenant() {
 		return ""
@@ -80,19 +81,20 @@ func (o Owner) String() string {
 // word is an owner of the scope: "user", "group" or "key".
 func (s Scope) word() string { return strings.ToLower(string(s)) }
 
-// Caller is what limits know of who calls.
+// Caller is what limits know of a caller.
 type Caller struct {
 	User string
-	// Key is the name of the APIKey, "namespace/name"; empty of who calls with a token.
+	// Key is the name of the APIKey, "namespace/name"; empty for a caller with a token.
 	Key string
-	// Tier is empty of who has none.
+	// Tier is empty for a caller without one.
 	Tier   string
 	Groups []string
 	Labels map[string]string
 }
 
-// Owners are whose counters of a limit of the scope count a call of the caller, if the selector
-// selects it: the whole tenant, or the user, or the groups that are selected, or the key.
+// Owners are the owners that a limit of the scope charges for a call of the caller, if the
+// selector selects the call: the whole tenant, the user, the groups that are selected, or the
+// key.
 func (s Selector) Owners(per Scope, by Caller) (owners []Owner) {
 	switch {
 	case per == PerTenant:
@@ -112,7 +114,7 @@ func (s Selector) Owners(per Scope, by Caller) (owners []Owner) {
 }
 
 // CountsFor reports whether a limit with the selector, and the scope of the owner, counts the
-// owner: it leaves out groups that it does not name.
+// owner. It does not count groups that it does not name.
 func (s Selector) CountsFor(owner Owner) bool {
 	return owner.Group == "" || len(s.Groups) == 0 || slices.Contains(s.Groups, owner.Group)
 }
@@ -134,8 +136,8 @@ func (s Selector) selectsLabels(labels map[string]string) bool {
 	return true
 }
 
-// FieldOfAll stands for a field of the counters that all owners of the scope have in a tenant;
-// that of the tenant itself is the field. Fields of the tenant's counters say by such names
+// FieldOfAll stands for a field of the counters of all owners of the scope in a tenant; for
+// the tenant itself, it is the field. Fields of the tenant's counters use such names to say
 // what is valid, and what was broken.
 func FieldOfAll(per Scope, field string) string {
 	if per == PerTenant {
@@ -149,7 +151,7 @@ func ownerKey(root string, epoch Epoch, tenant string, per Scope, name string) s
 }
 
 // CountersKey is the hash of the counters of an owner within a tenant under an epoch, or of the
-// whole tenant. Those of owners under other epochs are not looked at any more, and expire.
+// whole tenant. Counters of owners under other epochs are no longer read, and expire.
 func CountersKey(root string, epoch Epoch, tenant string, owner Owner) string {
 	if owner.IsTenant() {
 		return TenantCountersKey(root, tenant)
@@ -157,8 +159,8 @@ func CountersKey(root string, epoch Epoch, tenant string, owner Owner) string {
 	return ownerKey(root, epoch, tenant, owner.Scope(), owner.Name())
 }
 
-// OwnerOfKey is whose counters a CountersKey is of, and whether it is one of an owner within the
-// tenant under the epoch.
+// OwnerOfKey is the owner whose counters a CountersKey has, and whether it is an owner within
+// the tenant under the epoch.
 func OwnerOfKey(root string, epoch Epoch, tenant, key string) (owner Owner, ok bool) {
 	for _, per := range OwnerScopes() {
 		if name, ok := strings.CutPrefix(key, ownerKey(root, epoch, tenant, per, "")); ok {

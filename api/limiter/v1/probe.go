@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// ProbesKey is a set: the tenants that a live enforcer is to probe. Whoever takes a
-	// name out of it makes the probe.
+	// ProbesKey is a set: the tenants that a live enforcer is to probe. The enforcer that
+	// removes a name makes the probe.
 	ProbesKey = "bursar:{config}:probes"
-	// ProbeLife is how long probes stay wanted that no enforcer takes.
+	// ProbeLife is how long a probe that no enforcer makes stays in the set.
 	ProbeLife = 30 * time.Second
 	// ProbeAnswersKey is a hash: tenant -> JSON of the answer to its newest probe.
 	ProbeAnswersKey = "bursar:{config}:probe-answers"
@@ -26,18 +26,19 @@ const (
 	FeedProbe = "probe"
 )
 
-// ProbeAnswer is what an enforcer found when it asked the limiter to admit calls of a
-// tenant that nobody makes, in the way in which it admits all calls.
+// ProbeAnswer is what an enforcer found when it asked the limiter, in the way in which it
+// admits all calls, to admit calls of a tenant that no caller makes.
 type ProbeAnswer struct {
-	// Session is whose answer it is, on the machine or pod Host.
+	// Session is the session that answers, on the machine or pod Host.
 	Session string `json:"session"`
 	Host    string `json:"host"`
 	// Incarnation and Revision are the newest configuration that it ran beforehand.
 	Incarnation string `json:"incarnation"`
 	Revision    int64  `json:"revision"`
-	// Failure is why there is nothing more to say; empty when there is.
+	// Failure is why the rest of the answer is missing; empty if it is there.
 	Failure string `json:"failure,omitempty"`
-	// Forced is the tenant whose breaker is forced open, so that no limit was asked.
+	// Forced is the tenant whose breaker is forced open, so that the limits were not
+	// asked.
 	Forced string `json:"forced,omitempty"`
 	// Levels are the limits that the limiter was asked about, of the tenant and of its
 	// ancestors, nearest first.
@@ -56,20 +57,21 @@ type ProbedLevel struct {
 // ProbedMoney is a money limit as it was asked about.
 type ProbedMoney struct {
 	MoneyLimit
-	// Trip and Downgrade are the spent amounts from which on calls are refused or
-	// bound for other models, nil for none. Rungs are those of all rungs.
+	// Trip and Downgrade are the spent amounts from which on calls are refused, or get
+	// other models; nil for none. Rungs are those of all rungs.
 	Trip      *money.Nanos  `json:"trip,omitempty"`
 	Downgrade *money.Nanos  `json:"downgrade,omitempty"`
 	Rungs     []money.Nanos `json:"rungs,omitempty"`
 	// ResetsAt is when the period turns.
 	ResetsAt time.Time `json:"resetsAt"`
-	// From and Until bound the time in which the same is granted, which is in the amount.
+	// From and Until bound the time in which the same grants, which the amount includes,
+	// are in force.
 	From  time.Time `json:"from"`
 	Until time.Time `json:"until"`
 }
 
-// Contradiction is where the answer is not what a tenant's document demands: the first
-// limit that is not enforced as written. It is empty when there is none.
+// Contradiction is the difference between the answer and what a tenant's document
+// demands: the first limit that is not enforced as written. It is empty if there is none.
 func (a ProbeAnswer) Contradiction(document Tenant) string {
 	if a.Failure != "" {
 		return a.Failure
@@ -150,8 +152,8 @@ func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
 }
 
 // Probed is a money limit of the level as a probe should find it at a moment, except for
-// ResetsAt: with what is granted to everyone. Its rungs are those of the next grants as
-// well, under which a call may be settled.
+// ResetsAt: with what is granted to everyone. Its rungs include those of the next
+// grants, under which a call may be settled.
 func (l Level) Probed(document MoneyLimit, at time.Time) ProbedMoney {
 	limit, stretch := document.At(at, Owner{})
 	probed := ProbedMoney{MoneyLimit: limit, From: stretch.Start, Until: stretch.End}

@@ -7,10 +7,10 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// This file states each rule of the limiter once, for every part that decides,
-// explains or forecasts in Go. The Lua scripts of the enforcer apply the same rules
-// to the counters in Redis; a model of its own holds the scripts to them in the
-// enforcer's tests.
+// This file states each rule of the limiter once, for everything that decides, explains
+// or forecasts in Go. The Lua scripts of the enforcer apply the same rules to the
+// counters in Redis; the enforcer's tests check the scripts against a model of these
+// rules.
 
 // Fits reports whether the limit has room for a call that costs at most bound, beside
 // what is spent and held in the current period:
@@ -23,25 +23,25 @@ func (l MoneyLimit) Fits(spent, held, bound money.Nanos) bool {
 	return spent+held+bound <= l.Amount
 }
 
-// UnknownAmount stands, in Redis, in the place of an amount that the scripts found broken
-// and could not mend: no call fits beside it, until the amount is counted anew from the
-// ledger. It is also the largest amount that Redis' numbers hold exactly: 2^53.
+// UnknownAmount stands in Redis for an amount that the scripts found broken and could not
+// repair. No call fits beside it, until the amount is recounted from the ledger. It is
+// also the largest amount that Redis' numbers hold exactly: 2^53.
 const UnknownAmount money.Nanos = 1 << 53
 
-// Exhausted reports whether the limit is spent in full: it has no room for any call
-// that costs something, even if everything that is held were given back.
+// Exhausted reports whether the limit is spent in full: it has no room for any call that
+// costs something, even if all that is held were given back.
 func (l MoneyLimit) Exhausted(spent money.Nanos) bool { return !l.Fits(spent, 0, smallest) }
 
-// smallest is the least that a call costs that costs something.
+// smallest is the lowest cost of a call that is not free.
 const smallest money.Nanos = 1
 
-// Reached reports whether a rung is reached: spent is at least the rung's amount. What
-// is held does not count, as it may be given back. See Rung.Amount and Level.TripAt.
+// Reached reports whether a rung is reached: spent is at least the rung's amount. What is
+// held does not count, because it may be given back. See Rung.Amount and Level.TripAt.
 func Reached(spent, rung money.Nanos) bool { return spent >= rung }
 
-// RefusesFrom is the least spent amount at which a limit of the level refuses every
-// call that costs something: that of the Trip rung, if it trips, and at most the limit's
-// amount.
+// RefusesFrom is the least spent amount at which a limit of the level refuses every call
+// that costs something: the amount of the Trip rung, if it trips, and at most the
+// limit's amount.
 func (l Level) RefusesFrom(limit MoneyLimit) money.Nanos {
 	if trip, trips := l.TripAt(limit); trips {
 		return min(trip, limit.Amount)
@@ -96,21 +96,21 @@ func (b Bucket) After(debt int64, passed time.Duration) int64 {
 		return max(0, debt)
 	}
 	if milliseconds > debt/b.refill {
-		return 0 // also where the product would be too large
+		return 0 // also if the product would overflow
 	}
 	return debt - milliseconds*b.refill
 }
 
-// Remaining is how many whole units are left at a debt in points, rounded down; zero
-// where the debt is larger than the capacity, as it is after a limit was lowered.
+// Remaining is how many whole units are left at a debt in points, rounded down; zero if
+// the debt exceeds the capacity, as it may after a limit was lowered.
 func (b Bucket) Remaining(debt int64) int64 { return max(0, b.capacity-debt) / b.unit }
 
-// LongestWait is the longest time that FullIn and RetryAfter say: 292 years, the longest
-// Duration in whole milliseconds.
+// LongestWait is the longest time that FullIn and RetryAfter return: 292 years, the
+// longest Duration in whole milliseconds.
 const LongestWait = math.MaxInt64 / time.Millisecond * time.Millisecond
 
-// FullIn is how long until a debt in points is paid back, rounded up to the
-// millisecond, at most LongestWait; zero when nothing flows in, as nobody can say.
+// FullIn is how long until a debt in points is paid back, rounded up to the millisecond,
+// at most LongestWait; zero if nothing flows in, because then it is unknown.
 func (b Bucket) FullIn(debt int64) time.Duration {
 	if debt <= 0 || b.refill == 0 {
 		return 0
@@ -119,9 +119,9 @@ func (b Bucket) FullIn(debt int64) time.Duration {
 	return time.Duration(min(milliseconds, LongestWait.Milliseconds())) * time.Millisecond
 }
 
-// RetryAfter is how long until a need fits that does not at a debt, both in points,
-// rounded up to the millisecond. It is zero when nobody can say: nothing flows in, or
-// the need is larger than the capacity.
+// RetryAfter is how long until a need fits that does not fit at a debt, both in points,
+// rounded up to the millisecond. It is zero if that is unknown: nothing flows in, or
+// the need exceeds the capacity.
 func (b Bucket) RetryAfter(debt, need int64) time.Duration {
 	if !b.Fits(0, need) {
 		return 0
@@ -130,14 +130,14 @@ func (b Bucket) RetryAfter(debt, need int64) time.Duration {
 }
 
 // Retention is how long an owner's counters are kept after the last period that they
-// count has ended, so that calls that were admitted in it can still be settled. It is
-// also how long buckets alone are kept: a window is at most as long, so that they are
-// full again.
+// count has ended, so that calls that were admitted in it can still be settled. Hashes
+// with only buckets are kept as long: no window is longer, so the buckets are full by
+// then.
 const Retention = 24 * time.Hour
 
-// ForgetAt is when an owner's counters may be forgotten: Retention after now, or after
-// until, the end of the last of the owner's current periods, where that is later. A zero
-// until is none.
+// ForgetAt is when an owner's counters may be forgotten: Retention after now or, if that
+// is later, after until, the end of the last of the owner's current periods. A zero
+// until means none.
 func ForgetAt(now, until time.Time) time.Time {
 	if until.After(now) {
 		return until.Add(Retention)

@@ -8,26 +8,25 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 )
 
-// UnknownModel is what becomes of calls for a model that no provider lists.
+// UnknownModel says what happens to calls for a model that no provider lists.
 type UnknownModel string
 
-// PriceAsMostExpensive has them made by a provider that takes such, at the dearest of
-// its prices.
+// PriceAsMostExpensive sends them to a provider that takes them, at the dearest of its prices.
 const PriceAsMostExpensive UnknownModel = "PriceAsMostExpensive"
 
-// UnlistedModels is what bounds a call of any model that no provider lists.
+// UnlistedModels bounds a call of any model that no provider lists.
 type UnlistedModels struct {
 	// MaxOutputTokens and ContextWindow are as a Model's.
 	MaxOutputTokens int64 `json:"maxOutputTokens"`
 	ContextWindow   int64 `json:"contextWindow,omitempty"`
 }
 
-// Unlisted is any model that no provider lists, as this one takes it, except for its name:
-// each kind of token costs what it costs at most of any model that this provider lists,
-// at each time. REQUIRES: UnlistedModels is not nil.
+// Unlisted is a model that no provider lists, as this provider takes it, without a name:
+// each kind of token has, at each time, the dearest price that any listed model of this
+// provider has for it. REQUIRES: UnlistedModels is not nil.
 //
-// It takes as long as there are models and changes of their prices: it is made once
-// for the document, and not for a call.
+// It takes time in proportion to the models and their price changes, so it is made once
+// for the document, and not for each call.
 func (p Provider) Unlisted() Model {
 	models := p.dearest()
 	unlisted := Model{
@@ -41,8 +40,8 @@ func (p Provider) Unlisted() Model {
 	return unlisted
 }
 
-// dearest are the models with the dearest prices alone of each of their books. Of many
-// models whose prices change at many times, that is much less to look at each time.
+// dearest are the models with each of their books reduced to its dearest prices. If the prices of
+// many models change at many times, these are much less to look at each time.
 func (p Provider) dearest() []Model {
 	models := make([]Model, len(p.Models))
 	for i, model := range p.Models {
@@ -74,8 +73,8 @@ func mostExpensive(models []Model, now time.Time) price.Book {
 	return price.MostExpensive(books...)
 }
 
-// modelName is what the API asks of the names of models that are listed.
+// modelName is the pattern of the names of listed models, as in the API.
 var modelName = regexp.MustCompile(`^[A-Za-z0-9@~][A-Za-z0-9._:/@~-]{0,127}$`)
 
-// IsModelName reports whether a model that is listed could have the name.
+// IsModelName reports whether a listed model could have the name.
 func IsModelName(name string) bool { return modelName.MatchString(name) }
