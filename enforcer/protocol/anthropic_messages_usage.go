@@ -66,6 +66,10 @@ type messagesUsage struct {
 	fell string
 }
 
+// maxMembers is how many members of a usage are kept, however many pieces it comes in. Usages have
+// a dozen.
+const maxMembers = 256
+
 // newMessagesUsage is the usage of a call that was billed so.
 func newMessagesUsage(b bill, writes price.Kind, promptOnly bool) messagesUsage {
 	if writes == price.Input {
@@ -125,6 +129,8 @@ func (u *messagesUsage) add(usage gjson.Result) {
 		}
 		switch {
 		case value.Type == gjson.Null:
+		case !had && len(u.members) == maxMembers:
+			u.wrong = "it has too many members"
 		case had && anyInput && isOfInput(key.Str):
 			u.members[key.Str] = value
 		case had && countsSomething(before) && !countsSomething(value) && value.Type != gjson.String:

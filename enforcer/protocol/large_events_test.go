@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -79,5 +80,24 @@ func TestManyValues(t *testing.T) {
 	answer.End(false)
 	if got, ok := answer.Usage(); !ok || got != (price.Usage{Input: 10, Output: 20}) || answer.Unfinished() {
 		t.Errorf("got %+v, %t, unfinished %t", got, ok, answer.Unfinished())
+	}
+}
+
+// TestManyMembers: of a usage that comes in pieces, each with other members, no more is kept than
+// any usage has.
+func TestManyMembers(t *testing.T) {
+	tc := streamsThatEnd["Messages"]
+	begin := strings.Replace(tc.piece, "%", `"ok"`, 1)
+	for members, want := range map[int]bool{100: true, 1000: false} {
+		answer := answerOf(t, tc.endpoint, tc.body, true)
+		answer.Pass([]byte(begin))
+		for i := range members {
+			answer.Pass(fmt.Appendf(nil, `data: {"type":"message_delta","delta":{},"usage":{"of_kind_%d":0}}`+"\n\n", i))
+		}
+		answer.Pass([]byte(tc.end))
+		answer.End(false)
+		if got, ok := answer.Usage(); ok != want || want && got.Total() != 30 {
+			t.Errorf("with %d members: %+v, %t", members, got, ok)
+		}
 	}
 }
