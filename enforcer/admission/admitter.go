@@ -102,16 +102,16 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 	request := AdmitRequest{
 		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound, Downgraded: call.Downgraded && call.Bound > 0,
 	}
+	now := a.Now(request.Root)
+	if d, known := tenant.recall(&call, now); known {
+		return d, nil
+	}
 	defer a.open.admitting()()
 	store := *a.store.Load()
-	now := a.Now(request.Root)
 	for range maxTurns {
 		request.Accounts, request.OwnersUntil = tenant.accounts(&call, now), tenant.ownersUntil(now)
 		if weight(request.Accounts) > mostWeight {
 			return Result{}, ErrTooManyLimits
-		}
-		if d, known := tenant.recall(call, request); known {
-			return d, nil
 		}
 		request.Record = call.recordIn(request.Accounts)
 		reply, err := askStore(ctx, call.DecideBy, store, request)
@@ -184,8 +184,8 @@ func (t *Tenant) learn(call Request, account Account, check MoneyCheck, reply Ad
 	}
 }
 
-// recall answers a call by a refusal that is known to stand.
-func (t *Tenant) recall(call Request, request AdmitRequest) (Result, bool) {
+// recall answers a call by a refusal that is known to stand at the given time.
+func (t *Tenant) recall(call *Request, now time.Time) (Result, bool) {
 	if t.forgetful || call.probe {
 		return Result{}, false
 	}
@@ -193,11 +193,11 @@ func (t *Tenant) recall(call Request, request AdmitRequest) (Result, bool) {
 	if t.doc.FitOutputTokens > 0 {
 		bound = min(bound, smallest) // a call that is too large may be lowered to what is left, which the Store knows
 	}
-	known, found := t.exhausted.recall(request.Accounts, bound)
+	known, found := t.exhausted.recall(t, call, bound, now)
 	if !found {
 		return Result{}, false
 	}
-	return Result{Refusal: known.check.refusal(call, known.account, known.spent, known.held), Rates: known.rates}, true
+	return Result{Refusal: known.check.refusal(*call, known.account, known.spent, known.held), Rates: known.rates}, true
 }
 
 func decision(store Store, tenant *Tenant, call Request, request AdmitRequest, reply AdmitReply) Result {

@@ -82,18 +82,28 @@ func ofTenants(rates []RateReading) (kept []RateReading) {
 	return slices.Clip(kept)
 }
 
-// recall finds the first of the checks that is known to refuse the bound.
-func (m *memory) recall(accounts []Account, bound money.Nanos) (known remembered, found bool) {
+// recall finds the first money limit that is known to refuse the bound, of those that count the call in
+// the tenant's counters.
+func (m *memory) recall(t *Tenant, call *Request, bound money.Nanos, now time.Time) (known remembered, found bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if len(m.spent) == 0 {
+	if len(m.spent) == 0 || bound == 0 {
 		return remembered{}, false
 	}
-	for _, a := range accounts {
-		of := m.spent[account{a.Tenant, a.Owner}]
-		for _, check := range a.Money {
-			known, ok := of[check.Limit.Name]
-			if ok && time.Since(known.learnt) < rememberedFor && known.check.Span == check.Span && known.check.Stretch == check.Stretch && known.refuses(check, bound) {
+	by := call.Subject.Caller()
+	for _, c := range t.counters(by) {
+		of := m.spent[account{c.level.Tenant, c.owner}]
+		if len(of) == 0 {
+			continue
+		}
+		for i := range c.level.money {
+			rule := &c.level.money[i]
+			known, ok := of[rule.limit.Name]
+			if !ok || time.Since(known.learnt) >= rememberedFor || !c.counts(rule, call, by) {
+				continue
+			}
+			check := c.moneyCheck(rule, call, now)
+			if known.check.Span == check.Span && known.check.Stretch == check.Stretch && known.refuses(check, bound) {
 				known.check = check // the one that was remembered may not have asked about the Trip rung
 				return known, true
 			}

@@ -183,22 +183,40 @@ func appendRungs(rungs []money.Nanos, l limiterv1.Level, limit limiterv1.MoneyLi
 	return rungs
 }
 
-// accounts are the counters that a call counts in, and its checks in each: those of the
-// tenant, of its owners there, and of every ancestor, at the given time.
-func (t *Tenant) accounts(call *Request, now time.Time) []Account {
-	by := call.Subject.Caller()
-	accounts := make([]Account, 0, len(t.levels)+len(t.scopes))
-	accounts = append(accounts, t.levels[0].account(limiterv1.Owner{}, call, by, now, false))
+// counters are those of an owner in a level.
+type counters struct {
+	level      *level
+	owner      limiterv1.Owner
+	isAncestor bool
+}
+
+// counters are those that a call counts in: the tenant's, its owners' there, and those of every
+// ancestor.
+func (t *Tenant) counters(by limiterv1.Caller) []counters {
+	all := make([]counters, 0, len(t.levels)+len(t.scopes))
+	all = append(all, counters{level: &t.levels[0]})
 	for _, per := range t.scopes {
 		for _, owner := range (limiterv1.Selector{}).Owners(per, by) {
-			account := t.levels[0].account(owner, call, by, now, false)
-			if len(account.Money)+len(account.Buckets) > 0 {
-				accounts = append(accounts, account)
-			}
+			all = append(all, counters{level: &t.levels[0], owner: owner})
 		}
 	}
 	for i := range t.levels[1:] {
-		accounts = append(accounts, t.levels[i+1].account(limiterv1.Owner{}, call, by, now, true))
+		all = append(all, counters{level: &t.levels[i+1], isAncestor: true})
+	}
+	return all
+}
+
+// accounts are the counters that a call counts in, and its checks in each, at the given time. An
+// owner without any has none.
+func (t *Tenant) accounts(call *Request, now time.Time) []Account {
+	by := call.Subject.Caller()
+	counters := t.counters(by)
+	accounts := make([]Account, 0, len(counters))
+	for _, c := range counters {
+		account := Account{Tenant: c.level.Tenant, Owner: c.owner, Money: c.moneyChecks(call, by, now), Buckets: c.bucketChecks(call, by)}
+		if c.owner.IsTenant() || len(account.Money)+len(account.Buckets) > 0 {
+			accounts = append(accounts, account)
+		}
 	}
 	return accounts
 }
@@ -218,14 +236,6 @@ func weight(accounts []Account) (n int) {
 	return n
 }
 
-// account is the checks of a call in the counters of an owner.
-func (l *level) account(owner limiterv1.Owner, call *Request, by limiterv1.Caller, now time.Time, isAncestor bool) Account {
-	return Account{
-		Tenant: l.Tenant, Owner: owner,
-		Money: l.moneyChecks(owner, call, by, now, isAncestor), Buckets: l.bucketChecks(owner, call, by),
-	}
-}
-
 // ownersUntil is the end of the last of the periods that now lies in, of the limits of
 // owners; zero when there are none.
 func (t *Tenant) ownersUntil(now time.Time) (until time.Time) {
@@ -241,55 +251,60 @@ func (t *Tenant) ownersUntil(now time.Time) (until time.Time) {
 	return until
 }
 
-// moneyChecks are the checks of the money limits that count an owner. None applies to a
+// moneyChecks are the checks of the money limits that count the owner. None applies to a
 // call that can cost nothing: free models keep working when the money is gone.
-func (l *level) moneyChecks(owner limiterv1.Owner, call *Request, by limiterv1.Caller, now time.Time, isAncestor bool) []MoneyCheck {
-	if call.Bound == 0 {
+func (c counters) moneyChecks(call *Request, by limiterv1.Caller, now time.Time) []MoneyCheck {
+	room := c.level.moneyRoom[c.owner.Scope()]
+	if call.Bound == 0 || room == 0 {
 		return nil
 	}
-	per := owner.Scope()
-	if l.moneyRoom[per] == 0 {
-		return nil
-	}
-	checks, waives := make([]MoneyCheck, 0, l.moneyRoom[per]), l.Waives()
-	for i := range l.money {
-		rule := &l.money[i]
-		if rule.limit.Per != per || !rule.limit.CountsFor(owner) || !rule.limit.Selects(by, call.Model) {
-			continue
-		}
-		terms := &rule.terms
-		if len(rule.limit.Grants) > 0 {
-			granted := termsAt(l.Level, rule.limit, owner, now)
-			terms = &granted
-		}
-		checks = append(checks, MoneyCheck{
-			Limit: terms.limit, Field: rule.field, Trip: terms.trip, Downgrade: terms.downgrade, Rungs: terms.rungs,
-			Span: rule.spanAt(now), Stretch: terms.stretch, MostHeld: Never, Waived: waives,
-		})
-		check := &checks[len(checks)-1]
-		if call.Fallback {
-			check.Trip, check.Downgrade = Never, Never
-			if trip, trips := l.FallbackTripAt(terms.limit, call.Model); trips && isAncestor {
-				check.Trip = trip
-			}
-		}
-		if call.share && isAncestor {
-			check.MostHeld = terms.limit.Amount.Share(l.StoreLossPercent)
+	checks := make([]MoneyCheck, 0, room)
+	for i := range c.level.money {
+		if rule := &c.level.money[i]; c.counts(rule, call, by) {
+			checks = append(checks, c.moneyCheck(rule, call, now))
 		}
 	}
 	return checks
 }
 
-// bucketChecks are the checks of the rate limits that count an owner.
-func (l *level) bucketChecks(owner limiterv1.Owner, call *Request, by limiterv1.Caller) []BucketCheck {
+// counts is whether a money limit of the level counts the owner's call.
+func (c counters) counts(rule *moneyRule, call *Request, by limiterv1.Caller) bool {
+	return rule.limit.Per == c.owner.Scope() && rule.limit.CountsFor(c.owner) && rule.limit.Selects(by, call.Model)
+}
+
+// moneyCheck is the check of a money limit that counts the owner's call.
+func (c counters) moneyCheck(rule *moneyRule, call *Request, now time.Time) MoneyCheck {
+	terms := &rule.terms
+	if len(rule.limit.Grants) > 0 {
+		granted := termsAt(c.level.Level, rule.limit, c.owner, now)
+		terms = &granted
+	}
+	check := MoneyCheck{
+		Limit: terms.limit, Field: rule.field, Trip: terms.trip, Downgrade: terms.downgrade, Rungs: terms.rungs,
+		Span: rule.spanAt(now), Stretch: terms.stretch, MostHeld: Never, Waived: c.level.Waives(),
+	}
+	if call.Fallback {
+		check.Trip, check.Downgrade = Never, Never
+		if trip, trips := c.level.FallbackTripAt(terms.limit, call.Model); trips && c.isAncestor {
+			check.Trip = trip
+		}
+	}
+	if call.share && c.isAncestor {
+		check.MostHeld = terms.limit.Amount.Share(c.level.StoreLossPercent)
+	}
+	return check
+}
+
+// bucketChecks are the checks of the rate limits that count the owner.
+func (c counters) bucketChecks(call *Request, by limiterv1.Caller) []BucketCheck {
 	if call.share {
 		return nil
 	}
-	per := owner.Scope()
+	per := c.owner.Scope()
 	var checks []BucketCheck
-	for i := range l.Rates {
-		limit := &l.Rates[i]
-		if limit.Per != per || !limit.CountsFor(owner) || !limit.Selects(by, call.Model) {
+	for i := range c.level.Rates {
+		limit := &c.level.Rates[i]
+		if limit.Per != per || !limit.CountsFor(c.owner) || !limit.Selects(by, call.Model) {
 			continue
 		}
 		need := int64(1)
@@ -299,7 +314,7 @@ func (l *level) bucketChecks(owner limiterv1.Owner, call *Request, by limiterv1.
 		case limit.Unit == limiterv1.Tokens:
 			need = call.Tokens
 		}
-		checks = append(checks, BucketCheck{Limit: *limit, Field: l.rateFields[i], Need: need, Waived: l.WaivesRate(*limit)})
+		checks = append(checks, BucketCheck{Limit: *limit, Field: c.level.rateFields[i], Need: need, Waived: c.level.WaivesRate(*limit)})
 	}
 	return checks
 }
