@@ -18,40 +18,40 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/retry"
 )
 
-// EpochSetter is where calls are admitted.
+// EpochSetter admits calls under the epoch that it was told last.
 type EpochSetter interface {
-	// SetEpoch tells the epoch. When it returns, nothing is under way any more that
-	// was asked under the one before.
+	// SetEpoch sets the epoch. When it returns, no request that was made under the
+	// previous epoch is still under way.
 	SetEpoch(epoch limiterv1.Epoch)
 }
 
 // Calls knows which calls are open.
 type Calls interface {
-	// OpenCalls are these. Shares are forgotten.
+	// OpenCalls returns the open calls, and forgets all shares, as ForgetShares does.
 	OpenCalls() []admission.OpenCall
-	// ForgetShares forgets shares alone: what they held is not known any more.
+	// ForgetShares forgets all shares: Redis does not know their holds any more.
 	ForgetShares()
 }
 
 // Ledger takes settled calls.
 type Ledger interface {
-	// Unwritten are those that were added and that the ledger may not have.
+	// Unwritten are the calls that were added and that the ledger may not have.
 	Unwritten() []ledgerv1.Entry
 }
 
-// Announcer says which calls a session has open, or settled and not yet in the ledger, for
-// every epoch that is rebuilt: in Redis or, where that does not answer, in Postgres. It
-// needs one of them.
+// Announcer announces, for every epoch that is rebuilt, which calls the session has open, and
+// which it has settled that the ledger may not have. It does so in Redis or, if that does not
+// answer, in Postgres.
 type Announcer struct {
 	AnnouncerOptions
 	epochs chan announcement
 
 	mu sync.Mutex
-	// told is the epoch that was told last, and over ends what is announced for it.
+	// told is the epoch that was told last, and over ends the attempts to announce for it.
 	told atomic.Pointer[limiterv1.Epoch]
 	over context.CancelFunc
-	// known is the number of the newest epoch that was heard of, valid that of the last that
-	// was told as valid, and announced that of the last that was announced for.
+	// known is the number of the newest epoch that was heard of, valid that of the epoch that
+	// was last told as valid, and announced that of the last epoch that was announced for.
 	known, announced atomic.Int64
 	valid            int64
 }
@@ -63,27 +63,27 @@ type AnnouncerOptions struct {
 	Limiter  EpochSetter
 	Calls    Calls
 	Ledger   Ledger
-	// Session is the one that this process has now.
+	// Session is the session that this process has now.
 	Session func() string
 	Log     *slog.Logger
 }
 
-// announcement is an epoch that is to be announced for, until another is told.
+// announcement is an epoch, and what Run needs to announce for it until another epoch is told.
 type announcement struct {
 	limiterv1.Epoch
-	// byPostgres is whether it was heard of there.
+	// byPostgres is whether the epoch was heard of by way of Postgres.
 	byPostgres bool
-	// missed is whether it was opened without what this process knows.
+	// missed is whether the epoch was opened without the calls that this process knows.
 	missed bool
 	until  context.Context
 	end    context.CancelFunc
 }
 
 const (
-	// announceAgain is the longest pause before a failed announcement is made again: nobody
-	// is admitted anything before it is heard.
+	// announceAgain is the longest pause before a failed announcement is repeated: no call
+	// is admitted before it is heard.
 	announceAgain = 250 * time.Millisecond
-	// redisTimeout is how long Redis may take to take an announcement before Postgres is asked to.
+	// redisTimeout bounds an announcement in Redis, before Postgres is tried.
 	redisTimeout = 5 * time.Second
 )
 
@@ -92,9 +92,9 @@ func NewAnnouncer(options AnnouncerOptions) *Announcer {
 	return &Announcer{AnnouncerOptions: options, epochs: make(chan announcement, 1), over: func() {}}
 }
 
-// SetEpoch tells the limiter of the epoch that Redis has and, if that is being rebuilt,
-// announces what is open. An epoch that is older than one that this process knows is not
-// believed: the data of Redis has gone back.
+// SetEpoch tells the limiter of the epoch that Redis has and, if that epoch is being rebuilt,
+// announces the session's calls. An epoch that is older than one that this process knows is
+// not believed: the data of Redis has gone back.
 func (a *Announcer) SetEpoch(epoch limiterv1.Epoch) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -107,9 +107,10 @@ func (a *Announcer) SetEpoch(epoch limiterv1.Epoch) {
 	a.tell(announcement{Epoch: epoch})
 }
 
-// Hear tells the limiter of a newer epoch than this process knows by what Postgres says of
-// those that have begun and were opened: Redis is out of reach, or is not the one that
-// others use. A valid epoch counts only once Redis has it.
+// Hear is told the numbers of the last epoch that has begun and of the last that was opened,
+// as Postgres has them. If one is newer than what this process knows, Redis is out of reach, or
+// is not the one that others use, and Hear tells the limiter. An opened epoch admits calls only
+// once Redis has it.
 func (a *Announcer) Hear(begun, opened int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -128,7 +129,7 @@ func (a *Announcer) tell(next announcement) {
 	a.Log.Info("the limiter has a new epoch", "number", next.Number, "state", next.State, "reason", next.Reason, "byPostgres", next.byPostgres)
 	a.over()
 	if next.State != limiterv1.EpochRebuilding && next.Number != 0 && next.Number != a.valid && next.Number != a.announced.Load() {
-		a.Calls.ForgetShares() // nobody has announced them
+		a.Calls.ForgetShares() // the epoch was opened without them
 		next.missed = next.State == limiterv1.EpochValid
 	}
 	a.Limiter.SetEpoch(next.Epoch)
@@ -138,7 +139,7 @@ func (a *Announcer) tell(next announcement) {
 		a.valid = next.Number
 	}
 	select {
-	case <-a.epochs: // which nobody waits for any more
+	case <-a.epochs: // the previous epoch, if Run has not taken it yet
 	default:
 	}
 	next.until, next.end = context.WithCancel(context.Background())
@@ -182,7 +183,7 @@ func (a *Announcer) announceUntilHeard(epoch announcement) {
 	err := retry.UntilWithin(epoch.until, announceAgain, func(ctx context.Context) error {
 		return a.announce(ctx, epoch)
 	}, func(err error, pause time.Duration) {
-		if err.Error() != failure { // it is tried often
+		if err.Error() != failure { // attempts are frequent: log each failure once
 			a.Log.Error("failed to announce the open calls; will retry", "epoch", epoch.Number, "error", err, "after", pause.String())
 		}
 		failure = err.Error()
@@ -193,11 +194,12 @@ func (a *Announcer) announceUntilHeard(epoch announcement) {
 	}
 }
 
-// announce announces in one of the stores: first in the one that was heard to be there.
+// announce announces in one of the two stores. It first tries the one by which it has heard of the
+// epoch.
 func (a *Announcer) announce(ctx context.Context, epoch announcement) error {
 	session := a.Session()
-	// In this order: a call that is done meanwhile is in both, and a call in neither
-	// there is none.
+	// Open calls are read before settled ones: a call that ends in between is then in both, and
+	// never in neither.
 	open := a.Calls.OpenCalls()
 	calls := recordsOf(open, a.Ledger.Unwritten())
 	ways := []func(context.Context, limiterv1.Epoch, string, records) error{a.announceInRedis, a.announceInPostgres}

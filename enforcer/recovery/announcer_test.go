@@ -113,8 +113,8 @@ func settled(id string, cost money.Nanos) ledgerv1.Entry {
 	return entry
 }
 
-// TestWhatIsAnnounced: open calls, and settled ones that the ledger may not have. A call
-// that ends meanwhile has ended, and what only Redis has of a session stays.
+// TestWhatIsAnnounced: a session announces its open calls, and settled ones that the ledger may
+// not have. A call that is in both counts as settled, and a settled call that only Redis has stays.
 func TestWhatIsAnnounced(t *testing.T) {
 	ended := held("ended", 4*money.Cent)
 	ended.Record.Settled = true
@@ -137,8 +137,8 @@ func TestWhatIsAnnounced(t *testing.T) {
 	}
 }
 
-// TestNothingIsAnnounced for an epoch that was opened without the session, and by one that
-// was declared dead.
+// TestNothingIsAnnounced: a session announces nothing for an epoch that was opened without it,
+// nor after it was declared dead.
 func TestNothingIsAnnounced(t *testing.T) {
 	for name, prevent := range map[string]struct {
 		key, field string
@@ -173,9 +173,9 @@ func TestNothingIsAnnounced(t *testing.T) {
 	}
 }
 
-// TestOpenedWithoutTheSession: what it has settled, and the ledger may not have, is counted
-// all the same: it is left in Redis, where who counts looks for it, and its tenants are
-// counted anew. What it has open is not left: it may have been charged.
+// TestOpenedWithoutTheSession: when an epoch was opened without a session, its settled calls that
+// the ledger may not have are counted all the same: they are left in Redis, where a recount finds
+// them, and their tenants are recounted. Its open calls are not left: they may have been charged.
 func TestOpenedWithoutTheSession(t *testing.T) {
 	entry := settled("waiting", 3*money.Cent)
 	entry.Tenant, entry.Ancestors = "acme-emea", []string{"acme"}

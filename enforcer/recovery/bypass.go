@@ -18,24 +18,25 @@ const (
 	bypassTimeout, postgresTimeout = 2 * time.Second, 10 * time.Second
 )
 
-// Database is the connection to Postgres, of a login that may say that a session lives and
-// what it has open. *pgxpool.Pool is one.
+// Database is the connection to Postgres, of a login that may record that a session lives and
+// which calls it has open. *pgxpool.Pool is one.
 type Database interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-// Bypass is the way by Postgres between a session and who rebuilds the limiter: should
-// Redis be out of this process' reach, others wait for what it has open, and it hears
-// that they do.
+// Bypass connects a session with the manager that rebuilds the limiter by way of Postgres. If
+// this process cannot reach Redis, the manager knows by the Bypass that it has to wait for the
+// session's open calls, and the session hears that the manager waits.
 type Bypass struct {
 	db      Database
 	session func() string
 	// lost is whether Redis does not answer.
 	lost func() bool
-	// told hears which epochs have begun and were opened.
+	// told is called with the numbers of the last epoch that has begun and of the last that was
+	// opened.
 	told func(begun, opened int64)
-	// begun is closed when the session has begun: before, nobody is to wait for it.
+	// begun is closed when the session has begun. Until then, nothing may wait for it.
 	begun <-chan struct{}
 	log   *slog.Logger
 	reach reach
@@ -48,9 +49,9 @@ func NewBypass(
 	return &Bypass{db: db, session: session, begun: begun, lost: lost, told: told, log: log}
 }
 
-// Run says that the session lives, and asks for the epoch, with every limiterv1.Heartbeat
-// and more often while Redis does not answer, until ctx ends. Before the session has begun, it
-// only sees whether Postgres lets it in.
+// Run records that the session lives, and reads the epochs, every limiterv1.Heartbeat, and more
+// often while Redis does not answer, until ctx ends. Before the session has begun, it only
+// checks whether Postgres lets this process in.
 func (b *Bypass) Run(ctx context.Context) {
 	tick := time.NewTicker(lostEvery)
 	defer tick.Stop()
@@ -84,7 +85,7 @@ func (b *Bypass) hasBegun() bool {
 	}
 }
 
-// knock sees whether Postgres lets this process in, and shows it the schema.
+// knock checks that Postgres lets this process in, and that the login may read the schema.
 func (b *Bypass) knock(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bypassTimeout)
 	defer cancel()
@@ -92,7 +93,7 @@ func (b *Bypass) knock(ctx context.Context) error {
 	return b.db.QueryRow(ctx, "SELECT begun FROM limiter_epoch").Scan(&begun)
 }
 
-// beat says that the session lives, and hears which epoch counts.
+// beat records that the session lives, and passes on the epochs that Postgres has.
 func (b *Bypass) beat(ctx context.Context) error {
 	const beat = `
 WITH beat AS (
@@ -121,15 +122,15 @@ func (b *Bypass) note(ctx context.Context, err error) {
 	}
 }
 
-// Trouble is why the ledger cannot be written to; empty where it can. That Postgres gives no
-// answer, which it had given before, is told after patience.
+// Trouble is why the ledger cannot be written to; empty if it can. If Postgres was within reach
+// before, it counts as unreachable only after patience.
 func (b *Bypass) Trouble() limiterv1.LedgerTrouble { return b.reach.trouble(time.Now()) }
 
-// Ready is nil from the first time that Postgres has let this process in; before, it says why
-// that has not happened.
+// Ready is nil once Postgres has let this process in, even if it is lost again later; until then,
+// Ready is why not.
 func (b *Bypass) Ready() error { return b.reach.ready() }
 
-// announceInPostgres leaves the session's calls for an epoch there, all or nothing.
+// announceInPostgres announces the session's calls for an epoch in Postgres, all or none.
 func (a *Announcer) announceInPostgres(ctx context.Context, epoch limiterv1.Epoch, session string, calls records) error {
 	ctx, cancel := context.WithTimeout(ctx, postgresTimeout)
 	defer cancel()
@@ -176,7 +177,7 @@ SELECT $1, $2, call.* FROM unnest($3::integer[], $4::text[], $5::bytea[]) AS cal
 	return flush()
 }
 
-// Leave says that the session has nothing open and that nobody is to wait for it.
+// Leave records that the session has no open calls, so that no rebuild waits for it.
 func (b *Bypass) Leave(ctx context.Context) error {
 	const leave = "UPDATE limiter_sessions SET has_left = true WHERE session = $1 RETURNING true"
 	var left bool

@@ -18,10 +18,10 @@ var announceLua string
 
 var announceScript = redis.NewScript(announceLua)
 
-// pageSize is how many calls are left in Redis at once.
+// pageSize is how many calls one request to Redis or Postgres leaves, drops or reads.
 const pageSize = 500
 
-// records are calls, by shard and id, as they are to stand in Redis.
+// records are calls, by shard and ID, as they are stored in Redis.
 type records map[uint32]map[string]limiterv1.CallRecord
 
 func (r records) put(root, id string, record limiterv1.CallRecord) {
@@ -33,11 +33,11 @@ func (r records) put(root, id string, record limiterv1.CallRecord) {
 }
 
 // recordsOf are the calls that a session has open, and those that it has settled and that
-// the ledger may not have. One that is among both has ended.
+// the ledger may not have. A call in both has ended: its settled record counts.
 func recordsOf(open []admission.OpenCall, settled []ledgerv1.Entry) records {
 	all := records{}
 	for _, call := range open {
-		if !call.Record.Settled || len(call.Record.Body) > 0 { // else it was never made
+		if !call.Record.Settled || len(call.Record.Body) > 0 { // otherwise it was voided
 			all.put(call.Root, call.ID, call.Record)
 		}
 	}
@@ -49,8 +49,8 @@ func recordsOf(open []admission.OpenCall, settled []ledgerv1.Entry) records {
 	return all
 }
 
-// leave makes the session's calls in Redis those that are announced, and those settled
-// ones that only Redis has: there may have been too little room for them in memory.
+// leave replaces the session's calls in Redis by those that are announced. Settled calls that
+// only Redis has stay: there may have been no room for them in memory.
 func (a *Announcer) leave(ctx context.Context, epoch limiterv1.Epoch, session string, calls records) error {
 	sizes := make([]*redis.IntCmd, limiterv1.Shards)
 	_, err := a.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
@@ -127,9 +127,8 @@ func (a *Announcer) change(ctx context.Context, token, session string, shard uin
 	return err
 }
 
-// stale are the calls under a key that are none of the session any more. A settled one
-// that the ledger is to have is not stale: who counts anew leaves it out if the ledger
-// has it.
+// stale are the IDs of calls under a key that are not announced and can be dropped. A settled
+// call with an entry for the ledger is not stale: a recount leaves it out if the ledger has it.
 func (a *Announcer) stale(ctx context.Context, key string, calls map[string]limiterv1.CallRecord) (ids []string, err error) {
 	for cursor, more := uint64(0), true; more; more = cursor != 0 {
 		var page []string

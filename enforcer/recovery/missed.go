@@ -16,9 +16,9 @@ import (
 
 var recountScript = redis.NewScript(limiterv1.RecountLua)
 
-// makeUpFor has the calls counted that this process has settled and that the ledger may not
-// have, under an epoch that was opened without them: neither Redis nor the ledger knew of
-// them. What is open is posted when it ends.
+// makeUpFor has this process' settled calls counted that the ledger may not have, under an
+// epoch that was opened without them, when neither Redis nor the ledger knew of them. Open
+// calls need nothing: their cost is posted when they end.
 func (a *Announcer) makeUpFor(epoch announcement) {
 	failure := ""
 	_ = retry.UntilWithin(epoch.until, announceAgain, func(ctx context.Context) error {
@@ -32,15 +32,15 @@ func (a *Announcer) makeUpFor(epoch announcement) {
 	})
 }
 
-// leaveSettled leaves the settled calls in Redis, where whoever counts finds them until the
-// ledger has them, and has their tenants counted anew.
+// leaveSettled leaves the settled calls in Redis, where a recount finds them until the ledger
+// has them, and has their tenants recounted.
 func (a *Announcer) leaveSettled(ctx context.Context, epoch limiterv1.Epoch) error {
 	settled := a.Ledger.Unwritten()
 	if len(settled) == 0 {
 		return nil
 	}
 	session := a.Session()
-	// So that who counts looks for calls of this session.
+	// A recount reads only the calls of sessions that Redis knows.
 	if err := a.Redis.HSet(ctx, limiterv1.AnnouncedKey, session, epoch.Number).Err(); err != nil {
 		return fmt.Errorf("make the session known: %w", err)
 	}
@@ -63,8 +63,8 @@ func (a *Announcer) leaveSettled(ctx context.Context, epoch limiterv1.Epoch) err
 	return nil
 }
 
-// dropWritten drops those of the calls that the ledger has by now: who took them there may
-// have dropped them before they were left.
+// dropWritten drops the calls that the ledger has by now: the Writer, which drops what it has
+// written, may have done so before they were left.
 func (a *Announcer) dropWritten(ctx context.Context, session string, calls records) error {
 	waiting := recordsOf(nil, a.Ledger.Unwritten())
 	for shard, of := range calls {

@@ -12,22 +12,22 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// patience is how long Postgres may give no answer before others are told: a fail-over, or a
-// restart, is no trouble that anybody has to mend.
+// patience is how long Postgres may be unreachable before that is reported: nobody has to act
+// on a failover or a restart.
 const patience = 30 * time.Second
 
-// reach is whether this process reaches the ledger.
+// reach remembers whether this process reaches the ledger.
 type reach struct {
 	mu sync.Mutex
-	// last is why the last attempt failed, and since the time of the first that did; nil
-	// where it succeeded, and before the first attempt.
+	// last is the error of the last attempt; nil if it succeeded, and before the first one.
+	// While attempts fail, since is the time of the first that failed.
 	last  error
 	since time.Time
-	// succeeded is whether any attempt has.
+	// succeeded is whether any attempt has succeeded.
 	succeeded bool
 }
 
-// note takes in how an attempt has ended, and reports whether the one before had failed.
+// note records the result of an attempt, and reports whether the previous attempt had failed.
 func (r *reach) note(err error, now time.Time) (wasFailing bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,11 +60,11 @@ func (r *reach) ready() error {
 	case r.last == nil:
 		return errNotTried
 	}
-	// The error itself has the names of hosts and users: it is in the log.
+	// The error itself names hosts and users: only the log has it.
 	return fmt.Errorf("the ledger in Postgres is out of reach (%s): the log says why", troubleOf(r.last))
 }
 
-// troubleOf is what an error of Postgres says of the way to the ledger.
+// troubleOf is the kind of trouble that an error of Postgres means.
 func troubleOf(err error) limiterv1.LedgerTrouble {
 	if err == nil {
 		return ""

@@ -33,8 +33,8 @@ func TestTroubleOf(t *testing.T) {
 	}
 }
 
-// TestReach: who was never let in is not ready, and says so at once; a Postgres that gives no
-// answer for a while is told after patience.
+// TestReach: a process that Postgres never let in is not ready, and reports trouble at once. If
+// it was let in before, it reports an unreachable Postgres only after patience.
 func TestReach(t *testing.T) {
 	away, rejected := errors.New("connection refused"), &pgconn.PgError{Code: "28P01"}
 	begin := time.Unix(1_800_000_000, 0)
