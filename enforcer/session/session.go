@@ -52,11 +52,11 @@ type Session struct {
 	config Config
 	// epoch is the number of the newest epoch that is known.
 	epoch func() int64
-	// reports are what is told of the providers; nil tells nothing.
+	// reports say what was seen of the providers; nil reports nothing.
 	reports Reports
 	// catchUp reads the configuration to its end; nil does nothing.
 	catchUp func(context.Context) error
-	// ledger is what stands between this process and the ledger; nil tells nothing.
+	// ledger returns why the ledger cannot be written to; nil reports nothing.
 	ledger  func() limiterv1.LedgerTrouble
 	log     *slog.Logger
 	host    string
@@ -81,9 +81,9 @@ func (s *Session) Report(reports Reports) { s.reports = reports }
 // before Run.
 func (s *Session) ReportLedger(trouble func() limiterv1.LedgerTrouble) { s.ledger = trouble }
 
-// CatchUpWith names what reads the configuration to its end: a life begins only then. Once others know of
-// it, they wait for it to run what they change, but it may have slept through what they changed before. It
-// is called before Run.
+// CatchUpWith sets the function that reads the configuration to its end before a life begins. Once the
+// control plane knows of a session, it waits for the session to run its changes; a session that has slept
+// may have missed earlier ones. CatchUpWith is called before Run.
 func (s *Session) CatchUpWith(catchUp func(context.Context) error) { s.catchUp = catchUp }
 
 // ID is unique for all time.
@@ -95,9 +95,9 @@ func (s *Session) beginAnew() {
 	s.known = false
 }
 
-// Run says that the session lives, as soon as it has a configuration, with every
-// limiterv1.Heartbeat, and whenever what is run has changed, until ctx ends. The session
-// is not over then: see Leave.
+// Run reports that the session lives, until ctx ends: as soon as it has a configuration, with
+// every limiterv1.Heartbeat, and whenever there is something new to report. The session does
+// not end with Run: see Leave.
 func (s *Session) Run(ctx context.Context) {
 	if !s.awaitConfig(ctx) {
 		return
@@ -124,7 +124,7 @@ func (s *Session) Run(ctx context.Context) {
 	}
 }
 
-// reported receives when there is something else to be told of the providers.
+// reported receives when there is something new to report of the providers.
 func (s *Session) reported() <-chan struct{} {
 	if s.reports == nil {
 		return nil
@@ -132,8 +132,8 @@ func (s *Session) reported() <-chan struct{} {
 	return s.reports.Changed()
 }
 
-// awaitConfig waits for the first configuration: an enforcer that has none runs no
-// revision, and everything would be waiting for it while it starts.
+// awaitConfig waits for the first configuration: an enforcer without one runs no revision,
+// and Programmed conditions of all resources would wait for it while it starts.
 func (s *Session) awaitConfig(ctx context.Context) bool {
 	for s.config.Running().Incarnation == "" {
 		select {
@@ -190,7 +190,7 @@ func (s *Session) beat(ctx context.Context) error {
 	return nil
 }
 
-// begin begins a life that others know of.
+// begin begins a life once others know of it.
 func (s *Session) begin(ctx context.Context) error {
 	if s.catchUp != nil {
 		if err := s.catchUp(ctx); err != nil {

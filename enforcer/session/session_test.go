@@ -106,8 +106,8 @@ func TestSession(t *testing.T) {
 	}()
 	told := limiterv1.FeedSession + " " + s.ID()
 
-	// It has none: whoever waits for enforcers does not wait for this one yet. That nothing
-	// is told shows only in a time without it.
+	// Without a configuration, the session is not announced, so that nothing waits for this
+	// enforcer yet. Only the passing of time shows that it is not.
 	select {
 	case got := <-messages:
 		t.Errorf("told %q before the first configuration", got.Payload)
@@ -173,8 +173,8 @@ func TestSessionsDiffer(t *testing.T) {
 	}
 }
 
-// TestDeclaredDead: a session that was declared dead begins another life, tells of
-// both, and does not come back as what it was.
+// TestDeclaredDead: a process whose session was declared dead begins another life, calls begun
+// for both, and does not return to the first.
 func TestDeclaredDead(t *testing.T) {
 	begun := make(chan string, 2)
 	runs := newRunning()
@@ -212,8 +212,8 @@ func TestDeclaredDead(t *testing.T) {
 	}
 }
 
-// TestBeginsWhenCaughtUp: a life begins when others know of it, and when the configuration was read after
-// that.
+// TestBeginsWhenCaughtUp: a life begins once others know of it, and the configuration was read to its
+// end after that.
 func TestBeginsWhenCaughtUp(t *testing.T) {
 	begun, caughtUp, runs := make(chan string, 1), make(chan error), newRunning()
 	runs.set("first", 1)
