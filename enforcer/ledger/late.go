@@ -17,30 +17,31 @@ import (
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 )
 
-// recountTimeout bounds the first attempt to have tenants recounted. What it does not do
-// is done later, and holds up nothing meanwhile.
+// recountTimeout bounds the first attempt to have tenants recounted. If that fails, the
+// recount is requested again in the background, and holds up nothing meanwhile.
 const recountTimeout = time.Second
 
-// Late counts what came of calls that the ledger had already, with another end.
+// Late counts the calls that the ledger already had with another end.
 type Late struct {
 	// Amended are the calls that had been charged in full, and have their true cost now.
-	// Kept are those that were to be charged in full, when the ledger had the true cost.
+	// Kept are the calls that were to be charged in full although the ledger had their true
+	// cost: it keeps that.
 	Amended, Kept atomic.Int64
 }
 
 // Late are the counts until now.
 func (w *Writer) Late() *Late { return &w.late }
 
-// recount names tenants of the budget tree with the root whose counters may say
-// something else than the ledger.
+// recount names tenants, of the budget tree with the root, whose counters may differ from the
+// ledger.
 type recount struct {
 	root    string
 	tenants []string
 }
 
-// enter takes a batch to the ledger, except the rows that it will never accept. Where the
-// ledger has some of the calls already, the truth takes the place of a charge in full. The
-// tenants of differing calls are to be recounted: their counters may say otherwise.
+// enter writes a batch to the ledger, except the rows that it will never accept. If the
+// ledger already has some of the calls, a true cost replaces a charge in full. The tenants of
+// differing calls have to be recounted, because their counters may differ from the ledger.
 func (w *Writer) enter(ctx context.Context, batch []ledgerv1.Entry) (rejected []rejection[ledgerv1.Entry], differing []ledgerv1.Entry, err error) {
 	inserted, rejected, err := calls.insert(ctx, w.db, dated(batch))
 	if err != nil || inserted == len(batch)-len(rejected) {
@@ -50,7 +51,7 @@ func (w *Writer) enter(ctx context.Context, batch []ledgerv1.Entry) (rejected []
 	ends, err := settleLate(ctx, w.db, accepted)
 	if refusedForGood(err) || isUndefined(err) {
 		w.log.Error("failed to compare settled calls with the ledger, which has some of them: it keeps what it has", "error", err)
-		return rejected, nil, nil // lest they stand in the way of others
+		return rejected, nil, nil // so that they do not block others
 	}
 	if err != nil {
 		return rejected, nil, err
@@ -58,8 +59,9 @@ func (w *Writer) enter(ctx context.Context, batch []ledgerv1.Entry) (rejected []
 	for _, e := range accepted {
 		end := ends[e.CallID]
 		w.noteLate(e, end)
-		// A charge in full was posted, beside the truth that may have been counted from the
-		// ledger before, even if both are the same amount.
+		// A charge in full was posted to counters that may already include the true cost, if
+		// they were counted from the ledger. They are then too high, even if both amounts
+		// are the same.
 		if end.differs || end.became == known && e.Outcome == ledgerv1.ChargedHold {
 			differing = append(differing, e)
 		}
@@ -67,15 +69,15 @@ func (w *Writer) enter(ctx context.Context, batch []ledgerv1.Entry) (rejected []
 	return rejected, differing, nil
 }
 
-// isUndefined is whether the database does not have what was asked for yet: its schema is
-// of an older version than this enforcer.
+// isUndefined reports whether the database does not have the function that was called: its
+// schema is older than this enforcer.
 func isUndefined(err error) bool {
 	var refusal *pgconn.PgError
 	return errors.As(err, &refusal) && refusal.Code == "42883"
 }
 
-// dated are the calls of which it is known when they were admitted. Of others it is not
-// known whether they were: they are told of should the ledger have them all the same.
+// dated are the calls whose time of admission is known. Of the others, it is unknown whether
+// they were admitted at all: they are not inserted, but amended if the ledger has them.
 func dated(batch []ledgerv1.Entry) []ledgerv1.Entry {
 	isUndated := func(e ledgerv1.Entry) bool { return e.AdmittedAt.IsZero() }
 	if !slices.ContainsFunc(batch, isUndated) {
@@ -97,8 +99,8 @@ func (w *Writer) noteLate(e ledgerv1.Entry, end lateEnd) {
 	}
 }
 
-// recountSoon has the tenants recounted against whose limits the calls count; where that fails,
-// it is tried again until it succeeds.
+// recountSoon has the tenants recounted against whose limits the calls count. What fails is
+// tried again in the background until it succeeds.
 func (w *Writer) recountSoon(ctx context.Context, calls []ledgerv1.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, recountTimeout)
 	defer cancel()
@@ -110,7 +112,8 @@ func (w *Writer) recountSoon(ctx context.Context, calls []ledgerv1.Entry) error 
 	return nil
 }
 
-// recountNow has the tenants recounted against whose limits the calls count, or fails.
+// recountNow has the tenants recounted against whose limits the calls count. It fails if that
+// cannot be requested.
 func (w *Writer) recountNow(ctx context.Context, calls []ledgerv1.Entry) error {
 	for _, of := range recountsOf(calls) {
 		if err := w.store.Recount(ctx, of.root, of.tenants); err != nil {
@@ -137,7 +140,7 @@ func recountsOf(calls []ledgerv1.Entry) (recounts []recount) {
 	return recounts
 }
 
-// recountAll has tenants recounted that could not be before.
+// recountAll requests recounts that failed before, until each succeeds.
 func (w *Writer) recountAll(ctx context.Context, batch []recount) {
 	for _, of := range batch {
 		_ = w.try(ctx, "have tenants recounted", func(ctx context.Context) error { // fails with ctx alone
@@ -146,14 +149,14 @@ func (w *Writer) recountAll(ctx context.Context, batch []recount) {
 	}
 }
 
-// What becomes of a call that is settled late.
+// These are the results of settle_late: the row was amended, or the ledger keeps what it has.
 const (
 	amended = "amended"
 	known   = "known"
 )
 
-// lateEnd is what became of a call that was settled late, and whether it was ever charged
-// otherwise than the ledger, or than the entry, says.
+// lateEnd is the result of settling a call late. differs is whether the call was ever charged
+// another amount than the ledger, or the entry, has.
 type lateEnd struct {
 	became  string
 	differs bool
@@ -161,7 +164,7 @@ type lateEnd struct {
 
 const settleLateSQL = "SELECT id, became, coalesce(differs, false) FROM settle_late($1::jsonb)"
 
-// settleLate tells the ledger how calls have ended that it may have already.
+// settleLate tells the ledger the ends of calls that it may have already.
 func settleLate(ctx context.Context, db Database, batch []ledgerv1.Entry) (map[string]lateEnd, error) {
 	encoded, err := json.Marshal(objects(batch))
 	if err != nil {
@@ -181,7 +184,7 @@ func settleLate(ctx context.Context, db Database, batch []ledgerv1.Entry) (map[s
 	return ends, nil
 }
 
-// objects are the rows of entries, each an object of its columns.
+// objects are the rows of entries, each as an object with a member per column.
 func objects(batch []ledgerv1.Entry) []map[string]any {
 	rows := make([]map[string]any, len(batch))
 	for i := range rows {
@@ -196,7 +199,7 @@ func objects(batch []ledgerv1.Entry) []map[string]any {
 	return rows
 }
 
-// object is a value of a column as Postgres takes it in JSON.
+// object is a column's value as it is encoded in JSON for Postgres.
 func object(value any) any {
 	switch value := value.(type) {
 	case time.Time:

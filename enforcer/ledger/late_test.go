@@ -46,8 +46,8 @@ FROM ai_usage_logs WHERE call_id = $1`
 
 var (
 	held = int64(14 * money.Cent)
-	// truth is the row of a call whose truth came first, amended that of one that had been
-	// charged its hold before.
+	// truth is the row of a call whose true cost came first, and amended that of a call whose
+	// hold had been charged before.
 	truth   = row{1, "Settled", int64(15 * money.Cent), int64(money.Cent), 11, false, nil}
 	amended = row{1, "Settled", int64(15 * money.Cent), int64(money.Cent), 11, true, &held}
 )
@@ -62,8 +62,9 @@ func write(t testing.TB, w *ledger.Writer, e ledgerv1.Entry) {
 	}
 }
 
-// TestAdoptedIsWrittenWithItsRecount: a charge in full that the ledger does not take, as it has the
-// truth, is not written before the tenants are recounted: whoever adopted the call would forget it.
+// TestAdoptedIsWrittenWithItsRecount: if the ledger has the true cost and so does not take a charge in
+// full, WriteAdopted fails until the recount of the tenants is requested. Otherwise the adopter would drop
+// the call from Redis too early.
 func TestAdoptedIsWrittenWithItsRecount(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}
 	w := ledger.NewWriter(db.enforcer, store, discard)
@@ -88,9 +89,9 @@ func TestAdoptedIsWrittenWithItsRecount(t *testing.T) {
 	}
 }
 
-// TestTheTruthStands: whatever comes first, the truth or a charge in full, and however
-// often, the ledger has the truth, in one row, and what was charged before; and who may be
-// charged otherwise by the counters is recounted.
+// TestTheTruthStands: the true cost and a charge in full come in any order and any number of
+// times. The ledger has the true cost, in one row, with what was charged before, and the tenants
+// whose counters may differ from it are recounted.
 func TestTheTruthStands(t *testing.T) {
 	for name, tc := range map[string]struct {
 		charge []bool // in turn: whether the hold is charged, or the truth is told
@@ -145,8 +146,8 @@ func TestTheTruthStands(t *testing.T) {
 	}
 }
 
-// TestTheTruthIsTheHold: the truth that the ledger has is as much as the hold that is charged
-// later. The counters may have both.
+// TestTheTruthIsTheHold: the true cost that the ledger has is equal to the hold that is charged
+// later. The counters may have both, so the tenants are recounted.
 func TestTheTruthIsTheHold(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}
 	w := ledger.NewWriter(db.enforcer, store, discard)
@@ -202,8 +203,8 @@ func TestLateInASlowDatabase(t *testing.T) {
 	}
 }
 
-// TestLateAmongOthers: of a batch, only the tenants are recounted of calls that were
-// charged otherwise, and the other calls are recorded as ever.
+// TestLateAmongOthers: if some calls of a batch had been charged another amount, only their tenants
+// are recounted, and the other calls are recorded as usual.
 func TestLateAmongOthers(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}
 	w := ledger.NewWriter(db.enforcer, store, discard)
@@ -243,8 +244,8 @@ SELECT count(DISTINCT to_jsonb(l) - ARRAY['call_id', 'recorded_at']) FROM ai_usa
 	}
 }
 
-// TestNotKnownWhetherAdmitted: of a call whose admission got no answer, the ledger learns
-// that it cost nothing if it has the call, and else it is not told of it.
+// TestNotKnownWhetherAdmitted: when an admission got no answer, and the call was never made, the
+// ledger is told that it cost nothing only if it has the call already.
 func TestNotKnownWhetherAdmitted(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}
 	w := ledger.NewWriter(db.enforcer, store, discard)
@@ -267,8 +268,8 @@ func TestNotKnownWhetherAdmitted(t *testing.T) {
 	}
 }
 
-// TestSchemaOfBefore: where the control plane has not brought the schema up to date, calls
-// are recorded on.
+// TestSchemaOfBefore: calls are recorded even if the control plane has not brought the schema up
+// to date yet.
 func TestSchemaOfBefore(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}
 	w := ledger.NewWriter(db.enforcer, store, discard)
@@ -281,8 +282,8 @@ func TestSchemaOfBefore(t *testing.T) {
 	}
 }
 
-// TestTheTruthRaces: the truth and a charge in full come at once, a hundred times. The
-// truth stands, and one of the two saw that counters are to be set right.
+// TestTheTruthRaces: the true cost and a charge in full come at the same time, a hundred times. The
+// true cost stands, and one of the two writers has the tenant recounted.
 func TestTheTruthRaces(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}
 	adopter, owner := ledger.NewWriter(db.enforcer, store, discard), ledger.NewWriter(db.enforcer, store, discard)
@@ -309,8 +310,8 @@ func TestTheTruthRaces(t *testing.T) {
 	}
 }
 
-// TestRecountWaitsForRedis: the ledger is written on while Redis is away, and the recount
-// follows.
+// TestRecountWaitsForRedis: while Redis is away, calls are written to the ledger, and the recount
+// is requested when Redis is back.
 func TestRecountWaitsForRedis(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}
 	w := start(t, db.enforcer, store)
@@ -326,8 +327,8 @@ func TestRecountWaitsForRedis(t *testing.T) {
 	}
 }
 
-// TestEnforcersChangeNothingElse: what an enforcer may do to the rows of the ledger is to
-// insert them, and to amend those that were charged in full, of the same caller.
+// TestEnforcersChangeNothingElse: an enforcer may only insert rows into the ledger, and amend rows
+// of the same caller that were charged in full.
 func TestEnforcersChangeNothingElse(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}
 	w := ledger.NewWriter(db.enforcer, store, discard)

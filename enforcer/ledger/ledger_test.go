@@ -141,7 +141,7 @@ func TestTextThatPostgresRefuses(t *testing.T) {
 	}
 }
 
-// TestRowsThatPostgresRefuses: they stand in nobody's way, and stay in Redis.
+// TestRowsThatPostgresRefuses: such rows do not block others, and stay in Redis.
 func TestRowsThatPostgresRefuses(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}
 	w := ledger.NewWriter(db.enforcer, store, discard)
@@ -218,7 +218,7 @@ func TestLossOfPostgres(t *testing.T) {
 	}
 }
 
-// TestLossOfRedis: the ledger is written on, and what it has is forgotten later.
+// TestLossOfRedis: calls are written to the ledger all the same, and dropped from Redis later.
 func TestLossOfRedis(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}
 	store.lose(true)

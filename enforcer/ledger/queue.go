@@ -10,8 +10,9 @@ import (
 // batchSize is how many items of a queue are taken at once, at most.
 const batchSize = 500
 
-// fewSize is how many calls are written at once that are to be in the ledger by a deadline:
-// one by one they may take a slow database a second for every five.
+// fewSize is how many calls are written at once when they must be in the ledger by a deadline.
+// If the ledger has one of them already, it compares all with its rows, one by one, which may
+// take a slow database a second for every five.
 const fewSize = 50
 
 // queue is a first-in, first-out queue that wakes its one reader.
@@ -46,7 +47,8 @@ func (q *queue[T]) first(n int) []T {
 	return slices.Clone(q.items[:min(n, len(q.items))])
 }
 
-// drop removes the first n items. The memory of a batch is used again; that of a burst goes with it.
+// drop removes the first n items. An empty queue keeps the memory of a batch for reuse, and frees that
+// of a burst.
 func (q *queue[T]) drop(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -67,9 +69,9 @@ func (q *queue[T]) len() int {
 	return len(q.items)
 }
 
-// consume hands what is in the queue to work, batch by batch, until ctx ends. The
-// first item of a batch waits for others for as long as linger, and between two
-// batches is a pause. An item leaves the queue when work has returned.
+// consume hands the items of the queue to work, batch by batch, until ctx ends. The
+// first item after the queue was empty waits for others for as long as linger, and
+// there is a pause between two batches. An item leaves the queue when work has returned.
 func consume[T any](ctx context.Context, q *queue[T], linger, between time.Duration, work func(context.Context, []T)) {
 	for {
 		if batch := q.first(batchSize); len(batch) > 0 {
@@ -100,7 +102,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// emptied waits until there is nothing left.
+// emptied waits until nothingLeft returns true, or ctx ends.
 func emptied(ctx context.Context, nothingLeft func() bool) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -19,8 +19,8 @@ const (
 	refusalsEvery = 250 * time.Millisecond
 )
 
-// RefusalWriter puts refusals on record. They move no money, so that it may leave some
-// out, which it counts: calls are refused fast, and nothing else must suffer for it.
+// RefusalWriter puts refusals on record. They move no money, so it may leave some out, and
+// counts these: refusals can come very fast, and nothing else may suffer from that.
 type RefusalWriter struct {
 	db  Database
 	log *slog.Logger

@@ -72,8 +72,8 @@ func TestRefusalRows(t *testing.T) {
 	wantRow(t, db, "ai_refusals", row)
 }
 
-// TestFloodOfRefusals: what does not fit into the memory that refusals may have is
-// left out and counted, and so is what the database refuses; the rest is on record.
+// TestFloodOfRefusals: refusals for which there is no room in memory are left out and counted, and
+// so are those that the database rejects; the rest is on record.
 func TestFloodOfRefusals(t *testing.T) {
 	db := newDatabase(t, server)
 	r := ledger.NewRefusalWriter(db.enforcer, discard) // which does not run yet

@@ -66,9 +66,9 @@ func (db database) checkSums(t *testing.T) {
 	}
 }
 
-// TestSumsAreTheLedger: several enforcers write calls, write them again, charge those of dead
-// ones in full and tell their true cost, and write refused calls, all at once, while sums are rolled up,
-// quarter by quarter, days made anew, and all by another time zone. The sums are the ledger.
+// TestSumsAreTheLedger: several enforcers write calls, repeat them, charge those of dead sessions in full,
+// tell their true cost, and write refused calls, all at the same time. Meanwhile, sums are rolled up quarter by
+// quarter, days are made anew, and the time zone changes. In the end, the sums are equal to the ledger.
 func TestSumsAreTheLedger(t *testing.T) {
 	const seed = 20
 	db := newDatabase(t, server)

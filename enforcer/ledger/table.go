@@ -20,10 +20,10 @@ type Database interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// table is a table that rows are added to, and nothing else.
+// table is a table to which rows are only added.
 type table[T any] struct {
 	columns []ledgerv1.Column[T]
-	// insertNew inserts rows of which none is in the table, and insertMissing those that are not.
+	// insertNew inserts rows, and fails if one is there already; insertMissing leaves those out.
 	insertNew, insertMissing string
 }
 
@@ -32,10 +32,10 @@ var (
 	refusals = newTable(ledgerv1.Refusals())
 )
 
-// newTable makes a table. A batch is inserted in one statement, a parameter a column. The parameters are
-// taken apart in the list of what is selected: Postgres keeps what functions after FROM return in a
-// temporary store for each, which takes it longer. No conflict target is named: that would take the right
-// to read the table.
+// newTable makes a table. A batch is inserted in one statement, with an array as parameter for each column.
+// The arrays are unnested in the select list: in the FROM clause, Postgres would first store the result of
+// each function, which is slower. ON CONFLICT names no target, because that requires the right to read the
+// table.
 func newTable[T any](of ledgerv1.Table[T]) table[T] {
 	var names, expressions, parameters []string
 	for i, c := range of.Columns {
@@ -47,12 +47,12 @@ func newTable[T any](of ledgerv1.Table[T]) table[T] {
 	return table[T]{of.Columns, insert, insert + " ON CONFLICT DO NOTHING"}
 }
 
-// separator stands between the elements of an array. It cannot be printed, and so no name
-// has it.
+// separator stands between the elements of an array. It is a control character, which no name
+// contains.
 const separator = "\x1f"
 
-// expression is what is made of a column's parameter. Arrays come joined: an array of
-// arrays cannot be taken apart row by row.
+// expression is the SQL that makes a column's value from an element of its parameter. Array
+// values come as joined strings, because unnest would flatten an array of arrays.
 func expression[T any](c ledgerv1.Column[T]) string {
 	switch {
 	case c.Array:
@@ -65,7 +65,7 @@ func expression[T any](c ledgerv1.Column[T]) string {
 
 const jsonb = "jsonb"
 
-// parameterType is the type of what expression is made of.
+// parameterType is the SQL type of the elements of a column's parameter.
 func parameterType[T any](c ledgerv1.Column[T]) string {
 	if c.Type == jsonb {
 		return "text"
@@ -73,7 +73,7 @@ func parameterType[T any](c ledgerv1.Column[T]) string {
 	return c.Type
 }
 
-// parameter is what a column's values in a batch are to the database.
+// parameter is the value of a column's parameter for a batch.
 func parameter[T any](c ledgerv1.Column[T], batch []T) any {
 	switch values := c.Values(batch).(type) {
 	case []string:
@@ -98,9 +98,9 @@ func parameter[T any](c ledgerv1.Column[T], batch []T) any {
 	}
 }
 
-// insertWhole inserts a batch, all of it or nothing, and returns how many rows are new.
-// Rows that are there already stay as they are. As a rule there are none, and to look for them
-// before each row is inserted takes Postgres longer, so it only looks when one was in the way.
+// insertWhole inserts a batch, all or nothing, and returns how many rows are new. Rows that are
+// there already stay as they are. They are rare, and ON CONFLICT makes Postgres look for them before
+// each insert, which is slower: it is used only when the insert without it has failed.
 func (t table[T]) insertWhole(ctx context.Context, db Database, batch []T) (inserted int, err error) {
 	arguments := make([]any, len(t.columns))
 	for i, c := range t.columns {
@@ -113,7 +113,7 @@ func (t table[T]) insertWhole(ctx context.Context, db Database, batch []T) (inse
 	return int(tag.RowsAffected()), err
 }
 
-// isThere is whether the database has refused a row because it is there already.
+// isThere reports whether the database has refused a row because it is there already.
 func isThere(err error) bool {
 	var refusal *pgconn.PgError
 	return errors.As(err, &refusal) && refusal.Code == uniqueViolation
@@ -155,16 +155,16 @@ func (t table[T]) insert(ctx context.Context, db Database, batch []T) (inserted 
 	return inserted, rejected, nil
 }
 
-// refusedForGood is whether the database refuses what it is given, rather than is
-// unable to take anything: classes 22, data exceptions, and 23, violations of
-// integrity, of SQLSTATE.
+// refusedForGood reports whether the database refuses these rows, rather than being
+// unable to take any: the SQLSTATE classes 22 (data exceptions) and 23 (violations of
+// integrity constraints).
 func refusedForGood(err error) bool {
 	var refusal *pgconn.PgError
 	return errors.As(err, &refusal) && (strings.HasPrefix(refusal.Code, "22") || strings.HasPrefix(refusal.Code, "23"))
 }
 
-// text is s as Postgres takes it: valid UTF-8 without NUL. A caller chooses the
-// name of the model that is asked for, and must not stop the ledger with it.
+// text is s as Postgres accepts it: valid UTF-8 without NUL. A caller can ask for a
+// model of any name, and must not stop the ledger with it.
 func text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

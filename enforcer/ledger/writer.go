@@ -23,19 +23,19 @@ const (
 	// Entries beyond it stay in Redis alone, and are read back from there once
 	// Postgres takes them.
 	maxWaiting = 200_000
-	// readBackEvery is how often it is looked whether the time for that has come.
+	// readBackEvery is how often the Writer checks whether there are entries to read back.
 	readBackEvery = time.Second
 )
 
 // Outbox keeps settled calls until the ledger has them.
 type Outbox interface {
-	// Forget drops calls of the budget tree with the root that the ledger has.
+	// Forget drops calls that the ledger has, of the budget tree with the root.
 	Forget(ctx context.Context, root string, callIDs []string) error
-	// Settled gives the entries of the settled calls that it keeps, piece by piece, in
-	// no order, some perhaps twice, until there are no more or take fails.
+	// Settled calls take with the entries of the settled calls that it keeps, in batches and
+	// in no order, some perhaps twice, until there are no more or take fails.
 	Settled(ctx context.Context, take func(entries [][]byte) error) error
-	// Recount has the money counters of tenants of a budget tree counted anew, by the
-	// control plane, from the ledger and the calls that are on their way there.
+	// Recount has the control plane count the money counters of tenants of a budget tree
+	// anew, from the ledger and the calls that are on their way there.
 	Recount(ctx context.Context, root string, tenants []string) error
 }
 
@@ -49,13 +49,13 @@ type Writer struct {
 	waiting *queue[ledgerv1.Entry]
 	// written are the calls that Redis may forget.
 	written *queue[recorded]
-	// recounts are those that are still to be asked for.
+	// recounts are still to be requested, because the first request failed.
 	recounts *queue[recount]
-	// refused and left count the entries that the database will never take, and those
-	// for which there was no room in memory. They stay in Redis; missing is how many
-	// of the latter are to be read back.
+	// refused counts the entries that the database will never take, and left those for
+	// which there was no room in memory. Both stay in Redis; missing is how many of the
+	// latter are still to be read back.
 	refused, left, missing atomic.Int64
-	// lost count those that Redis did not have any more when they were read back.
+	// lost counts the entries that Redis did not have any more when they were read back.
 	lost atomic.Int64
 	// failures count the attempts to write that failed.
 	failures atomic.Int64
@@ -70,7 +70,7 @@ func NewWriter(db Database, store Outbox, log *slog.Logger) *Writer {
 	}
 }
 
-// Add takes a settled call to the ledger. It returns at once.
+// Add queues a settled call for the ledger. It returns at once.
 func (w *Writer) Add(e ledgerv1.Entry) {
 	if w.waiting.add(w.limit, e) {
 		return
@@ -119,8 +119,8 @@ func (w *Writer) Run(ctx context.Context) {
 	all.Wait()
 }
 
-// readBack takes to the ledger what stayed in Redis alone, as often as there is
-// something and nothing is left in memory, until ctx ends.
+// readBack writes the entries that stayed in Redis alone to the ledger, whenever there are
+// some and the queue in memory is empty, until ctx ends.
 func (w *Writer) readBack(ctx context.Context) {
 	for ; ctx.Err() == nil; pause(ctx, readBackEvery) {
 		missing := w.missing.Load()
@@ -142,7 +142,7 @@ func (w *Writer) readBack(ctx context.Context) {
 	}
 }
 
-// ReadBack takes to the ledger all settled calls that Redis has, and returns how many it
+// ReadBack writes all settled calls that Redis has to the ledger, and returns how many it
 // found.
 func (w *Writer) ReadBack(ctx context.Context) (found int64, err error) {
 	err = w.store.Settled(ctx, func(encoded [][]byte) error {
@@ -179,9 +179,9 @@ func (w *Writer) Write(ctx context.Context, entries []ledgerv1.Entry) (written [
 	return w.writeFew(ctx, entries, w.recountSoon)
 }
 
-// WriteAdopted writes entries of a dead session's calls, as Write does, but fails where the
-// ledger has had another end of some and their tenants are not being recounted: until they are,
-// Redis must keep what it has charged.
+// WriteAdopted writes entries of a dead session's calls, as Write does. It also fails if the
+// ledger had another end of some of them and the recount of their tenants could not be requested:
+// until it is, Redis must keep the calls that it has charged.
 func (w *Writer) WriteAdopted(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error) {
 	return w.writeFew(ctx, entries, w.recountNow)
 }
@@ -238,8 +238,8 @@ func (w *Writer) nothingLeft() bool {
 // Unwritten are the entries that wait in memory to be written. Some may be written by now.
 func (w *Writer) Unwritten() []ledgerv1.Entry { return w.waiting.first(math.MaxInt) }
 
-// write writes a batch and retries until it is written, except what is rejected for good. What
-// takes too long together is written in parts: a slow database would never have any of it.
+// write writes a batch, except the rows that are rejected for good, and retries until that succeeds. A
+// batch that takes too long is written in parts: otherwise a slow database would never get any of it.
 func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {
 	for size := len(batch); len(batch) > 0; {
 		var part []ledgerv1.Entry
@@ -267,7 +267,7 @@ func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {
 	}
 }
 
-// recorded is a call of the budget tree with the root that the ledger has.
+// recorded is a call that the ledger has, with the root of its budget tree.
 type recorded struct{ root, callID string }
 
 func recordedOf(entries []ledgerv1.Entry) []recorded {
