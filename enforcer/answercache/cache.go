@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/digest"
 )
 
-// Answer is an answer as a client was given it. It is not to be changed.
+// Answer is an answer as a client got it. It must not be changed.
 type Answer struct {
 	Status int
 	Header textproto.MIMEHeader
@@ -36,14 +36,14 @@ func (a Answer) bytes() uint64 {
 	return uint64(n)
 }
 
-// Cache keeps answers, each by the digest of the request that it is to. Its methods may be called from everywhere at once.
+// Cache keeps answers by the digests of their requests. It is safe for concurrent use.
 type Cache struct {
 	// answers is nil where none are kept.
 	answers *ttlcache.Cache[digest.Digest, Answer]
 }
 
-// New makes a Cache whose answers take at most so many bytes together; none are
-// kept where that is 0.
+// New makes a Cache whose answers take at most maxBytes together. If that is 0 or
+// less, it keeps none.
 func New(maxBytes int64) *Cache {
 	if maxBytes <= 0 {
 		return &Cache{}
@@ -62,7 +62,7 @@ func (c *Cache) Put(key digest.Digest, answer Answer, maxAge time.Duration) {
 	}
 }
 
-// Get is the answer that is kept for the key, if one is that is no older.
+// Get returns the answer that is kept for the key, if there is one that is no older than maxAge.
 func (c *Cache) Get(key digest.Digest, maxAge time.Duration) (Answer, bool) {
 	if c.answers == nil {
 		return Answer{}, false
@@ -74,8 +74,8 @@ func (c *Cache) Get(key digest.Digest, maxAge time.Duration) (Answer, bool) {
 	return item.Value(), true
 }
 
-// sweep is how often answers are dropped that are too old. They are not given any
-// more before that, either.
+// sweep is how often the memory of answers that are too old is freed. Get does not
+// return them in the meantime.
 const sweep = 10 * time.Second
 
 // Run drops answers that are too old, until ctx ends.

@@ -8,14 +8,14 @@ import (
 	"encoding/hex"
 )
 
-// Digest is made of parts, and names them: others have another.
+// Digest is a hash of parts, and identifies them.
 type Digest [sha256.Size]byte
 
-// Of is the digest of parts. It differs for parts that are cut in another way.
+// Of is the digest of parts. The same bytes, split into other parts, have another digest.
 func Of(parts ...[]byte) (d Digest) {
 	hash := sha256.New()
 	for _, part := range parts {
-		_ = binary.Write(hash, binary.LittleEndian, int64(len(part))) // a hash takes all
+		_ = binary.Write(hash, binary.LittleEndian, int64(len(part))) // a hash never returns an error
 		hash.Write(part)
 	}
 	hash.Sum(d[:0])

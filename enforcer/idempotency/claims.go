@@ -22,10 +22,10 @@ var endScript = redis.NewScript(endLua)
 // MaxWindow is the longest window: dead sessions are not remembered for longer.
 const MaxWindow = limiterv1.FenceTime
 
-// Name is what a caller calls a call.
+// Name is the name that a caller gives a call.
 type Name struct {
 	Tenant, User string
-	// Key is what stands in the header field.
+	// Key is the value of the header field.
 	Key string
 }
 
@@ -35,8 +35,8 @@ type Claim struct {
 	Call string `json:"call"`
 	// Session is the session that makes the call.
 	Session string `json:"session"`
-	// Request tells requests apart. Others make another; it says nothing about them
-	// to who does not know the name.
+	// Request is a hash of the name and the request. It differs between requests, and
+	// reveals nothing about them without the name.
 	Request string `json:"request"`
 	// Made is whether the call has ended and was paid for.
 	Made bool `json:"made,omitempty"`
@@ -70,21 +70,21 @@ type Claims struct {
 	session func() string
 }
 
-// New makes the Claims of the session that self names. One stands for as long as the
-// window, from when it was taken.
+// New makes the Claims of the session whose ID self returns. A claim stands for the length
+// of the window from when it was taken.
 func New(client redis.UniversalClient, window time.Duration, self func() string) *Claims {
 	return &Claims{client: client, window: window, session: self}
 }
 
-// Take takes a claim unless one to the name stands already, and returns the one
-// that stands then, and whether it is this one. After an error it may have been
-// taken: release it.
+// Take takes a claim unless there is one to the name already. It returns the claim
+// that stands then, and whether that is the given one. After an error, the claim may
+// have been taken: release it.
 func (c *Claims) Take(ctx context.Context, claim Claim) (standing Claim, taken bool, err error) {
 	claim.Session = c.session()
 	mine := claim.encode()
 	found, err := c.client.SetArgs(ctx, claim.key, mine, redis.SetArgs{Mode: "NX", Get: true, TTL: c.window}).Result()
 	switch {
-	case errors.Is(err, redis.Nil), err == nil && found == mine: // the latter when the client has asked twice
+	case errors.Is(err, redis.Nil), err == nil && found == mine: // the latter when the Redis client has repeated the command
 		return claim, true, nil
 	case err != nil:
 		return claim, false, fmt.Errorf("claim: %w", err)
@@ -99,7 +99,7 @@ func (c *Claims) Take(ctx context.Context, claim Claim) (standing Claim, taken b
 // Release frees the name of a call that cost nothing. To do so again changes nothing.
 func (c *Claims) Release(ctx context.Context, claim Claim) error { return c.end(ctx, claim, "") }
 
-// Keep says that the call was made, also where Redis has lost the claim meanwhile. To
+// Keep records that the call was made, even if Redis has lost the claim meanwhile. To
 // do so again changes nothing.
 func (c *Claims) Keep(ctx context.Context, claim Claim) error {
 	made := claim
@@ -114,8 +114,8 @@ func (c *Claims) end(ctx context.Context, claim Claim, then string) error {
 	return nil
 }
 
-// Interrupted is whether the session that makes the call was declared dead, so that
-// the call is charged what it held, and nobody has its answer.
+// Interrupted reports whether the session that makes the call was declared dead: the
+// call is then charged its full hold, and its answer is lost.
 func (c *Claims) Interrupted(ctx context.Context, claim Claim) (bool, error) {
 	n, err := c.client.Exists(ctx, limiterv1.FenceKey(claim.Session)).Result()
 	if err != nil {

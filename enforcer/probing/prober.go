@@ -20,8 +20,8 @@ import (
 const (
 	// lookEvery is how often Redis is asked for probes that no message announced.
 	lookEvery = time.Second
-	// batch is how many are taken at once: what is taken by an enforcer that dies then
-	// is asked for again only after a while.
+	// batch is how many probes are taken at once. It is small, because the probes that a
+	// dying enforcer has taken are asked for again only after a while.
 	batch = 16
 	// timeout bounds a batch.
 	timeout = 5 * time.Second
@@ -33,7 +33,7 @@ type Config interface {
 	Running() config.Running
 }
 
-// Admitter admits calls, and simulated ones.
+// Admitter simulates the admission of a call.
 type Admitter interface {
 	Probe(ctx context.Context, tenant *admission.Tenant) (limiterv1.ProbeAnswer, error)
 }
@@ -121,7 +121,8 @@ func (p *Prober) answerSome(ctx context.Context) (more bool, err error) {
 
 // probe is the answer for a tenant.
 func (p *Prober) probe(ctx context.Context, name string) limiterv1.ProbeAnswer {
-	// What is run is asked first: a change that comes now is no part of the answer.
+	// The revision is read before the tenant: if a change comes in between, the answer
+	// claims an older revision than it has, never a newer one.
 	running := p.config.Running()
 	var answer limiterv1.ProbeAnswer
 	err := errUnknown
