@@ -28,12 +28,12 @@ const (
 // may have taken their holds, and nobody else knows of them.
 type abandoned struct {
 	wake chan struct{}
-	// fenced is told of a hold that another may have charged in full, because the session
-	// was declared dead.
+	// fenced is called with a hold that another session may have charged in full, because
+	// this session was declared dead.
 	fenced func(*Hold)
 
 	mu sync.Mutex
-	// calls are those to void. One leaves when it is voided.
+	// calls are the calls to void. A call is removed once it is voided.
 	calls []Hold
 }
 
@@ -41,7 +41,7 @@ func newAbandoned() *abandoned {
 	return &abandoned{wake: make(chan struct{}, 1)}
 }
 
-// add adds a hold that may be in its store.
+// add adds a hold that its Store may have taken.
 func (a *abandoned) add(hold Hold) {
 	a.mu.Lock()
 	if len(a.calls) < abandonedMost {
@@ -54,21 +54,21 @@ func (a *abandoned) add(hold Hold) {
 	}
 }
 
-// next are the calls to void next. They stay.
+// next returns the calls to void next, without removing them.
 func (a *abandoned) next() []Hold {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.calls[:min(len(a.calls), abandonedAtOnce)])
 }
 
-// remove takes the first calls away, so many, and puts those behind the others that are to be tried
-// again: the Store may answer for those.
+// remove removes the first count calls, and appends those to try again: the Store may answer for the
+// others sooner.
 func (a *abandoned) remove(count int, again []Hold) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	clear(a.calls[:count])
 	if a.calls = append(a.calls[count:], again...); len(a.calls) == 0 {
-		a.calls = nil // a burst's memory goes with it
+		a.calls = nil // frees the memory of a burst
 	}
 }
 

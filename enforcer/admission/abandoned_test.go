@@ -103,7 +103,7 @@ func (s *togetherStore) Settle(context.Context, admission.SettleRequest) error {
 	return nil
 }
 
-// TestAbandonedCallsAreVoidedTogether: what they hold refuses others, as long as they wait for each other.
+// TestAbandonedCallsAreVoidedTogether: what they hold may refuse other calls, so they do not wait for each other.
 func TestAbandonedCallsAreVoidedTogether(t *testing.T) {
 	store := &togetherStore{scriptedStore: scriptedStore{err: errors.New("no answer")}}
 	store.all.Add(3)

@@ -16,9 +16,10 @@ import (
 // Admitter admits calls.
 type Admitter struct {
 	store atomic.Pointer[Store]
-	// ledger is told how a hold without a call has ended; nil tells nobody.
+	// ledger records how holds that belong to no call have ended; nil if nothing does.
 	ledger Recorder
-	// current is the present configuration of a tenant, if it has one; nil if nobody says.
+	// current returns the present configuration of a tenant, if it has one; nil if shares are not
+	// checked against it.
 	current   func(tenant string) (*Tenant, bool)
 	open      *openHolds
 	shares    *shares
@@ -40,18 +41,19 @@ type Recorder interface {
 	Add(ledgerv1.Entry)
 }
 
-// RecordIn names who is told how holds have ended that no call ends, should the ledger
-// have it otherwise. It must be called before anything else.
+// RecordIn sets the ledger that is told how holds of shares, and of admissions without an
+// answer, have ended: another session may have charged them in full. It must be called
+// before anything else.
 func (a *Admitter) RecordIn(ledger Recorder) { a.ledger = ledger }
 
-// Follow names who knows the present configuration of tenants: shares that were taken under
-// another are given back, also of tenants that make no more calls. It must be called before
-// anything else.
+// Follow sets the function that returns the present configuration of a tenant. Shares that
+// were taken under an older one are given back, also for tenants that make no more calls. It
+// must be called before anything else.
 func (a *Admitter) Follow(current func(tenant string) (*Tenant, bool)) { a.current = current }
 
-// Use makes the Admitter admit calls in another Store from now on. Those that were
-// admitted before are settled where they were admitted, and no share of theirs is served
-// from any more.
+// Use makes the Admitter admit calls in another Store from now on. Calls that were
+// admitted before are settled where they were admitted, and shares of the previous Store
+// admit no more calls.
 func (a *Admitter) Use(store Store) { a.store.Store(&store) }
 
 // Run voids calls whose admission was given up without an answer, and takes shares
@@ -65,7 +67,7 @@ func (a *Admitter) Run(ctx context.Context) {
 
 // Flush gives back all shares, and waits until every call whose admission was given
 // up without an answer is voided. Run must still run. An error says how many calls may
-// hold money yet.
+// still hold money.
 func (a *Admitter) Flush(ctx context.Context) error {
 	a.giveBack(ctx, func(*share) bool { return true })
 	return a.abandoned.flush(ctx)
@@ -87,7 +89,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Request) (Res
 	}
 	d, err := a.decide(ctx, tenant, call, a.open.add)
 	if err == nil && d.Hold == nil && d.Refusal.ByMoney() && a.giveBackOf(ctx, tenant, call) {
-		// What is kept for when the Store is away must not refuse calls while it is there.
+		// A share is kept for when the Store is away. It must not cause a refusal while the Store answers.
 		d, err = a.decide(ctx, tenant, call, a.open.add)
 	}
 	if d.Hold != nil {
@@ -151,8 +153,8 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 	return Result{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, errClockJumps)
 }
 
-// askStore asks the Store about a call that is to be decided by some time. There is a context for that
-// only here: most refusals by money are remembered, and ask nobody.
+// askStore asks the Store to decide about a call by a deadline. The context for that is made only here,
+// because most refusals by money are remembered, and need no Store.
 func askStore(ctx context.Context, by time.Time, store Store, request AdmitRequest) (AdmitReply, error) {
 	ctx, cancel := decidedBy(ctx, by)
 	defer cancel()
@@ -163,8 +165,8 @@ func askStore(ctx context.Context, by time.Time, store Store, request AdmitReque
 // called before anything else.
 func (a *Admitter) UseClock(clock func() time.Time) { a.clock.machine = clock }
 
-// Now is what the Store's clock says for the budget tree with the root, as far as is known
-// here: not less than what it said last, should this machine's clock have been set back.
+// Now is the best guess of the Store's time for the budget tree with the root. It is never
+// before the last time that was heard, even if this machine's clock was set back.
 func (a *Admitter) Now(root string) time.Time { return a.clock.now(root) }
 
 var errClockJumps = errors.New("the store's clock jumps from period to period")
@@ -174,7 +176,7 @@ func (t *Tenant) rungChanged(call Request) {
 	t.downgraded.set(call.Subject.User, !call.Downgraded)
 }
 
-// smallest is the least that a call costs that costs something.
+// smallest is the lowest cost of a call that is not free.
 const smallest money.Nanos = 1
 
 // learn remembers a refusal by money.
@@ -285,8 +287,8 @@ func (c BucketCheck) refusal(call Request, of Account, debt int64, slowed bool) 
 type Hold struct {
 	store Store
 	open  *openHolds
-	// from is the share that the call was admitted from, while the Store does not know
-	// of the call; shares are its fellows.
+	// from is the share that the call was admitted from, until the Store knows of the call or
+	// the call has ended. shares is the set that it belongs to.
 	from   *share
 	shares *shares
 	// isShareGone is whether the Store does not know that share any more.
@@ -295,8 +297,8 @@ type Hold struct {
 	tokens      int64
 	taken       []bool
 	admittedAt  time.Time
-	// ended is what the Store was told of the call's end; nil before. It changes while a
-	// settlement is under way alone.
+	// ended is what the Store was told of the call's end; nil before. It changes only while
+	// a settlement is under way.
 	ended *limiterv1.CallRecord
 }
 
@@ -307,17 +309,17 @@ func (h *Hold) AdmittedAt() time.Time { return h.admittedAt }
 // Bound is the amount held.
 func (h *Hold) Bound() money.Nanos { return h.request.Bound }
 
-// Done says that the hold has ended and that the ledger, or who takes calls there,
-// has the call. Until then it counts as open.
+// Done notes that the hold has ended, and that the call is in the ledger or on its way
+// there. Until then the call counts as open.
 func (h *Hold) Done() { h.open.remove(h) }
 
 // Settle ends the hold with what the call cost and used, and leaves entry with
-// the Store until the ledger has it; nil is no entry, of what the ledger need not know.
+// the Store until the ledger has it; entry is nil for what the ledger need not know.
 // A call that was not made after all cost and used nothing.
 //
 // ErrFenced means that the session was declared dead, and another may have ended the hold
-// and charged the call in full: the entry is to go to the ledger, which takes it in the
-// place of such a charge. After any other error it is unknown whether the hold has ended:
+// and charged the call in full: send the entry to the ledger, which replaces such a charge
+// with it. After any other error it is unknown whether the hold has ended:
 // settle again; a repeat changes nothing.
 func (h *Hold) Settle(ctx context.Context, cost money.Nanos, tokens int64, entry *ledgerv1.Entry) error {
 	if err := h.take(ctx); err != nil {
@@ -340,9 +342,10 @@ func (h *Hold) Settle(ctx context.Context, cost money.Nanos, tokens int64, entry
 	return err
 }
 
-// nothing is the hold as the ledger is to have it if it has it at all: it was given back,
-// and cost nothing. That of an admission without an answer does not say when it was
-// admitted. It is false for what the ledger is never told of.
+// nothing is the entry that tells the ledger that the hold was given back and cost nothing,
+// in the place of a charge. For an admission without an answer it does not say when the call
+// was admitted: such an entry is never inserted, and only corrects a charge. ok is false for
+// a hold that the ledger is never told of.
 func (h *Hold) nothing(now time.Time) (entry ledgerv1.Entry, ok bool) {
 	entry, err := ledgerv1.Decode(h.request.Record)
 	if err != nil || entry.Probe || entry.CallID == "" {

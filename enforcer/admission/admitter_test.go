@@ -243,7 +243,7 @@ func TestSettleGivesTokensBackAndNoRequests(t *testing.T) {
 }
 
 // TestUnknownAmountIsNotRemembered: a limit whose amount a script could not mend refuses
-// for as long as the amount is not counted anew, and not until its period turns.
+// calls only until the amount is counted anew, not until its period turns.
 func TestUnknownAmountIsNotRemembered(t *testing.T) {
 	store := &scriptedStore{replies: []admission.AdmitReply{
 		{Verdict: admission.Refused, Refusing: 1, Spent: limiterv1.UnknownAmount},

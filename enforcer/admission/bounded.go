@@ -31,9 +31,9 @@ func (a *Admitter) AdmitBounded(tenant *Tenant, call Request) (*Hold, bool) {
 	return hold, true
 }
 
-// take makes the Store know of a call that was admitted from a share, if it knows the
-// share. Else that was lost with the Store, or charged in full by who adopted its session,
-// and stands for the call until that has ended.
+// take makes a call that was admitted from a share known to the Store, if the Store still
+// knows the share. Otherwise the share was lost with the Store's data, or was charged in full
+// by the session that adopted it, and stands for the call until the call has ended.
 func (h *Hold) take(ctx context.Context) error {
 	if h.from == nil || h.isShareGone {
 		return nil

@@ -18,14 +18,14 @@ type Subject struct {
 	Tenant string
 	User   string
 	Tier   string
-	// Actor is the user of the credential where it calls for another, who is User; else
-	// empty.
+	// Actor is the user of the credential if it acts for another user, who is User;
+	// otherwise empty.
 	Actor string
-	// Credential is the name of the API key, "namespace/name", never the key; empty of who
-	// calls with a token.
+	// Credential is the name of the API key, "namespace/name", never the key; empty for a
+	// caller with a token.
 	Credential string
 	// IdentityProvider is the name of the IdentityProvider of the token that the subject
-	// calls with, and Subject the token's claim sub; empty of who calls with an API key.
+	// calls with, and Subject the token's claim sub; empty for a caller with an API key.
 	IdentityProvider, Subject string
 	// Models are patterns (limiterv1.Matches) of the models that the credential may ask for;
 	// empty means all.
@@ -38,7 +38,7 @@ type Subject struct {
 	Admin bool
 }
 
-// Caller is what limits know of the subject.
+// Caller is the part of the subject by which limits select and count calls.
 func (s Subject) Caller() limiterv1.Caller {
 	return limiterv1.Caller{User: s.User, Key: s.Credential, Tier: s.Tier, Groups: s.Groups, Labels: s.Labels}
 }
@@ -48,7 +48,7 @@ type Request struct {
 	// ID is unique for all time; asking again with the same ID asks about the same call.
 	ID      string
 	Subject Subject
-	// Model is the model that the call is bound for, as the price list names it.
+	// Model is the model that the call goes to, as the price list names it.
 	Model string
 	// Downgraded says that Model was chosen as if a Downgrade rung were reached; see
 	// Tenant.ModelFor.
@@ -60,11 +60,11 @@ type Request struct {
 	Bound money.Nanos
 	// Tokens is the most tokens, of all kinds together, that the call can use.
 	Tokens int64
-	// DecideBy is when the Store must have decided, however often it is asked; zero for no such time.
+	// DecideBy is when the Store must have decided, however often it is asked; zero for no deadline.
 	DecideBy time.Time
 	// share says that this is no call but a share, which takes from no bucket.
 	share bool
-	// probe says that nobody makes this call, which asks buckets for nothing.
+	// probe says that nobody makes this call. It takes nothing from buckets.
 	probe bool
 	// Entry is the call's entry in the ledger, as far as it is known. It describes the
 	// call to the enforcer that must end its hold, should this process die.
@@ -133,8 +133,8 @@ type Refusal struct {
 	ResetsAt time.Time
 
 	// Of rate limits: the unit, how many the limit has at once, how many were left, and
-	// how long until the call would fit. RetryAfter is zero for TooLarge, which no wait
-	// mends.
+	// how long until the call would fit. RetryAfter is zero for TooLarge, because waiting
+	// does not help.
 	Unit             limiterv1.Unit
 	Burst, Remaining int64
 	RetryAfter       time.Duration
@@ -145,27 +145,27 @@ type Refusal struct {
 	Tokens int64
 }
 
-// Left is what a money limit had left for further calls; less than zero where more is held
-// than that.
+// Left is what a money limit had left for further calls; less than zero if more is spent and
+// held than its amount.
 func (r *Refusal) Left() money.Nanos { return r.Amount - r.Spent - r.Held }
 
-// NeverFits is whether the limit has no room for the call however long its caller waits:
-// not even when it is untouched. A limit that is spent is spent, whatever the call asks for.
+// NeverFits reports whether the call does not even fit into the unused limit, so that waiting
+// does not help. It is false where the money is spent: any call would have been refused then.
 func (r *Refusal) NeverFits() bool {
 	return r.Reason == ledgerv1.TooLarge || r.Reason == ledgerv1.BudgetExhausted && r.Bound > r.Amount && r.Spent < r.Amount
 }
 
-// ByMoney is whether it was for money that the call was not admitted.
+// ByMoney reports whether a money limit or a breaker refused the call.
 func (r *Refusal) ByMoney() bool { return r.Reason.ByMoney() }
 
-// ErrRungChanged is returned by Admit when spent has crossed a Downgrade rung since
-// Tenant.ModelFor was asked: ask it again, bind the call for what it says, and ask
-// to admit that.
+// ErrRungChanged is returned by Admit when spent is not on the side of a Downgrade rung
+// that Tenant.ModelFor guessed: ask ModelFor again, and admit the call for the model that
+// it then returns.
 var ErrRungChanged = errors.New("a Downgrade rung was crossed")
 
-// ErrTooManyLimits is returned by Admit for a call whose caller is in so many groups that the
-// limits which count each of them are more than the Store can look at for one call: nothing was
-// asked or decided, and the call must not be made.
+// ErrTooManyLimits is returned by Admit when more limits count the call than the Store can check
+// for one call, because its caller is in many groups that are each counted. The Store was not
+// asked, nothing was decided, and the call must not be made.
 var ErrTooManyLimits = errors.New("more limits count the call than can be looked at")
 
 // ErrStoreUnavailable is returned by Admit when the Store did not answer: nothing

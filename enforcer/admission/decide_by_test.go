@@ -31,7 +31,7 @@ func (s *slowStore) Admit(ctx context.Context, r admission.AdmitRequest) (admiss
 	}
 }
 
-// TestDecideBy: what a call takes at most is counted over all that the Store is asked about it.
+// TestDecideBy: the deadline of a call applies to everything that the Store is asked about it, together.
 func TestDecideBy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowStore{takes: 1500 * time.Millisecond, scriptedStore: scriptedStore{replies: []admission.AdmitReply{
@@ -46,7 +46,7 @@ func TestDecideBy(t *testing.T) {
 	})
 }
 
-// TestShareIsNotDecidedByItsCaller: a share is taken after the call that wants it, whose time may be over.
+// TestShareIsNotDecidedByItsCaller: a share is taken after the call that wants it, and may outlast its deadline.
 func TestShareIsNotDecidedByItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant, err := admission.NewTenant(limiterv1.Tenant{Level: limiterv1.Level{

@@ -10,8 +10,9 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
-// TestFallbackAsksTheAmountsAlone: a call in the place of a refused one asks no rung,
-// and neither is refused by what is remembered of the other wrongly.
+// TestFallbackAsksTheAmountsAlone: a call in the place of a refused one is checked against
+// the amounts only, not the rungs. A remembered refusal of either refuses the other only
+// where that is right.
 func TestFallbackAsksTheAmountsAlone(t *testing.T) {
 	now := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 	refused := func(spent money.Nanos) admission.AdmitReply {

@@ -12,8 +12,8 @@ import (
 // memory keeps the refusals that stand, so that not every call has to ask the Store
 // again. What is spent never becomes less within a period, so that a limit that refuses
 // because of what is spent alone, holds left aside, refuses until its period turns or the
-// configuration changes; and with another configuration comes another memory. That the
-// period has turned is heard from the Store alone, whose clock may jump: so each refusal
+// configuration changes. Each Tenant, and so each configuration, has a memory of its own.
+// Only the Store knows that the period has turned, and its clock may jump: so each refusal
 // is asked about again after rememberedFor.
 type memory struct {
 	mu    sync.RWMutex
@@ -35,18 +35,18 @@ type remembered struct {
 	check       MoneyCheck
 	spent, held money.Nanos
 	rates       []RateReading
-	// learnt is when, by this machine's clock that cannot be set.
+	// learnt is when it refused, by this machine's monotonic clock.
 	learnt time.Time
 }
 
-// rememberedFor is how long a refusal is not asked about again.
+// rememberedFor is how long a refusal is believed before the Store is asked again.
 const rememberedFor = time.Second
 
 const (
 	// rememberedAccounts bounds the memory. What does not fit is asked of the Store.
 	rememberedAccounts = 10_000
-	// rememberedReadings bounds the readings of rate limits that are kept beside: each takes
-	// some 300 bytes, and a tenant may have very many rate limits.
+	// rememberedReadings bounds the readings of rate limits that are kept with the refusals:
+	// each takes some 300 bytes, and a tenant may have very many rate limits.
 	rememberedReadings = 50_000
 )
 
@@ -71,8 +71,8 @@ func (m *memory) learn(a Account, check MoneyCheck, reply AdmitReply, rates []Ra
 	m.spent[key][name] = known
 }
 
-// ofTenants are the readings of rate limits of tenants, and nothing else is kept in memory with
-// them: how fast one user is, is no business of another.
+// ofTenants are the readings of rate limits that count a whole tenant, in a slice that keeps nothing
+// else in memory. The others are left out because the refusal may be recalled for another user.
 func ofTenants(rates []RateReading) (kept []RateReading) {
 	for _, rate := range rates {
 		if rate.Limit.Per == limiterv1.PerTenant {

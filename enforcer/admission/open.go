@@ -6,8 +6,8 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// openHolds are the holds of this process. Should the Store lose what it has, they
-// are what is to be known of the calls that are under way.
+// openHolds are the holds of this process. If the Store loses its data, they are all that
+// is known of the calls that are under way.
 type openHolds struct {
 	// admissions and settlements are under way while they are locked for reading.
 	admissions, settlements sync.RWMutex
@@ -26,7 +26,7 @@ func (o *openHolds) admitting() (done func()) {
 
 // settling begins a settlement, until done.
 func (o *openHolds) settling() (done func()) {
-	if o == nil { // of a hold that nobody asks about
+	if o == nil { // of a hold that OpenCalls does not list
 		return func() {}
 	}
 	o.settlements.RLock()
@@ -46,8 +46,8 @@ func (o *openHolds) remove(h *Hold) {
 	delete(o.holds, h)
 }
 
-// OpenCall is a call that was admitted, and that the ledger, or who takes calls there, does
-// not have.
+// OpenCall is a call that was admitted, and that is neither in the ledger nor on its way
+// there.
 type OpenCall struct {
 	ID string
 	// Root is the tenant at the top of the budget tree.
@@ -57,9 +57,9 @@ type OpenCall struct {
 	Record limiterv1.CallRecord
 }
 
-// OpenCalls are the calls of the Store in use that are not done, once all admissions and
-// settlements that are under way are decided. Shares are forgotten: who asks has lost
-// what the Store had, and makes it know of these calls instead.
+// OpenCalls waits until all admissions and settlements that are under way are decided, and
+// returns the calls of the Store in use that are not done. It forgets the shares: the
+// caller asks because the Store has lost its data, and announces only these calls to it.
 func (a *Admitter) OpenCalls() []OpenCall {
 	a.open.admissions.Lock()
 	defer a.open.admissions.Unlock()

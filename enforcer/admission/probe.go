@@ -16,10 +16,10 @@ import (
 // probeBound is what a probe holds: the smallest amount there is.
 const probeBound money.Nanos = 1
 
-// Probe asks the Store to admit calls that nobody makes, as calls of the tenant are
-// admitted, so many that every limit is asked about, and says what was asked. What
-// they hold, they give back; of buckets they ask nothing, as what they took would be
-// missing for a call. A tenant's memory of refusals is left aside.
+// Probe asks the Store to admit calls that nobody makes, in the way in which calls of the
+// tenant are admitted, until every limit was checked, and returns what was checked. Their
+// holds are given back. They take nothing from buckets, because a real call would miss it.
+// The tenant's memory of refusals is neither used nor changed.
 func (a *Admitter) Probe(ctx context.Context, tenant *Tenant) (limiterv1.ProbeAnswer, error) {
 	answer := limiterv1.ProbeAnswer{Forced: tenant.forcedOpen}
 	if answer.Forced != "" {
@@ -69,8 +69,8 @@ func (c MoneyCheck) probed() limiterv1.ProbedMoney {
 	return probed
 }
 
-// probes are calls of which each limit counts at least one. Each is of another user, and
-// of another key, who have no other calls.
+// probes are calls such that each limit counts at least one of them. Each has a user and a
+// key of its own, which have no other calls.
 func (t *Tenant) probes() []Request {
 	selectors := t.selectors()
 	var calls []Request
@@ -78,8 +78,8 @@ func (t *Tenant) probes() []Request {
 		var by limiterv1.Caller
 		var model string
 		isSelected := false
-		// As many as go together in one call: those without a tier or a model of
-		// their own leave the choice to the others.
+		// One call satisfies as many selectors as go together. Those that name no
+		// tier or model leave the choice to the others.
 		for _, s := range selectors {
 			with, withModel := joined(by, s), orFirst(model, s.Models)
 			if s.Selects(with, withModel) {
@@ -94,7 +94,7 @@ func (t *Tenant) probes() []Request {
 	}
 }
 
-// joined is the caller with what the selector wants of one, as far as it leaves a choice.
+// joined is the caller with what the selector asks for, where earlier selectors left a choice.
 func joined(by limiterv1.Caller, s limiterv1.Selector) limiterv1.Caller {
 	by.Tier = orFirst(by.Tier, s.Tiers)
 	if len(s.Groups) > 0 && !slices.ContainsFunc(s.Groups, func(group string) bool { return slices.Contains(by.Groups, group) }) {
@@ -132,14 +132,14 @@ func (t *Tenant) newProbe(by limiterv1.Caller, model string) Request {
 	call := Request{ID: "probe:" + uuid.NewString(), Model: model, Bound: probeBound, probe: true}
 	call.Subject = Subject{
 		Tenant: t.Name(), User: call.ID, Tier: by.Tier, Credential: call.ID,
-		Groups: append(slices.Clone(by.Groups), call.ID), Labels: by.Labels, // a limit of each group may name none
+		Groups: append(slices.Clone(by.Groups), call.ID), Labels: by.Labels, // a limit per group may name no group
 	}
 	call.Entry.OpenCall = t.openCall(call)
 	call.Entry.Probe = true
 	return call
 }
 
-// probe asks about one call, and says what was asked.
+// probe asks about one call, and returns what was asked.
 func (a *Admitter) probe(ctx context.Context, tenant *Tenant, call Request) ([]Account, error) {
 	d, err := a.decide(ctx, tenant, call, a.open.add)
 	if errors.Is(err, ErrRungChanged) {
@@ -157,6 +157,6 @@ func (a *Admitter) probe(ctx context.Context, tenant *Tenant, call Request) ([]A
 		return nil, fmt.Errorf("release the hold of a probe: %w", err)
 	}
 	own := []limiterv1.Owner{{User: call.ID}, {Group: call.ID}, {Key: call.ID}}
-	_ = store.ForgetOwners(ctx, d.Hold.request.Root, tenant.Name(), own...) // an error leaves what goes by itself
+	_ = store.ForgetOwners(ctx, d.Hold.request.Root, tenant.Name(), own...) // after an error, the counters expire by themselves
 	return d.asked, nil
 }

@@ -4,8 +4,8 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// recordIn is what others are to know of the open call should this process die: its
-// entry, with the counters of the accounts that it is counted in.
+// recordIn is what the session that adopts the open call must know of it, should this process
+// die: its entry, with the counters of the accounts that it is counted in.
 func (c Request) recordIn(accounts []Account) []byte {
 	c.Entry.Counters = countersOf(accounts)
 	return c.Entry.Encode()

@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	// shareIdle is how long a share is kept that no call has asked for.
+	// shareIdle is how long a share is kept after the last call that asked for it.
 	shareIdle = time.Minute
-	// sharesLookedAt is how often it is looked which shares are to be given back.
+	// sharesLookedAt is how often the shares are checked for those to give back.
 	sharesLookedAt = 5 * time.Second
 	// sharesMost bounds the shares of this process.
 	sharesMost = 10_000
-	// sharesWanted bounds the queue of those to be taken. What does not fit is asked
+	// sharesWanted bounds the queue of shares to take. One that does not fit is asked
 	// for again with the next call.
 	sharesWanted = 1024
-	// shareTimeout bounds what taking or giving back one share waits for the Store.
+	// shareTimeout bounds how long taking or giving back one share waits for the Store.
 	shareTimeout = 2 * time.Second
-	// ofAncestor is into how many parts is divided, at least, what an ancestor gives to
-	// the shares of its descendants: one must not take all.
+	// ofAncestor is the number of parts that an ancestor's money for the shares of its
+	// descendants is divided into. A share gets one part at most: it must not take all.
 	ofAncestor = 4
-	// beforeTurn is how long before its period turns a share is not used any more:
+	// beforeTurn is how long before its period turns a share stops admitting calls:
 	// this machine only guesses the Store's time.
 	beforeTurn = 5 * time.Second
 )
@@ -50,7 +50,7 @@ type shares struct {
 	fenced Store
 }
 
-// wantedShare is a share that calls like one of a tenant will want.
+// wantedShare is a share to take for calls that are like a call of a tenant.
 type wantedShare struct {
 	tenant *Tenant
 	call   Request
@@ -78,8 +78,9 @@ func newShares(clock *clock) *shares {
 	return &shares{wanted: make(chan wantedShare, sharesWanted), clock: clock, all: map[string]*share{}}
 }
 
-// sharing is the call as shares see it: it takes from no bucket, is no fallback, since a share is
-// taken below the Trip rung alone, and has as long as a share has, whose caller does not wait.
+// sharing is the call as a request for its share. It takes from no bucket; it is no fallback, since
+// a share is taken only below the Trip rung; and it has no deadline of its own, since no caller
+// waits for it.
 func sharing(call Request) Request {
 	call.share, call.Fallback, call.DecideBy = true, false, time.Time{}
 	return call
@@ -127,15 +128,15 @@ func (s *share) serves(tenant *Tenant, store Store, now time.Time) bool {
 	return s != nil && s.tenant == tenant && s.hold.store == store && 2*s.left >= s.hold.Bound() && now.Before(s.until)
 }
 
-// fence notes that the session of a Store was declared dead: its shares serve nothing.
+// fence notes that the session of a Store was declared dead: its shares admit no more calls.
 func (s *shares) fence(store Store) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fenced = store
 }
 
-// use takes the bound of a call from the share of calls like it, which must be of the
-// session of the Store.
+// use takes the bound of a call from the share of calls like it, and returns that share. It
+// returns nil if there is no such share of the Store's session with so much left.
 func (s *shares) use(key string, bound money.Nanos, tenant *Tenant, store Store, now time.Time) *share {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,9 +161,9 @@ func (s *shares) taken(of *share) {
 	of.untaken--
 }
 
-// forget forgets the shares of the session of a Store, and returns them. What they held is
-// not known to the Store any more. Those of a session that was declared dead stay until
-// they can be given back: they may have been charged, and stand for calls that are open.
+// forget forgets the shares of the session of a Store, which has lost what they held, and
+// returns them. Shares of a session that was declared dead stay until they can be given
+// back: they may have been charged, and stand for calls that are open.
 func (s *shares) forget(store Store) (forgotten []*share) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,8 +176,8 @@ func (s *shares) forget(store Store) (forgotten []*share) {
 	return forgotten
 }
 
-// remove takes away the shares that are to be given back, and can be. due must not
-// ask for shares.
+// remove removes and returns the shares that are due, except those that still stand for a
+// call. due is called under the lock: it must not call methods of shares.
 func (s *shares) remove(due func(*share) bool) (removed []*share) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -218,8 +219,8 @@ func (a *Admitter) isUnwanted(s *share) bool {
 	return !ok || current != s.tenant
 }
 
-// takeShare takes a share in the place of the one there is, unless calls were
-// admitted from that which the Store does not know of.
+// takeShare takes a share in the place of the one there is, unless that one still
+// stands for calls that the Store does not know of.
 func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
 	root := want.tenant.doc.Root()
 	now := a.Now(root)
@@ -238,9 +239,9 @@ func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
 	call.Entry = want.tenant.shareEntry(call)
 	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
 	defer cancel()
-	// Without a share, the next call wants it again.
+	// If this fails, the next call asks for the share again.
 	_, _ = a.decide(ctx, want.tenant, call, func(hold *Hold) {
-		until := turn(hold.request.Accounts) // as the Store found it, whatever was guessed
+		until := turn(hold.request.Accounts) // in the period that the Store decided by, not the guessed one
 		a.shares.put(key, &share{hold: hold, tenant: want.tenant, left: amount, until: until, used: a.clock.machine()})
 	})
 }
@@ -259,8 +260,8 @@ func (t *Tenant) hasShares() bool {
 	return !slices.ContainsFunc(t.levels, func(l level) bool { return l.StoreLossPercent == 0 })
 }
 
-// share is how much of the smallest limit one share is: of each as much as its tenant
-// gives, and of an ancestor's a part of that.
+// share is the size of one share: of each limit at most what its tenant gives to shares, and
+// of an ancestor's limit a part of that. It is 0 if there is no limit.
 func (t *Tenant) share(accounts []Account) money.Nanos {
 	amount := Never
 	for _, a := range accounts {
@@ -314,8 +315,8 @@ func (s *shares) hasRoom(key string) bool {
 	return s.all[key] == nil && len(s.all) < sharesMost
 }
 
-// giveBack ends the holds of shares that are due. One that the Store does not answer for is ended
-// as a call without an answer is.
+// giveBack ends the holds of shares that are due. If the Store does not answer, a hold is voided later,
+// like that of an admission without an answer.
 func (a *Admitter) giveBack(ctx context.Context, due func(*share) bool) {
 	a.end(ctx, a.shares.remove(due))
 }
@@ -345,7 +346,7 @@ func (a *Admitter) end(ctx context.Context, given []*share) {
 	}
 }
 
-// giveBack ends the hold of a share, of which nothing is left to be remembered.
+// giveBack ends a hold that cost nothing, and has the Store forget it.
 func (h *Hold) giveBack(ctx context.Context) error {
 	if err := h.Settle(ctx, 0, 0, nil); err != nil {
 		return err
@@ -353,12 +354,12 @@ func (h *Hold) giveBack(ctx context.Context) error {
 	return h.store.Forget(ctx, h.request.Root, []string{h.request.CallID})
 }
 
-// ForgetShares forgets all shares: what they held is not known to the Store any more. Should
-// the session have been declared dead before that, without its knowledge, the ledger has
-// them charged, or will have soon: it is told otherwise now, and again.
+// ForgetShares forgets all shares, because the Store has lost what they held. If the session
+// was declared dead before that, without its knowledge, the ledger has the shares as charged,
+// or soon will: it is told now, and again later, that they cost nothing.
 func (a *Admitter) ForgetShares() {
 	for _, share := range a.shares.forget(*a.store.Load()) {
-		undated := &Hold{request: share.hold.request} // which is told of if it was charged, and only then
+		undated := &Hold{request: share.hold.request} // an entry without a time only corrects a charge
 		if entry, ok := undated.nothing(a.Now(undated.request.Root)); ok && a.ledger != nil {
 			a.ledger.Add(entry)
 		}

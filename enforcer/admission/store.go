@@ -19,10 +19,10 @@ type Store interface {
 	Admit(ctx context.Context, request AdmitRequest) (AdmitReply, error)
 	// Settle ends a call's hold. Ending it again changes nothing. The cost of a call that
 	// the Store does not know any more is posted, until the counters are counted anew. It
-	// is ErrFenced where the session was declared dead and another may have ended the call:
-	// then the ledger is to be told the truth.
+	// returns ErrFenced if the session was declared dead and another may have ended the call:
+	// then the true cost must be sent to the ledger.
 	Settle(ctx context.Context, request SettleRequest) error
-	// Take makes a call open that holds a part of what another, open one held. Taking
+	// Take opens a call that holds a part of what another open call held until then. Taking
 	// it again changes nothing.
 	Take(ctx context.Context, request TakeRequest) error
 	// Forget drops settled calls of a budget tree that nobody will ask about again.
@@ -48,9 +48,9 @@ type AdmitRequest struct {
 	// Accounts are the counters and the checks in each: of the tenant, of its owners that
 	// have checks, then of the ancestors, nearest first.
 	Accounts []Account
-	// OwnersUntil is the end of the last of the periods that now lies in, of all limits
-	// of owners, also of those that the call does not count in; zero when there are
-	// none. The owners' counters are needed until then.
+	// OwnersUntil is when the last of the current periods ends, of all limits that count
+	// owners, including limits that do not count this call; zero if there are none. The
+	// owners' counters are needed until then.
 	OwnersUntil time.Time
 }
 
@@ -83,7 +83,7 @@ type MoneyCheck struct {
 	// Stretch is the time in which these amounts hold: until a grant starts or expires.
 	Stretch period.Span
 	// MostHeld is the most that may be held, by all open calls together, once this one
-	// is admitted. It is Never for whatever is not the share of an ancestor's descendant.
+	// is admitted. It is Never, except for a share in the limits of an ancestor.
 	MostHeld money.Nanos
 	// Waived says that the check decides and counts, and refuses nothing.
 	Waived bool
@@ -106,7 +106,7 @@ func (c BucketCheck) reading(debt int64, slowed bool) RateReading {
 	return RateReading{Limit: c.Limit, Remaining: bucket.Remaining(debt), FullIn: byClock(bucket.FullIn(debt), slowed)}
 }
 
-// byClock is how long a wait takes.
+// byClock is how long a wait of the Store's time takes by the clock.
 func byClock(wait time.Duration, slowed bool) time.Duration {
 	if !slowed {
 		return wait

@@ -25,9 +25,8 @@ type Tenant struct {
 	exhausted memory
 	// scopes are those of the tenant's own limits that count owners.
 	scopes []limiterv1.Scope
-	// forgetful is a tenant with no such refusals: limits in shadow refuse nothing, and
-	// a tenant with a Downgrade rung may have another model admitted where one is refused
-	// now.
+	// forgetful is whether refusals are not remembered: limits in shadow refuse nothing, and
+	// with a Downgrade rung, another model may be admitted where one was refused.
 	forgetful bool
 }
 
@@ -35,7 +34,7 @@ type Tenant struct {
 type level struct {
 	limiterv1.Level
 	money []moneyRule
-	// moneyRoom is for how many checks of money there is to be room in an account of a scope.
+	// moneyRoom is the number of money checks to allocate for in an account, by its scope.
 	moneyRoom map[limiterv1.Scope]int
 	// rateFields are the fields of the level's Rates.
 	rateFields []string
@@ -95,10 +94,10 @@ func (t *Tenant) Ancestors() []string {
 // Document is the compiled configuration.
 func (t *Tenant) Document() limiterv1.Tenant { return t.doc }
 
-// ModelFor is the model that a user's call for a model is to be bound for: another
-// one, and downgraded, when a Downgrade rung was last seen reached. What an ancestor
-// replaces is not for those below to replace otherwise, nor to choose in the place of
-// another model.
+// ModelFor is the model that a user's call for a model goes to: if a Downgrade rung was
+// reached when last seen, downgraded is true, and use may be another model. A tenant cannot
+// replace a model that an ancestor replaces, nor use it in the place of another: the
+// ancestor's replacement applies.
 func (t *Tenant) ModelFor(user, model string) (use string, downgraded bool) {
 	if downgraded = t.downgraded.has(user); !downgraded {
 		return model, false
@@ -134,8 +133,8 @@ type moneyRule struct {
 	zone  *time.Location
 	// terms are those of a limit without grants.
 	terms terms
-	// span is the period that was asked for last. It is a memory of a pure
-	// function, kept because calendars are slow and periods are long.
+	// span is the period that was asked for last. It caches a pure function,
+	// because calendars are slow and periods are long.
 	span atomic.Pointer[period.Span]
 }
 
@@ -157,8 +156,8 @@ type terms struct {
 	stretch         period.Span
 }
 
-// termsAt are the terms of a limit of the level for an owner at a moment. Rungs are
-// those of the next stretch as well, in which the call may be settled.
+// termsAt are the terms of a limit of the level for an owner at a moment. The rungs include
+// those of the next stretch, because the call may be settled in it.
 func termsAt(l limiterv1.Level, limit limiterv1.MoneyLimit, owner limiterv1.Owner, now time.Time) terms {
 	t := terms{trip: Never, downgrade: Never}
 	t.limit, t.stretch = limit.At(now, owner)

@@ -17,13 +17,13 @@ func (a *Admitter) Shares() (count int, left money.Nanos) {
 	return len(a.shares.all), left
 }
 
-// Unconfirmed is how many holds there are of which the Store has not said yet that they are
-// voided: of admissions without an answer, and of shares that were given back without one.
+// Unconfirmed is how many holds the Store has not yet confirmed as voided: those of admissions
+// without an answer, and of shares that were given back without one.
 func (a *Admitter) Unconfirmed() int { return a.abandoned.len() }
 
-// tellNothing tells the ledger that a hold has cost nothing, should another have charged
-// it in full. Where nobody knows whether the hold was taken, it does so when the other
-// must have told the ledger.
+// tellNothing tells the ledger that a hold has cost nothing, in case another session charged
+// it in full. If it is unknown whether the hold was taken, the entry only corrects a charge, so
+// it is sent once the other session must have recorded that.
 func (a *Admitter) tellNothing(h *Hold) {
 	entry, ok := h.nothing(a.Now(h.request.Root))
 	switch {
@@ -35,9 +35,8 @@ func (a *Admitter) tellNothing(h *Hold) {
 	}
 }
 
-// Unended are the holds of shares, and of admissions without an answer, that were not
-// given back, as the ledger is to have them: without cost. To be asked when no calls are
-// made any more.
+// Unended are the entries, without cost, for the holds of shares and of admissions without an
+// answer that were not given back. Call it only when no more calls are made.
 func (a *Admitter) Unended() (entries []ledgerv1.Entry) {
 	add := func(h *Hold) {
 		if entry, ok := h.nothing(a.Now(h.request.Root)); ok {

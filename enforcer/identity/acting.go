@@ -12,8 +12,8 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// The fields of a request that say whom it is made for. They count only beside a credential
-// that may act for others; nobody else's are read.
+// The header fields that name the user for whom a request is made. They are read only with a
+// credential that may act for others.
 const (
 	// UserHeader names the user.
 	UserHeader = "X-Bursar-User"
@@ -24,10 +24,10 @@ const (
 	GroupsHeader = "X-Bursar-Groups"
 )
 
-// act is the subject of a request that the subject's credential, which may act for others,
-// makes for one: the subject itself where the request names nobody. What the grant does not
-// allow, and what can be nobody's name, is refused rather than passed over, so that no call
-// is counted for another than its caller means. Nobody acts as an administrator.
+// act is the subject for whom a request is made with the credential of subject, which may act
+// for others: subject itself if the request names nobody. Names that the grant does not allow,
+// or that are not valid, are refused rather than ignored, so that no call is counted for anyone
+// other than its caller means. Nobody acts as an administrator.
 func act(subject admission.Subject, grant limiterv1.ActFor, header protocol.HeaderView) (admission.Subject, error) {
 	named, err := namesIn(header)
 	if err != nil {
@@ -54,7 +54,7 @@ func act(subject admission.Subject, grant limiterv1.ActFor, header protocol.Head
 	return acting, nil
 }
 
-// names are what a request says of whom it is made for; nil is nothing.
+// names are the values of the header fields; nil for a field that was not sent.
 type names struct{ user, tier, groups *string }
 
 func namesIn(header protocol.HeaderView) (n names, err error) {
@@ -120,10 +120,10 @@ func groupsFor(list string, subject admission.Subject, grant limiterv1.ActFor) (
 	return groups, nil
 }
 
-// mostTold is how many names a message has.
+// mostTold is the most names that a message lists.
 const mostTold = 20
 
-// someOf are names for a message.
+// someOf lists names for a message.
 func someOf(allowed []string) string {
 	switch more := len(allowed) - mostTold; {
 	case len(allowed) == 0:
@@ -134,8 +134,8 @@ func someOf(allowed []string) string {
 	return strings.Join(allowed, ", ")
 }
 
-// mayNot is what a caller is told that may act for others, and not so. Of the request, it
-// has no more than the names of header fields.
+// mayNot is the error for a caller that may act for others, but not as the request says. It
+// repeats nothing of the request except the names of header fields.
 func mayNot(format string, args ...any) *identify.Error {
 	return &identify.Error{
 		Reason: identify.ActingForbidden, Status: identify.Forbidden, Code: "acting_forbidden", Title: "Acting not allowed",

@@ -17,8 +17,8 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// TestActing: who may act for others is whom it names, within its grant, and nobody else is
-// anybody but who its credential says.
+// TestActing: a caller that may act for others counts as the user that it names, within its
+// grant. Every other caller counts as the user of its credential.
 func TestActing(t *testing.T) {
 	grant := &limiterv1.ActFor{Users: []string{"shop-*", "*@acme.example", "ana"}, Tiers: []string{"empleado", "gerente"}, Groups: []string{"team-*", "research"}}
 	credential := func(name, tier string, actFor *limiterv1.ActFor) []limiterv1.Credential {
@@ -166,7 +166,7 @@ func TestActingWithAToken(t *testing.T) {
 	o.want(ana, "", "Authorization", token, "X-Bursar-Tenant", "acme", "X-Bursar-User", "shop-1")
 }
 
-// TestNobodyActsAsAnAdministrator: who administers the tenant does so under their own name alone.
+// TestNobodyActsAsAnAdministrator: an administrator of a tenant is one only under their own name.
 func TestNobodyActsAsAnAdministrator(t *testing.T) {
 	o := newOffice(t)
 	o.belong("acme", limiterv1.Member{Subject: "ana", Tier: "gerente", Admin: true, ActFor: &limiterv1.ActFor{Users: []string{"shop-*"}}})

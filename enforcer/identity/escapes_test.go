@@ -149,7 +149,8 @@ func TestTenantEscapes(t *testing.T) {
 	}
 }
 
-// TestBorderIsOpenForItsOwn: the escapes fail for a reason of their own.
+// TestBorderIsOpenForItsOwn: proper tokens of the same issuers are accepted, so the escapes fail
+// because they are escapes.
 func TestBorderIsOpenForItsOwn(t *testing.T) {
 	b := newBorder(t)
 	for name, tc := range map[string]struct {

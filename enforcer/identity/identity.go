@@ -20,13 +20,13 @@ type Options struct {
 	Metrics  *identify.Metrics
 	// Protocols are those in whose header fields clients send credentials.
 	Protocols []protocol.Protocol
-	// TellUses says which API keys were used at a time, by the names of their documents; nil
-	// for nobody who wants to know.
+	// TellUses is told which API keys were used at a time, by the names of their documents; nil
+	// if nothing wants to know.
 	TellUses func(ctx context.Context, at time.Time, names []string) error
 }
 
 // Identifier finds out who is calling, by API keys and by tokens. Its methods may be called
-// from everywhere at once.
+// concurrently.
 type Identifier struct {
 	*identify.Identifier
 	keyFields []string
@@ -53,7 +53,7 @@ func (i *Identifier) Run(ctx context.Context) {
 	}
 }
 
-// Request is what of a request may say who has sent it.
+// Request is the part of a request that may identify its sender.
 type Request struct {
 	// Protocol is the one of the endpoint, or the path, that was asked.
 	Protocol protocol.Protocol
@@ -61,8 +61,8 @@ type Request struct {
 	Query    url.Values
 }
 
-// Identify is who sent a request. A credential in the query is read where the protocol
-// has a parameter for it. The error is an *identify.Error.
+// Identify returns the subject that sent a request. A credential in the query is read where
+// the protocol has a parameter for it. The error is an *identify.Error.
 func (i *Identifier) Identify(ctx context.Context, request Request) (subject admission.Subject, err error) {
 	err = i.IdentifyPayer(ctx, identify.Request{
 		Header: request.Header, KeyFields: i.keyFields, Query: request.Query, KeyParameter: request.Protocol.KeyParameter(),
@@ -79,7 +79,7 @@ func (i *Identifier) Identify(ctx context.Context, request Request) (subject adm
 	return subject, nil
 }
 
-// subject is who calls, by their own credential.
+// subject is the subject of the caller's own credential. It notes that an API key was used.
 func (i *Identifier) subject(caller identify.Caller, tenancy identity.Tenancy) admission.Subject {
 	subject := admission.Subject{
 		Tenant: tenancy.Tenant, User: tenancy.User, Tier: tenancy.Tier, Groups: tenancy.Groups, Labels: tenancy.Labels, Admin: tenancy.Admin,

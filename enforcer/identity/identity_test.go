@@ -169,7 +169,7 @@ func TestIdentify(t *testing.T) {
 	}
 }
 
-// TestBeforeTheConfiguration: a key that is not known yet is not said to be none.
+// TestBeforeTheConfiguration: a key that is not known yet is not reported as invalid.
 func TestBeforeTheConfiguration(t *testing.T) {
 	identifier := newIdentifier(nil, time.Now())
 	request := identity.Request{Protocol: protocol.OpenAI{}, Header: http.Header{"Authorization": {"Bearer key"}}}

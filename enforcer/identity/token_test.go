@@ -126,7 +126,7 @@ func TestWhereTokensStand(t *testing.T) {
 	}
 }
 
-// TestWhatIsRemembered: a token counts for as long as what it was verified by is so.
+// TestWhatIsRemembered: a verified token is accepted as long as all that it was verified by still holds.
 func TestWhatIsRemembered(t *testing.T) {
 	nobody := admission.Subject{}
 	t.Run("expires", func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestNotYetConfigured(t *testing.T) {
 	o.want(admission.Subject{}, identify.NotConfigured, "Authorization", "Bearer "+o.project.Token(issuer.Anonymous, "x", "", o.now, nil))
 }
 
-// TestWaitingForAKey: who comes with a new key waits for it, and has it fetched once.
+// TestWaitingForAKey: callers whose tokens are signed with a new key wait until it is fetched, once for all.
 func TestWaitingForAKey(t *testing.T) {
 	o := newOffice(t)
 	testkit.Must(t, o.project.Rotate(issuer.Regular, false))

@@ -12,22 +12,22 @@ import (
 )
 
 const (
-	// tellEvery is how often it is told which keys were used, tellTimeout how long that may
-	// take, and toldAtOnce how many are told at once.
+	// tellEvery is how often used keys are reported, tellTimeout how long that may take, and
+	// toldAtOnce how many are reported at once.
 	tellEvery   = 10 * time.Second
 	tellTimeout = 2 * time.Second
 	toldAtOnce  = 1000
 )
 
-// uses are the keys that were used in one limiterv1.KeyUseQuantum. Each is told once in it,
-// however often it is used. There are never more than there are keys.
+// uses are the keys that were used in one limiterv1.KeyUseQuantum. Each is reported once in
+// it, however often it is used. There are never more uses than there are keys.
 type uses struct {
 	tell func(ctx context.Context, at time.Time, names []string) error
 
 	mu   sync.RWMutex
 	at   time.Time
 	used map[[sha256.Size]byte]struct{}
-	// waiting are the names of documents that are not told yet.
+	// waiting are the names of the documents that are not reported yet.
 	waiting map[string]struct{}
 }
 
@@ -59,7 +59,7 @@ func (u *uses) note(hash [sha256.Size]byte, key limiterv1.Credential, now time.T
 	}
 }
 
-// run tells which keys were used until ctx ends, and then once more.
+// run reports which keys were used until ctx ends, and then once more.
 func (u *uses) run(ctx context.Context) {
 	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
@@ -74,7 +74,7 @@ func (u *uses) run(ctx context.Context) {
 	}
 }
 
-// tellAll tells what waits. What could not be told waits on.
+// tellAll reports the waiting names. Those that could not be reported go on waiting.
 func (u *uses) tellAll(ctx context.Context) {
 	u.mu.Lock()
 	at, waiting := u.at, slices.Collect(maps.Keys(u.waiting))
