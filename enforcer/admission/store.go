@@ -43,7 +43,7 @@ type AdmitRequest struct {
 	// NotBefore is a time that an earlier reply about this call gave. The Store's
 	// clock may be set back by a failover; time does not go back.
 	NotBefore time.Time
-	// Downgraded says that the call is bound as if a Downgrade rung were reached.
+	// Downgraded says that the model was chosen as if a Downgrade rung were reached.
 	Downgraded bool
 	// Accounts are the counters and the checks in each: of the tenant, of its owners that
 	// have checks, then of the ancestors, nearest first.
@@ -74,7 +74,7 @@ type MoneyCheck struct {
 	Field string
 	// Trip is the spent amount from which on calls are refused.
 	Trip money.Nanos
-	// Downgrade is the spent amount from which on calls are bound for other models.
+	// Downgrade is the spent amount from which on calls go to other models.
 	Downgrade money.Nanos
 	// Rungs are the spent amounts at which something happens.
 	Rungs []money.Nanos

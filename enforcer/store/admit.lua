@@ -3,18 +3,17 @@
 --
 -- KEYS, ARGV: see counters.lua. An account's numbers:
 --   for each money limit: amount, trip, downgrade, start, finish, most, waived
---     where calls are refused once spent reaches trip, and are to be bound by another
---     model once it reaches downgrade; most is the most that may be held; waived is 1
---     where the limit decides, takes, and never refuses
+--     calls are refused once spent reaches trip, and must go to another model once it
+--     reaches downgrade; most is the most that may be held; waived is 1 if the limit is
+--     checked, and takes, but never refuses
 --   for each bucket: capacity, refill, waived
--- A call's text is what the session wants to know of it; its numbers:
+-- A call's text is kept in its record, for whoever ends the call; its numbers:
 --   bound       the most that the call can cost, nano-USD
 --   not_before  a time that an earlier answer gave, ms since the Unix epoch
 --   until       the end of the last of the owners' current periods, ms; 0 for none
 --   retention   how long the owners' counters are kept after that, ms
---   downgraded  1: the call is bound as if a Downgrade rung were reached
---   from, till  when the amounts hold, ms: at from, and not at till any more; till is 0
---               where there are none
+--   downgraded  1: the model was chosen as if a Downgrade rung were reached
+--   from, till  the amounts hold in [from, till), ms; till is 0 where there are no amounts
 --   seen        what 'seq' is known to have been; 0 where that is not known
 --   for each bucket: need
 --
@@ -22,10 +21,10 @@
 -- spent, held, ahead, seq, nearest, left, debt..., taken...; of the verdicts that decide nothing, now
 -- alone.
 -- The verdict is one of
---   'admitted'  where limits that are waived would have refused, with the first of them
+--   'admitted'  refusing is the first waived limit that would have refused; 0 for none
 --   'refused'   by the limit number `refusing`, from 1: money before buckets, each
 --               in the order of the accounts; the first that is not waived
---   'turned'    now does not lie in a period given, or not between from and till; ask
+--   'turned'    now lies outside a period that was given, or outside [from, till); ask
 --               again with now
 --   'rung'      downgraded is not what spent says; ask again the other way
 --   'closed'    counters are not of the epoch, or one is missing: nothing is admitted
@@ -33,7 +32,7 @@
 --   'fenced'    the session was declared dead and must not go on
 -- A call that was admitted before is admitted, as of then: admitted_at. spent and
 -- held are those of the money limit that refused; ahead is 1 while time is ahead of Redis'
--- clock, and slower; seq is that of the tenant then; nearest is the number of the money limit
+-- clock, and goes slower; seq is that of the tenant then; nearest is the number of the money limit
 -- of the tenant, or of its owners, that has the least left after an admission, and left is how
 -- much that is, 0 and 0 for none; a debt for each bucket,
 -- and for an admission with a limit that would have refused, for each bucket

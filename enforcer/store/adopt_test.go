@@ -16,8 +16,8 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/store"
 )
 
-// TestAdoptedCallEndsLikeAnother: whoever adopts a call, and knows of it only what its
-// record says, leaves the counters as its own session would that charges the hold.
+// TestAdoptedCallEndsLikeAnother: an adopter, which knows of a call only what its record
+// says, leaves the same counters as the call's own session does when it charges the hold.
 func TestAdoptedCallEndsLikeAnother(t *testing.T) {
 	clock, session := newStoppedClock(t), uuid.NewString()
 	s := store.NewWithClock(clock.client, session, clock.luaSource())

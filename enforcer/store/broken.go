@@ -7,8 +7,8 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// Broken is a value that a script found, or would have written, that cannot be right,
-// and that it mended. Each is told once; the tenant's counters count them too.
+// Broken is a value that cannot be right, which a script found, or would have written,
+// and has mended. Each is reported once; the tenant's counters count them too.
 type Broken struct {
 	// Counter is what it was: money (a counter of money), bucket, or call (the record of
 	// an open call).
@@ -28,8 +28,8 @@ var (
 	BrokenKinds    = []string{"negative", "unreadable", "fraction", "overflow", "time"}
 )
 
-// OnBroken has f called with each value that a script finds broken. It is set before
-// the first SetEpoch, and holds for the stores of other sessions too.
+// OnBroken has f called with each value that a script finds broken. It must be called
+// before the first SetEpoch, and applies to the Stores of later sessions too.
 func (s *Store) OnBroken(f func(Broken)) { s.epoch.onBroken = f }
 
 // readBroken reads what scripts answer of what was broken: six strings of each.
@@ -43,7 +43,7 @@ func readBroken(parts []any) (all []Broken) {
 }
 
 // recountNews is the message to the control plane that counters of a tenant, or of those
-// above it, may have to be counted anew. accounts are those of a call: of the tenant first.
+// above it, may have to be counted anew. accounts are those of a call, the tenant's first.
 func recountNews(accounts []scriptAccount) string {
 	const parts = 4 // "bursar", the shard, "tenant", the name
 	name := strings.SplitN(accounts[0].key, ":", parts)

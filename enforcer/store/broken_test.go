@@ -405,9 +405,9 @@ func floats(numbers ...float64) (raw []byte) {
 	return raw
 }
 
-// TestWhatIsBrokenIsCountedAnew: whatever was broken that the ledger, and the open calls,
-// can say is not marked as valid any more, so that the control plane counts it anew; all
-// else stays.
+// TestWhatIsBrokenIsCountedAnew: what was broken, and can be counted from the ledger and
+// the open calls, is not marked as valid any more, so that the control plane counts it
+// anew; all else stays.
 func TestWhatIsBrokenIsCountedAnew(t *testing.T) {
 	ctx := t.Context()
 	year, inFlight := limiterv1.MoneyField(brokenMoney[0]), limiterv1.RateField(brokenRates[1])

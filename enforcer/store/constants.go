@@ -12,7 +12,7 @@ var (
 )
 
 // withConstants is a script with the values of its constants in the place of their names. A local
-// costs time whenever the script is run, which makes all of its functions then, and looks for the
+// costs time at every run of the script: each run creates all of its functions anew, and captures the
 // locals that each of them uses.
 func withConstants(script string) string {
 	values := map[string]string{}

@@ -1,11 +1,10 @@
 -- Shared by the scripts: what they are given, how counters and buckets are packed, and how
 -- periods turn. All numbers are doubles and stay whole and below 2^53, where doubles are exact.
 --
--- EPOCH, the number of the epoch as a string, stands before this text, and so do FEED, the
--- channel of news, and NEWS, how news of tenants begin. So the scripts of each epoch are
--- other scripts: a Redis into which they were not loaded under the epoch does not know them, and
--- cannot run them on old counters. Locals with a value and a name in capitals are constants; see
--- constants.go.
+-- This text follows definitions of EPOCH, the number of the epoch as a string; FEED, the channel of
+-- news; and NEWS, the first word of news about tenants. So every epoch has scripts of its own: a
+-- Redis into which they were not loaded under the epoch does not know them, and cannot run them on
+-- old counters. Locals with a value and a name in capitals are constants; see constants.go.
 --
 -- A script is for several calls of a session, one after the other, and answers a list of the
 -- answer to each. What it reads, it reads once for all of them, and what has changed, it writes
@@ -16,8 +15,8 @@
 -- KEYS[2..] the counters of each account: those of a tenant, or of an owner within it (a user, a
 --           group, an API key): hash,
 --             field of a limit -> counter or bucket
---             'epoch' -> the epoch under which they are valid; those of owners do not say it:
---                        their keys do
+--             'epoch' -> the epoch under which they are valid; not there for owners, whose keys
+--                        name it
 --             'seq'   -> how often calls of the tenant were admitted
 --           the last key is that of the shard's clock
 --
@@ -31,10 +30,10 @@
 --               its owners, then of the tenant's parent, of that one's parent, and so on
 --             then what the script wants to know of the call
 --
--- An account that several calls count in is there once, and each has another key.
+-- An account that several calls count in is given once: no two accounts have the same key.
 --
--- A table that grows is copied each time that it doubles. Those of which every run needs some are
--- made with room for what most runs put there: as many nil.
+-- A table is copied each time that it outgrows its room. Tables that every run needs are made with
+-- room for what most runs put there: as many nil.
 
 -- A money counter counts the newest period it has seen and the one before it:
 --   START, FINISH   bounds of the newest period, ms since the Unix epoch
@@ -59,16 +58,16 @@ local BUCKET_SIZE = 16
 
 -- A value that no script writes (below zero, no number, a fraction, beyond EXACT) is
 -- broken. It is mended where it is found, whatever becomes of the call, so that it is
--- told once: in the answer, and in a field 'broken:<kind>:<field>' of the tenant that
--- counts it, should nobody hear the answer. Fields of its owners, which are users, groups and API
--- keys, have a word before them there: 'users:<field>', 'groups:<field>', 'keys:<field>'.
+-- reported once: in the answer, and, in case the answer is lost, in a field
+-- 'broken:<kind>:<field>' of the tenant that counts it. Fields of its owners, which are users,
+-- groups and API keys, have a prefix there: 'users:<field>', 'groups:<field>', 'keys:<field>'.
 --
--- What is mended must not let more money through than a limit has. So an amount that
--- is not known is read as EXACT, which no call fits beside: the limit refuses until the
--- control plane has counted it anew from the ledger. It does that with what is not marked
--- as valid in the tenant's counters: 'valid:<field>' of a money counter of the tenant,
--- 'valid:users:<field>' of those of its users, and so on, 'valid:in-flight' of all buckets of
--- calls in flight. An owner of whom the ledger knows nothing is found by the field
+-- What is mended must not let more money through than a limit has. So an unknown amount
+-- is read as EXACT, which leaves room for no call: the limit refuses until the control plane
+-- has counted it anew from the ledger. It does so for what is not marked as valid in the
+-- tenant's counters, by the fields 'valid:<field>' for a money counter of the tenant,
+-- 'valid:users:<field>' for those of its users, and so on, and 'valid:in-flight' for all buckets
+-- of calls in flight. An owner of whom the ledger knows nothing is found by the field
 -- 'unknown:users:<field>\0<key of the owner's counters>'.
 local EXACT = 9007199254740992 -- 2^53
 local LONGEST = 400 * 86400000 -- ms; no period is longer, however its zone changes
@@ -193,10 +192,10 @@ local function mender()
   return mending
 end
 
--- The counter of an account's i-th limit; one that is not there has counted nothing. The test of
--- what is read is made for every limit, so its parts are few: amounts that are not negative, and
--- together at most EXACT, are each at most EXACT. The rest is the mender's to look at, which finds
--- each amount right where only their sum is that large.
+-- The counter of an account's i-th limit; one that is not there has counted nothing. What is read
+-- is tested for every limit, so the test has few parts: amounts that are not negative, and together
+-- at most EXACT, are each at most EXACT. What fails it is left to the mender, which changes nothing
+-- where only the sum is larger.
 local function counter_of(account, i)
   local c = account.limits[i]
   if c then return c end
@@ -247,7 +246,7 @@ local function bucket_of(account, i, now)
   return b
 end
 
--- The debt of a bucket now, and when it is so.
+-- The debt of a bucket after its refill up to now, and the time for which that is true.
 local function flown_in(b, now, refill)
   local debt, since = b[DEBT], b[SINCE]
   if now <= since then return debt, since end
@@ -256,7 +255,7 @@ local function flown_in(b, now, refill)
   return debt, now
 end
 
--- Adds to an amount of the i-th limit. One that is EXACT stays so: it was told before.
+-- Adds to an amount of the i-th limit. One that is EXACT stays so: that was reported before.
 local function add(account, i, amount, more)
   local sum = amount + more
   if sum <= EXACT then return sum end
@@ -280,7 +279,7 @@ end
 local time, is_ahead = limiter_time(KEYS[#KEYS])
 local is_fenced, records, recorded = false, {}, { nil, nil }
 
--- Has a record of a call written, in the end.
+-- Has the record of a call written once all calls are answered.
 local function record_call(id, record)
   records[id] = record
   recorded[#recorded + 1] = id
@@ -300,7 +299,8 @@ local function write_account(account)
   end
   if account.seq then changes[n + 1], changes[n + 2] = 'seq', pack('<d', account.seq) end
   redis.call('HSET', account.key, unpack(changes))
-  -- Redis' own clock, which never is ahead of time, forgets owners late rather than early.
+  -- Owners expire by Redis' own clock, which is never ahead of the limiter's time: late rather than
+  -- early.
   if account.expires_at then redis.call('PEXPIREAT', account.key, account.expires_at) end
 end
 

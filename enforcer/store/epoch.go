@@ -15,21 +15,21 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
-// operationTimeout bounds one operation: another epoch waits until those that were begun
-// in the one before have ended.
+// operationTimeout bounds one operation, because a new epoch waits until all operations of
+// the previous one have ended.
 const operationTimeout = 2 * time.Second
 
 // epoch is the epoch that this process knows. Operations enter it, and it changes
 // when all have left.
 type epoch struct {
 	client redis.UniversalClient
-	// onBroken hears of what scripts found broken; nil for nobody.
+	// onBroken is called with what scripts found broken; it may be nil.
 	onBroken func(Broken)
-	// onLate hears of calls that ended late; nil for nobody.
+	// onLate is called with calls that ended late; it may be nil.
 	onLate func(late Late, callID string)
 	// scripts makes the scripts of an epoch.
 	scripts func(limiterv1.Epoch) scripts
-	// admits are the lanes of what callers wait for, settles those of the other commands.
+	// admits are the lanes of commands that callers wait for, settles those of all others.
 	admits, settles *lanes
 
 	mu    sync.RWMutex
@@ -44,8 +44,8 @@ type validEpoch struct {
 	admits, settles *lanes
 	onBroken        func(Broken)
 	onLate          func(late Late, callID string)
-	// seen are the highest seq of tenants that was heard in this epoch: seenTenant ->
-	// *atomic.Int64. isBehind is set when the data of Redis has gone back to before one.
+	// seen has the highest seq of each tenant that was heard in this epoch: seenTenant ->
+	// *atomic.Int64. isBehind is set once Redis has a lower one: its data has gone back.
 	seen     sync.Map
 	isBehind atomic.Bool
 }
@@ -101,8 +101,8 @@ func (e *epoch) enter() (valid *validEpoch, done func(), err error) {
 }
 
 // run runs a script of the epoch for a call by its hash, never by its text: a Redis that does
-// not know it must first prove to be one in which the epoch is valid. It shares a run, and a write,
-// with what else is sent in the lane.
+// not know it must first prove to be one in which the epoch is valid. Calls in the same lane share
+// runs of the script, and writes.
 func (e *validEpoch) run(ctx context.Context, lane *together, call scriptCall) *redis.Cmd {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -122,7 +122,7 @@ func (e *validEpoch) run(ctx context.Context, lane *together, call scriptCall) *
 // bounded is ctx until operationTimeout is over, at the latest.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if until, ok := ctx.Deadline(); ok && time.Until(until) <= operationTimeout {
-		return ctx, func() {} // as that of an admission does
+		return ctx, func() {} // the usual case for an admission
 	}
 	return context.WithTimeout(ctx, operationTimeout)
 }
@@ -147,7 +147,7 @@ func (e *validEpoch) eval(ctx context.Context, lane *together, call scriptCall) 
 // load loads the scripts into every master in which the epoch is valid.
 func (e *validEpoch) load(ctx context.Context) error {
 	return redisclient.ForEachMaster(ctx, e.client, func(ctx context.Context, node *redis.Client) error {
-		conn := node.Conn() // one connection is to one run, and ends with it
+		conn := node.Conn() // a connection belongs to one run of Redis, and ends with it
 		return errors.Join(e.loadInto(ctx, conn), conn.Close())
 	})
 }

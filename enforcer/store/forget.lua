@@ -1,5 +1,5 @@
 -- Drops calls of a session that the ledger has. Those of a session that was declared dead are
--- left to who adopts it: it may have charged them in full, and drops them when the tenants
+-- left to its adopter, which may have charged them in full, and drops them when the tenants
 -- that count them are being recounted.
 --
 -- KEYS[1]   calls of the session: hash, call id -> record, and 'fenced'

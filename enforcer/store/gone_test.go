@@ -13,9 +13,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestACallEndsWhoseTenantHasGone: its budget was deleted, or moved to another tree, and
-// Redis has lost its counters since, which nobody sets anew. While somebody sets them, the
-// call has to wait: it must be counted once.
+// TestACallEndsWhoseTenantHasGone: a call ends although its tenant's budget was deleted, or
+// moved to another tree, and Redis has lost the counters since, which nothing sets anew.
+// While counters are being set, the call has to wait: it must be counted exactly once.
 func TestACallEndsWhoseTenantHasGone(t *testing.T) {
 	for name, tc := range map[string]struct {
 		epoch string

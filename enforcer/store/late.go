@@ -12,21 +12,21 @@ import (
 
 var recountScript = redis.NewScript(limiterv1.RecountLua)
 
-// Late is how a call was ended that was not simply open in its session.
+// Late is how a call ended that was not open in a live session.
 type Late string
 
 // The late ends.
 const (
-	// Owned: the session was declared dead, and ended the call itself before who adopts
-	// it did.
+	// Owned: the session was declared dead, and ended the call itself before its adopter
+	// did.
 	Owned Late = "owned"
-	// Posted: the limiter did not know the call any more. Its cost is posted beside what
-	// it may have been charged before, until its tenants are recounted.
+	// Posted: the limiter did not know the call any more. Its cost is posted in addition to
+	// what it may have been charged before, until its tenants are recounted.
 	Posted Late = "posted"
 )
 
-// OnLate has f called with each call that ended late. It is set before the first SetEpoch,
-// and holds for the stores of other sessions too.
+// OnLate has f called with each call that ended late. It must be called before the first
+// SetEpoch, and applies to the Stores of later sessions too.
 func (s *Store) OnLate(f func(late Late, callID string)) { s.epoch.onLate = f }
 
 func (e *validEpoch) noteLate(late Late, callID string) {
@@ -35,18 +35,18 @@ func (e *validEpoch) noteLate(late Late, callID string) {
 	}
 }
 
-// Next is a Store whose calls belong to another session, which this one's process has
-// from now on. Both know the same epoch.
+// Next makes the Store of the session that follows this one in the same process. Both know
+// the same epoch. From now on, the calls of this session are settled as those of a dead one.
 func (s *Store) Next(session string) *Store {
 	next := &Store{client: s.client, session: session, epoch: s.epoch}
 	s.next.Store(next)
 	return next
 }
 
-// settleFenced ends a call of this session, which was declared dead, as who adopts it
-// does, but with its true cost. Whoever of the two comes first ends the hold. What the
-// dead session has no record of is posted by the session that follows, and leaves the
-// counters to a recount: it may have been charged, or nobody may know of it.
+// settleFenced ends a call of this session, which was declared dead, in the way its adopter
+// does, except that it knows the true cost. Whichever of the two comes first ends the hold.
+// If the dead session has no record of the call, the session that follows posts the cost and
+// has the counters recounted: the call may have been charged, or may have been lost.
 func (s *Store) settleFenced(ctx context.Context, epoch *validEpoch, r admission.SettleRequest) error {
 	own := settlementOf(s.session, r)
 	own.isDead = true

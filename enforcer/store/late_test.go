@@ -80,8 +80,8 @@ func (w *sharing) admitBounded(t *testing.T) (hold *admission.Hold) {
 	return hold
 }
 
-// TestSharesOfADeadSession: once it is known that a session was declared dead, it admits
-// nothing, from its shares neither, and they are given back; where its adopter has charged
+// TestSharesOfADeadSession: once a session knows that it was declared dead, it admits
+// nothing, not even from its shares, and gives them back; where its adopter has charged
 // them, the ledger is told that they cost nothing.
 func TestSharesOfADeadSession(t *testing.T) {
 	for name, adopted := range map[string]bool{"before it is adopted": false, "after that": true} {

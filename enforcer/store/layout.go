@@ -67,7 +67,8 @@ func newRun(first *sent) *scriptRun {
 	return r
 }
 
-// add adds a call to the run, unless it wants another script, or other limits of an account.
+// add adds a call to the run, and reports whether it did. It does not if the call is for another
+// script, shard or session, or comes with other limits of an account.
 func (r *scriptRun) add(s *sent) bool {
 	if len(r.calls) > 0 {
 		first := r.calls[0].call

@@ -14,9 +14,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestAsManyLimitsAsThereMayBe: of a caller in more and more groups, each call is admitted and
-// ends, or is refused because too many limits count it. Redis is never asked for more than its
-// scripts can take.
+// TestAsManyLimitsAsThereMayBe: however many groups a caller is in, each of its calls is admitted
+// and ends, or is refused because too many limits count it. Redis is never asked for more than
+// its scripts can take.
 func TestAsManyLimitsAsThereMayBe(t *testing.T) {
 	client := newClient(t)
 	for _, tc := range []struct{ money, rates int }{{16, 0}, {0, limiterv1.MaxRates}, {16, limiterv1.MaxRates}} {

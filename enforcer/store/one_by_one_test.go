@@ -71,8 +71,8 @@ func TestCallsThatShareNoScript(t *testing.T) {
 	})
 }
 
-// TestFencedSessionsChangeNothing: whatever a session asks for that was declared dead, it is refused,
-// and leaves all as it was.
+// TestFencedSessionsChangeNothing: whatever a session asks for that was declared dead is refused, and
+// changes nothing.
 func TestFencedSessionsChangeNothing(t *testing.T) {
 	clock := newStoppedClock(t)
 	testkit.Must(t, clock.set(ten))

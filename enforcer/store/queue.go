@@ -1,17 +1,17 @@
 package store
 
 const (
-	// mostTogether is how many calls are sent with one write, at most: the first of them has its
-	// answer with the last.
+	// mostTogether is how many calls are sent with one write, at most: the first of them gets its
+	// answer only with the last.
 	mostTogether = 64
 	// mostLimits is how many limits they are checked against together, at most, unless a single call
 	// has more. Redis does nothing else meanwhile.
 	mostLimits = 1000
 )
 
-// queue is the calls that wait to be sent: of each tenant in the order in which they came, of one
-// tenant after the other. So none waits for more than one call of each other tenant, and not for
-// all that one of them makes.
+// queue is the calls that wait to be sent. Tenants take turns, and the calls of one tenant are sent
+// in the order in which they came. So the next call of a tenant waits for at most one call of each
+// other tenant, however many calls one of them makes.
 type queue struct {
 	// tenants are those with calls that wait, the next first.
 	tenants []string

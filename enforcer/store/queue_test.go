@@ -125,8 +125,8 @@ func TestTenantsTakeTurns(t *testing.T) {
 	}
 }
 
-// TestCallsOfManyLimitsAreSentByThemselves: Redis does not check so many limits at once that others
-// wait for long, however many of them each of the calls counts in.
+// TestCallsOfManyLimitsAreSentByThemselves: however many limits each call counts in, Redis never
+// checks so many limits at once that others wait for long.
 func TestCallsOfManyLimitsAreSentByThemselves(t *testing.T) {
 	var limits []limiterv1.MoneyLimit
 	for i := range 16 {

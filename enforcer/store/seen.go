@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// tellBackWithin is for how long it is tried to tell that the data has gone back, and
-	// tellBackEvery the longest pause in between.
+	// tellBackWithin is how long Redis is tried for telling others that its data has gone back,
+	// and tellBackEvery the longest pause between two attempts.
 	tellBackWithin, tellBackEvery = time.Minute, 250 * time.Millisecond
 )
 
@@ -23,8 +23,8 @@ var errGoneBack = errors.New("the data of Redis has gone back")
 // seenTenant names the counters of a tenant.
 type seenTenant struct{ root, tenant string }
 
-// seenOf is the highest seq that was heard of the tenant of an admission. Redis that has a
-// lower one has older data than it had, whatever else it says.
+// seenOf is the highest seq that was heard of the tenant of an admission. If Redis has a lower
+// one, its data has gone back, whatever else it says.
 func (e *validEpoch) seenOf(r admission.AdmitRequest) *atomic.Int64 {
 	key := seenTenant{root: r.Root}
 	if len(r.Accounts) > 0 {
@@ -47,8 +47,8 @@ func raise(number *atomic.Int64, to int64) {
 	}
 }
 
-// goneBack suspends the epoch here at once, for all tenants, and for everybody else by making
-// the shard one that does not know the epoch: another epoch begins then.
+// goneBack suspends the epoch in this process at once, for all tenants. For everybody else it deletes
+// the epoch from the shard, so that another epoch begins.
 func (e *validEpoch) goneBack(shard uint32) {
 	if !e.isBehind.CompareAndSwap(false, true) {
 		return
@@ -56,7 +56,7 @@ func (e *validEpoch) goneBack(shard uint32) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), tellBackWithin)
 		defer cancel()
-		_ = retry.UntilWithin(ctx, tellBackEvery, func(ctx context.Context) error { // or others see it by themselves
+		_ = retry.UntilWithin(ctx, tellBackEvery, func(ctx context.Context) error { // if this fails, others see it by themselves
 			return e.client.Del(ctx, limiterv1.ShardEpochKey(shard)).Err()
 		}, func(error, time.Duration) {})
 	}()

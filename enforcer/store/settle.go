@@ -24,7 +24,7 @@ func (s *Store) Settle(ctx context.Context, r admission.SettleRequest) error {
 
 // settle ends a call of the session under an epoch.
 func (s *Store) settle(ctx context.Context, epoch *validEpoch, r admission.SettleRequest) error {
-	if s.next.Load() != nil { // it was declared dead, also where Redis has forgotten that
+	if s.next.Load() != nil { // the session was declared dead, even if Redis has forgotten that
 		return s.settleFenced(ctx, epoch, r)
 	}
 	switch answer, err := epoch.settleCall(ctx, settlementOf(s.session, r)); {
@@ -37,14 +37,14 @@ func (s *Store) settle(ctx context.Context, epoch *validEpoch, r admission.Settl
 	case answer == "posted":
 		epoch.noteLate(Posted, r.CallID)
 	}
-	// Whether the hold was ended now, or before, or the cost is posted of a call that this
-	// Redis did not know: nothing is left to release, and the ledger keeps the cost.
+	// The hold was ended now or before, or Redis did not know the call: in each case nothing is
+	// left to release, and the ledger keeps the cost.
 	return nil
 }
 
 // SettleAdopted runs settle.lua for an open call of a session that was declared
 // dead, and charges it a cost. It reports whether it did: a call that was ended before
-// stays as it is. The entry is the call's for the ledger; nil is none.
+// stays as it is. The entry is the call's for the ledger; nil for none.
 func (s *Store) SettleAdopted(
 	ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry,
 ) (ended bool, err error) {
@@ -65,7 +65,7 @@ func (s *Store) SettleAdopted(
 	case answer != "settled":
 		return false, nil
 	}
-	// The rungs are not known here: let who watches them look.
+	// The rungs are not known here, so the control plane is told to look.
 	_ = s.client.Publish(ctx, limiterv1.FeedChannel, adopted.news()).Err() // only a hint
 	return true, nil
 }
@@ -95,7 +95,7 @@ type accountEnd struct {
 }
 
 // moneyEnd is a money limit in which the hold ends, by its field. rungs are the spent
-// amounts of which it is news to the control plane that they are reached.
+// amounts at which the control plane is told that they are reached.
 type moneyEnd struct {
 	field string
 	rungs []money.Nanos
@@ -131,9 +131,9 @@ func settlementOf(session string, r admission.SettleRequest) settlement {
 	return s
 }
 
-// adoption is the end of a call of a dead session, as the call itself says where it is
-// counted. Of buckets it gives back calls in flight alone: a unit of theirs is one point,
-// and nothing flows into them.
+// adoption is the end of a call of a dead session. The call's record says where it is
+// counted. Among buckets, only those of calls in flight get something back: one unit there
+// is one point, and they have no refill.
 func adoption(dead string, call limiterv1.OpenCall, cost money.Nanos) settlement {
 	s := settlement{session: dead, isDead: true, root: call.Root, callID: call.CallID, cost: cost}
 	for _, c := range call.Counters {
@@ -167,7 +167,7 @@ func (e *validEpoch) settlement(s settlement) scriptCall {
 	}
 }
 
-// freesInFlight is whether a limit of calls in flight has room for another call then.
+// freesInFlight reports whether the end of the call makes room in a limit of calls in flight.
 func (s settlement) freesInFlight() bool {
 	return slices.ContainsFunc(s.ends, func(end accountEnd) bool {
 		return slices.ContainsFunc(end.buckets, func(b bucketEnd) bool { return b.refill == 0 })
@@ -220,8 +220,8 @@ func (a accountEnd) rungs() (most int) {
 	return most
 }
 
-// news is the message to the control plane that names the tenants of which a rung may
-// have been crossed.
+// news is the message to the control plane that names the tenants that may have crossed
+// a rung.
 func (s settlement) news() string {
 	message := limiterv1.FeedTenant
 	for _, end := range s.ends {

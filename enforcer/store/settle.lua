@@ -1,8 +1,8 @@
 -- Ends the holds of calls with their true cost: the hold is released, the cost is
 -- posted, the buckets get back what was not needed, and the call waits, settled,
--- for the ledger. Once: a repeat changes nothing. The cost of a call that is not known any
--- more is posted, too. It may have been charged before: so the control plane is to count
--- anew, and till then too little is admitted rather than too much.
+-- for the ledger. A repeat changes nothing. The cost of a call that is not known any more
+-- is posted, too. Because it may have been charged before, the control plane is told to
+-- count anew, and until then too little is admitted rather than too much.
 --
 -- KEYS, ARGV: see counters.lua. An account's numbers:
 --   rungs  how many rungs each of the money limits has
@@ -38,9 +38,9 @@ local function is_uncounted(account)
   return true, number > tonumber(EPOCH) or number == tonumber(EPOCH) and ticket ~= ''
 end
 
--- Takes what a call held from what is held. Where less is held than that, nothing is:
--- what other calls hold is not known, and to refuse them all would not bring it back.
--- What is not known stays not known.
+-- Subtracts what a call held from what is held. If less is held than that, 0 is left: what
+-- other calls hold is unknown then, and to refuse all calls would not bring it back. An
+-- unknown amount stays unknown.
 local function release(account, i, held, bound)
   if held == EXACT then return EXACT end
   if held >= bound then return held - bound end

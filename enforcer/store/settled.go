@@ -10,8 +10,8 @@ import (
 // pageSize is how many calls are read at once, more or less.
 const pageSize = 500
 
-// Settled gives what was left with the settled calls of the session, piece by piece,
-// in no order, some perhaps twice, until there are no more or take fails.
+// Settled calls take with the entries of the session's settled calls, page by page, in
+// no particular order and some perhaps twice, until there are no more or take fails.
 func (s *Store) Settled(ctx context.Context, take func(entries [][]byte) error) error {
 	for shard := range uint32(limiterv1.Shards) {
 		if err := s.settledIn(ctx, limiterv1.CallsKey(shard, s.session), take); err != nil {

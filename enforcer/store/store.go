@@ -37,7 +37,7 @@ type Store struct {
 	client  redis.UniversalClient
 	session string
 	epoch   *epoch
-	// next is that of the session which follows once this one was declared dead.
+	// next is the Store of the session that follows, once this one was declared dead.
 	next atomic.Pointer[Store]
 }
 
@@ -48,8 +48,8 @@ func New(client redis.UniversalClient, session string) *Store {
 	return &Store{client: client, session: session, epoch: newEpoch(client)}
 }
 
-// SetEpoch tells the epoch. Money is admitted while it is valid. When SetEpoch
-// returns, nothing is under way any more that was asked under the one before.
+// SetEpoch sets the epoch. Money is admitted only while it is valid. When SetEpoch
+// returns, no operation of the previous epoch is under way any more.
 func (s *Store) SetEpoch(epoch limiterv1.Epoch) { s.epoch.set(epoch) }
 
 // Admit runs admit.lua.
@@ -213,7 +213,7 @@ func (s *Store) Take(ctx context.Context, r admission.TakeRequest) error {
 		accounts: make([]scriptAccount, len(r.Accounts)), numbers: []int64{int64(r.Bound)}, more: []any{r.From},
 	}
 	for i, a := range r.Accounts {
-		a.Buckets = nil // which nothing is taken from
+		a.Buckets = nil // nothing is taken from them
 		call.accounts[i] = scriptAccount{
 			key:     limiterv1.CountersKey(r.Root, epoch.Epoch, a.Tenant, a.Owner),
 			numbers: packNumbers([]int64{number(!a.Owner.IsTenant()), int64(len(a.Money)), 0}), fields: fieldsOf(a),
@@ -230,8 +230,8 @@ func (s *Store) Take(ctx context.Context, r admission.TakeRequest) error {
 	return nil
 }
 
-// Forget drops calls that the ledger has. Once the session was declared dead it leaves them to who
-// adopts it.
+// Forget drops calls that the ledger has. Once the session was declared dead, it leaves them to its
+// adopter.
 func (s *Store) Forget(ctx context.Context, root string, callIDs []string) error {
 	if len(callIDs) == 0 {
 		return nil

@@ -3,8 +3,8 @@
 -- admitted from a share while Redis was away becomes a call like any other.
 --
 -- KEYS, ARGV: see counters.lua. An account has no numbers of its limits, which are those of
--- money. A call's text is what the session wants to know of it; its numbers: how much it takes,
--- nano-USD. Behind them, each call has the id of the call to take from.
+-- money. A call's text is kept in its record, for whoever ends the call; its numbers: how much it
+-- takes, nano-USD. Behind them, each call has the id of the call to take from.
 --
 -- Answers for each call one of
 --   'taken'    also where it was taken before

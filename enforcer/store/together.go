@@ -14,22 +14,23 @@ import (
 const (
 	// sendersAtOnce is how many batches of commands are under way at once, at most.
 	sendersAtOnce = 4
-	// admitLinger is how long an admission waits for others, while some are under way: until these
-	// have their answers, or for so long.
+	// admitLinger is how long an admission waits for others to be sent with it, at most, while some are
+	// under way. It is sent earlier when one batch of these has its answers.
 	admitLinger = 500 * time.Microsecond
-	// settleLinger is how long a settlement waits for others, unless a call in flight ends: nobody
-	// waits for it.
+	// settleLinger is how long a settlement waits for others, since no caller waits for it. One that
+	// makes room in a limit of calls in flight is sent like an admission instead.
 	settleLinger = 3 * time.Millisecond
 )
 
-// lanes are where commands are sent together: those of one master alone, because a batch has its
-// answers when the slowest of its masters has.
+// lanes say which commands are sent together: only those to the same master, because a batch has its
+// answers only when the slowest of its masters has answered.
 type lanes struct {
 	client redis.UniversalClient
 	timing timing
 
 	mu sync.Mutex
-	// byShard are those of a Cluster, of which a shard lies with one master.
+	// byShard has a lane for each shard of a Cluster, because a shard lies with one master; without a
+	// Cluster, it has only one.
 	byShard map[uint32]*together
 }
 
@@ -67,9 +68,9 @@ type together struct {
 
 	mu      sync.Mutex
 	waiting queue
-	// lingering ends the wait of those; nil where it has ended, or nobody waits.
+	// lingering ends the wait of those in waiting; nil once it has ended, or if none waits.
 	lingering *time.Timer
-	// senders are the batches that are under way.
+	// senders is how many batches are under way.
 	senders int
 }
 
@@ -95,7 +96,7 @@ func (t *together) do(ctx context.Context, call scriptCall) *redis.Cmd {
 	case <-own.done:
 		return own.answer
 	case <-ctx.Done():
-		given := redis.NewCmd(ctx) // whoever sends the other may still write to it
+		given := redis.NewCmd(ctx) // the sender may still write to own.answer
 		given.SetErr(ctx.Err())
 		return given
 	}
@@ -130,8 +131,8 @@ func (t *together) sendLingering() {
 	}
 }
 
-// send sends what waits, and has what came meanwhile sent by somebody else: its caller, if it is
-// one, has its answer.
+// send sends what waits. What came meanwhile is sent by another goroutine: if this one is that of a
+// caller, the caller has its answer now.
 func (t *together) send() {
 	t.mu.Lock()
 	batch := t.waiting.batch()
@@ -166,8 +167,8 @@ func sendBatch(client redis.UniversalClient, batch []*sent) {
 		}
 		return false
 	})
-	// Of calls that a script has failed for, it may have been one that it failed for. To be asked
-	// again changes nothing for a call.
+	// Where a script failed for several calls, only one of them may be to blame, so it is run for each
+	// of them alone. To be asked again changes nothing for a call.
 	if failed := runScripts(client, inRuns(wanted)); len(failed) > 0 {
 		runs := make([]*scriptRun, len(failed))
 		for i, s := range failed {
@@ -177,7 +178,7 @@ func sendBatch(client redis.UniversalClient, batch []*sent) {
 	}
 }
 
-// inRuns are the calls, together those that a script can be run for at once.
+// inRuns groups calls for which a script can be run together.
 func inRuns(calls []*sent) (runs []*scriptRun) {
 	for _, s := range calls {
 		if !slices.ContainsFunc(runs, func(r *scriptRun) bool { return r.add(s) }) {
@@ -187,8 +188,8 @@ func inRuns(calls []*sent) (runs []*scriptRun) {
 	return runs
 }
 
-// runScripts runs scripts with one write. It returns the calls that one has failed for together with
-// others.
+// runScripts runs scripts with one write. It returns the calls of a script that failed for several
+// calls together.
 func runScripts(client redis.UniversalClient, runs []*scriptRun) (failed []*sent) {
 	if len(runs) == 0 {
 		return nil
