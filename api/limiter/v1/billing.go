@@ -44,7 +44,7 @@ func (b Billing) Prices(upstreamName string) (price.Book, bool) {
 	return nil, false
 }
 
-// AnyName, among a model's names in answers, stands for every name.
+// AnyName stands for every name, among the names of a model in answers.
 const AnyName = "*"
 
 // IsAnsweredAs reports whether a name is one of those that the model has in answers.

@@ -470,7 +470,7 @@ const (
 	Drain OnClientGone = "Drain"
 )
 
-// PassAllFields, among the PassFields of a Provider, stands for all fields.
+// PassAllFields stands for all fields, among the PassFields of a Provider.
 const PassAllFields = "*"
 
 // Passes reports whether a request may have a field whose cost is not bounded. The field
