@@ -191,6 +191,8 @@ const (
 	ReasonLedgerLoginFailed = "LoginFailed"
 	// ReasonLedgerRightsMissing is that an enforcer's login lacks the role bursar_enforcer, or the database is not migrated.
 	ReasonLedgerRightsMissing = "RightsMissing"
+	// ReasonLedgerWritesFailing is that Postgres answers an enforcer, and has not taken its calls for 30 seconds: its disk is full, or it is a standby.
+	ReasonLedgerWritesFailing = "WritesFailing"
 	// ReasonLedgerUnreachable is that an enforcer gets no answer from Postgres.
 	ReasonLedgerUnreachable = "Unreachable"
 )

@@ -41,6 +41,10 @@ var _ = Describe("An enforcer that cannot write to the ledger", func() {
 		expectCondition(ctx, budget, v1alpha1.ConditionReady, "True Enforced")
 		Eventually(ctx, told("StoreLost", "Warning: Ledger has been out of reach")).WithTimeout(20 * time.Second).Should(HaveLen(1))
 
+		one.writes(ctx, limiterv1.WritesFailing)
+		expectCondition(ctx, budget, v1alpha1.ConditionLedgerUnreachable, "True WritesFailing")
+		Expect(message(budget, v1alpha1.ConditionLedgerUnreachable)).To(ContainSubstring("check that its disk is not full"))
+
 		one.writes(ctx, "")
 		expectCondition(ctx, budget, v1alpha1.ConditionLedgerUnreachable, "False LedgerReached")
 		Eventually(ctx, told("StoreBack", "Normal: Ledger answers again")).WithTimeout(20 * time.Second).Should(HaveLen(1))

@@ -218,6 +218,38 @@ func TestLossOfPostgres(t *testing.T) {
 	}
 }
 
+// TestFullDisk: while Postgres answers but accepts no calls, the writer says since when. The calls
+// are written once there is room.
+func TestFullDisk(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := start(t, db.enforcer, store)
+	w.Add(entry("before"))
+	flush(t, w)
+	if since, failing := w.FailingSince(); failing {
+		t.Errorf("it is said to fail since %s", since)
+	}
+	const full = `
+CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON ai_usage_logs FOR EACH ROW EXECUTE FUNCTION full_disk()`
+	_, err := db.admin.Exec(t.Context(), full)
+	testkit.Must(t, err)
+	begin := time.Now()
+	w.Add(entry("meanwhile"))
+	testkit.Eventually(t, "writing fails again and again", func() bool { return w.Failures() > 1 })
+	if since, failing := w.FailingSince(); !failing || since.Before(begin) || time.Since(since) < 0 {
+		t.Errorf("it is said to fail (%t) since %s, want since %s", failing, since, begin)
+	}
+	_, err = db.admin.Exec(t.Context(), "DROP TRIGGER full_disk ON ai_usage_logs")
+	testkit.Must(t, err)
+	flush(t, w)
+	if since, failing := w.FailingSince(); failing {
+		t.Errorf("it is said to fail since %s, when all is written", since)
+	}
+	if got := db.ids(t); !slices.Equal(got, []string{"before", "meanwhile"}) {
+		t.Errorf("the ledger has %v", got)
+	}
+}
+
 // TestLossOfRedis: calls are written to the ledger all the same, and dropped from Redis later.
 func TestLossOfRedis(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}

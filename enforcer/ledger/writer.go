@@ -59,7 +59,9 @@ type Writer struct {
 	lost atomic.Int64
 	// failures count the attempts to write that failed.
 	failures atomic.Int64
-	late     Late
+	// failingSince is when writing began to fail, in nanoseconds; 0 while it does not.
+	failingSince atomic.Int64
+	late         Late
 }
 
 // NewWriter makes a Writer. The caller must also start Run.
@@ -96,6 +98,22 @@ func (w *Writer) Oldest() (oldest ledgerv1.Entry, ok bool) {
 
 // Failures is how many attempts to write failed.
 func (w *Writer) Failures() int64 { return w.failures.Load() }
+
+// FailingSince is when writing began to fail, if it has failed ever since.
+func (w *Writer) FailingSince() (since time.Time, failing bool) {
+	at := w.failingSince.Load()
+	return time.Unix(0, at), at != 0
+}
+
+// noteWrite notes how an attempt to write has ended.
+func (w *Writer) noteWrite(err error) {
+	if err == nil {
+		w.failingSince.Store(0)
+		return
+	}
+	w.failures.Add(1)
+	w.failingSince.CompareAndSwap(0, time.Now().UnixNano())
+}
 
 // Refused is how many entries the database refused for good.
 func (w *Writer) Refused() int64 { return w.refused.Load() }
@@ -251,8 +269,8 @@ func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {
 			if errors.Is(err, context.DeadlineExceeded) {
 				size = max(1, len(part)/2)
 			}
-			if err != nil && ctx.Err() == nil {
-				w.failures.Add(1)
+			if ctx.Err() == nil || err == nil {
+				w.noteWrite(err)
 			}
 			return err
 		})

@@ -40,13 +40,17 @@ type Bypass struct {
 	begun <-chan struct{}
 	log   *slog.Logger
 	reach reach
+	// writes is since when writing to the ledger fails, if it does.
+	writes func() (since time.Time, failing bool)
 }
 
-// NewBypass makes a Bypass. The caller must also start Run.
+// NewBypass makes a Bypass. writes is since when writing to the ledger fails, if it does. The caller
+// must also start Run.
 func NewBypass(
-	db Database, session func() string, begun <-chan struct{}, lost func() bool, told func(begun, opened int64), log *slog.Logger,
+	db Database, session func() string, begun <-chan struct{}, lost func() bool, told func(begun, opened int64),
+	writes func() (since time.Time, failing bool), log *slog.Logger,
 ) *Bypass {
-	return &Bypass{db: db, session: session, begun: begun, lost: lost, told: told, log: log}
+	return &Bypass{db: db, session: session, begun: begun, lost: lost, told: told, writes: writes, log: log}
 }
 
 // Run records that the session lives, and reads the epochs, every limiterv1.Heartbeat, and more
@@ -122,9 +126,19 @@ func (b *Bypass) note(ctx context.Context, err error) {
 	}
 }
 
-// Trouble is why the ledger cannot be written to; empty if it can. If Postgres was within reach
-// before, it counts as unreachable only after patience.
-func (b *Bypass) Trouble() limiterv1.LedgerTrouble { return b.reach.trouble(time.Now()) }
+// Trouble is why the ledger cannot be written to; empty if it can. Postgres that was within reach
+// before counts as unreachable only after patience, and so does Postgres that accepts no calls.
+func (b *Bypass) Trouble() limiterv1.LedgerTrouble {
+	now := time.Now()
+	if trouble := b.reach.trouble(now); trouble != "" {
+		return trouble
+	}
+	// A full disk may have room for the one row that says that the session lives.
+	if since, failing := b.writes(); failing && now.Sub(since) >= patience && b.reach.isWithin() {
+		return limiterv1.WritesFailing
+	}
+	return ""
+}
 
 // Ready is nil once Postgres has let this process in, even if it is lost again later; until then,
 // Ready is why not.

@@ -12,8 +12,8 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// patience is how long Postgres may be unreachable before that is reported: nobody has to act
-// on a failover or a restart.
+// patience is how long Postgres may be unreachable, or accept no writes, before that is reported:
+// nobody has to act on a failover or a restart.
 const patience = 30 * time.Second
 
 // reach remembers whether this process reaches the ledger.
@@ -43,10 +43,18 @@ func (r *reach) trouble(now time.Time) limiterv1.LedgerTrouble {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	trouble := troubleOf(r.last)
-	if trouble == limiterv1.LedgerUnreachable && r.succeeded && now.Sub(r.since) < patience {
+	passes := trouble == limiterv1.LedgerUnreachable || trouble == limiterv1.WritesFailing
+	if passes && r.succeeded && now.Sub(r.since) < patience {
 		return ""
 	}
 	return trouble
+}
+
+// isWithin is whether the last attempt succeeded.
+func (r *reach) isWithin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.succeeded && r.last == nil
 }
 
 var errNotTried = errors.New("the login to Postgres was not tried yet")
@@ -79,12 +87,17 @@ func troubleOf(err error) limiterv1.LedgerTrouble {
 		noSuchSchema         = "3F000"
 		noSuchTable          = "42P01"
 		notPermitted         = "42501"
+		readOnly             = "25006"
+		diskFull             = "53100"
+		systemError          = "58" // a class of codes
 	)
 	switch {
 	case strings.HasPrefix(answer.Code, invalidAuthorization), answer.Code == noSuchDatabase:
 		return limiterv1.LoginFailed
 	case answer.Code == noSuchSchema, answer.Code == noSuchTable, answer.Code == notPermitted:
 		return limiterv1.RightsMissing
+	case answer.Code == readOnly, answer.Code == diskFull, strings.HasPrefix(answer.Code, systemError):
+		return limiterv1.WritesFailing
 	}
 	return limiterv1.LedgerUnreachable
 }

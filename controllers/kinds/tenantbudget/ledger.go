@@ -18,6 +18,8 @@ var ledgerRemedies = map[limiterv1.LedgerTrouble]string{
 	limiterv1.LoginFailed: "cannot log in to Postgres: check user, password and database in the Secret that they read (bursar-enforcer, key database-url)",
 	limiterv1.RightsMissing: "may not write to the ledger, or do not find it: check that the login in the Secret that they read (bursar-enforcer, key database-url) " +
 		"has the role bursar_enforcer, and that the manager has migrated this database",
+	limiterv1.WritesFailing: "cannot write to Postgres, which answers them: check that its disk is not full, and that it is not a standby, which only reads. " +
+		"Its log and those of the enforcers say why it does not take calls",
 	limiterv1.LedgerUnreachable: "get no answer from Postgres: check that it runs, its host in the Secret that they read (bursar-enforcer, key database-url), " +
 		"network policies, firewalls and certificates",
 }

@@ -129,7 +129,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
 	e.session.CatchUpWith(e.follower.CatchUp)
 	lost := func() bool { return e.follower.Failure() != nil }
-	e.bypass = recovery.NewBypass(e.database, e.session.ID, e.begun, lost, e.announcer.Hear, log)
+	e.bypass = recovery.NewBypass(e.database, e.session.ID, e.begun, lost, e.announcer.Hear, e.ledger.FailingSince, log)
 	e.session.ReportLedger(e.bypass.Trouble)
 	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)
 	e.prober = probing.New(e.redis, running, e.admitter, e.session.ID, log)
