@@ -26,30 +26,31 @@ const (
 	lookEvery = limiterv1.Heartbeat
 	// lookTimeout bounds one look.
 	lookTimeout = lookEvery
-	// adoptTimeout bounds one attempt to adopt a session. What it did not get to is
-	// done by the next.
+	// adoptTimeout bounds one attempt to adopt a session. The next attempt continues
+	// with what is left.
 	adoptTimeout = time.Minute
-	// pageSize is how many calls are ended together, more or less.
+	// pageSize is roughly how many calls are ended together.
 	pageSize = 500
 	// longestOpen is how long ago an open call can have been admitted at most: LONGEST in
 	// counters.lua.
 	longestOpen = 400 * 24 * time.Hour
-	// rest is how long a session is let alone that could be adopted in part alone.
+	// rest is the pause before a session of which some calls could not be adopted is tried again.
 	rest = 10 * time.Minute
 )
 
-// Settler ends the open calls of the dead.
+// Settler ends the open calls of dead sessions.
 type Settler interface {
-	// SettleAdopted charges an open call a cost, and keeps its entry for the ledger, if it has
-	// one. It reports whether it did: what was ended before stays as it is.
+	// SettleAdopted ends an open call with a cost, and keeps its entry for the ledger, if there
+	// is one. It reports whether it did so: a call that has ended before stays as it is.
 	SettleAdopted(
 		ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry) (ended bool, err error)
 }
 
 // LedgerWriter takes settled calls.
 type LedgerWriter interface {
-	// WriteAdopted writes entries, of which it may have some, and returns those that it has now.
-	// It fails where it has had another end of some and tenants are not being recounted.
+	// WriteAdopted writes entries, some of which the ledger may have, and returns those that
+	// it has now. It fails if the ledger had another end of some, and the recount of their
+	// tenants could not be requested.
 	WriteAdopted(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error)
 }
 
@@ -61,37 +62,37 @@ type Adopter struct {
 	self   func() string
 	log    *slog.Logger
 
-	// watched are the last heartbeats of all sessions, and since when each is known
-	// to be the last, by the clock of Redis.
+	// watched has the last heartbeat of each session, and when it was first seen, by the
+	// clock of Redis.
 	watched map[string]silence
-	// lookedAt is when it looked last, by the clock of Redis.
+	// lookedAt is the time of the last look, by the clock of Redis.
 	lookedAt time.Time
-	// resting are the sessions that could not be adopted in full, and when to try again, by
-	// the clock of Redis.
+	// resting has the sessions that could not be adopted in full, and when to try each
+	// again, by the clock of Redis.
 	resting map[string]time.Time
 
 	adopted Adopted
 }
 
-// Adopted count what was adopted since the process began.
+// Adopted counts what was adopted since the process began.
 type Adopted struct {
-	// Sessions are those of which nothing is left.
+	// Sessions are those that were adopted in full.
 	Sessions atomic.Int64
 	// Charged are the open calls that were charged in full, Recorded all calls that were
-	// taken to the ledger, and Left those that the ledger will not have by itself.
+	// written to the ledger, and Left those that stay in Redis until somebody mends them.
 	Charged, Recorded, Left atomic.Int64
 }
 
 // Adopted are the counts until now.
 func (a *Adopter) Adopted() *Adopted { return &a.adopted }
 
-// silence is the time since a session's last heartbeat.
+// silence is a session's last heartbeat, and when it was first seen.
 type silence struct {
 	beat  float64
 	since time.Time
 }
 
-// New makes an Adopter of the session that self names.
+// New makes an Adopter for the session whose ID self returns.
 func New(client redis.UniversalClient, store Settler, ledger LedgerWriter, self func() string, log *slog.Logger) *Adopter {
 	return &Adopter{
 		client: client, store: store, ledger: ledger, self: self, log: log,
@@ -115,8 +116,8 @@ func (a *Adopter) Run(ctx context.Context) {
 	}
 }
 
-// look finds the sessions that were silent for a session's life while Redis was
-// there to hear them: who could not be heard has not died.
+// look finds the sessions that were silent for limiterv1.SessionLife while Redis
+// answered all the time: while it does not, a living session cannot be heard either.
 func (a *Adopter) look(ctx context.Context) (dead []string) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -153,7 +154,7 @@ func (a *Adopter) tryAdopt(ctx context.Context, dead string) {
 	defer cancel()
 	mine, err := a.declare(ctx, dead)
 	if err != nil || !mine {
-		return // Redis does not answer, which others log
+		return // it lives or is another's, or Redis does not answer, which others log
 	}
 	begin := time.Now()
 	sum, err := a.adopt(ctx, dead)
@@ -175,14 +176,14 @@ func (a *Adopter) declare(ctx context.Context, dead string) (mine bool, err erro
 		limiterv1.SessionLife.Milliseconds(), limiterv1.FenceTime.Milliseconds()).Bool()
 }
 
-// summary is what became of the calls of a session.
+// summary counts what became of the calls of a session.
 type summary struct {
 	// charged are the open calls, which were charged in full, recorded all that the
 	// ledger has, and left those that it will never have.
 	charged, recorded, left int
 }
 
-// adopt fences the session in every shard, and then ends what it left in each.
+// adopt fences the session in every shard, and then ends the calls that it left.
 func (a *Adopter) adopt(ctx context.Context, dead string) (sum summary, err error) {
 	shards, err := a.fence(ctx, dead)
 	if err != nil {
@@ -193,7 +194,7 @@ func (a *Adopter) adopt(ctx context.Context, dead string) (sum summary, err erro
 			return sum, err
 		}
 	}
-	if sum.left > 0 { // it stays among the sessions, to be tried again
+	if sum.left > 0 { // the session stays, and is tried again after a rest
 		a.resting[dead] = a.lookedAt.Add(rest)
 		return sum, nil
 	}
@@ -205,8 +206,8 @@ func (a *Adopter) adopt(ctx context.Context, dead string) (sum summary, err erro
 	return sum, nil
 }
 
-// fence makes every shard refuse the session's scripts, and finds those in which
-// it has calls. In the others the fence goes by itself after a while.
+// fence makes every shard refuse the session's scripts, and returns the shards in
+// which it has calls. In the others, the fence expires.
 func (a *Adopter) fence(ctx context.Context, dead string) (shards []uint32, err error) {
 	pipe := a.client.Pipeline()
 	sizes := make([]*redis.IntCmd, limiterv1.Shards)
@@ -232,7 +233,7 @@ func (a *Adopter) fence(ctx context.Context, dead string) (shards []uint32, err 
 	return shards, nil
 }
 
-// adoptShard ends the session's calls in a shard and takes them to the ledger.
+// adoptShard ends the session's calls in a shard and writes them to the ledger.
 func (a *Adopter) adoptShard(ctx context.Context, dead string, shard uint32, sum *summary) error {
 	key := limiterv1.CallsKey(shard, dead)
 	now, err := a.client.Time(ctx).Result()
@@ -262,8 +263,8 @@ func (a *Adopter) adoptShard(ctx context.Context, dead string, shard uint32, sum
 	return nil
 }
 
-// endAll ends calls, given by their ids and records in turn, takes them to the
-// ledger, and then drops them.
+// endAll ends calls, given as IDs and records in turn, writes them to the ledger,
+// and then drops them from Redis.
 func (a *Adopter) endAll(ctx context.Context, dead, key string, records []string, now time.Time, sum *summary) error {
 	var entries []ledgerv1.Entry
 	var done []string
@@ -294,10 +295,10 @@ func (a *Adopter) endAll(ctx context.Context, dead, key string, records []string
 }
 
 var (
-	// errUnreadable means that a record is none that this enforcer can read.
+	// errUnreadable means that this enforcer cannot read a record.
 	errUnreadable = errors.New("the record of a call is unreadable")
-	// errNothing means that the ledger need not be told of a call: it was never made, or
-	// another has told of it.
+	// errNothing means that there is nothing to write to the ledger: the call was never
+	// made, or another has written it.
 	errNothing = errors.New("there is nothing to record of the call")
 )
 
@@ -318,7 +319,7 @@ func (a *Adopter) end(ctx context.Context, dead, key, id string, raw []byte, now
 		}
 		return ledgerv1.Entry{}, 0, errNothing
 	}
-	entry.Counters = nil // which are of no interest any more
+	entry.Counters = nil // only an open call needs them
 	entry.Outcome, entry.Cost = ledgerv1.ChargedHold, record.Amount
 	entry.AdmittedAt, entry.SettledAt = record.AdmittedAt, now.UTC()
 	ended, err := a.store.SettleAdopted(ctx, dead, call, entry.Cost, &entry)
@@ -347,15 +348,15 @@ func read(id string, raw []byte) (record limiterv1.CallRecord, entry ledgerv1.En
 	return record, entry, nil
 }
 
-// plausible reports whether a call that is open now can have been admitted then; see
-// read_call in counters.lua.
+// plausible reports whether a call that is open now can have been admitted at that time;
+// see read_call in counters.lua.
 func plausible(admittedAt, now time.Time) bool {
 	return admittedAt.After(now.Add(-longestOpen)) && admittedAt.Before(now.Add(limiterv1.MostAhead))
 }
 
-// salvage reads the record of a call whose amount, or time, cannot be right, by the entry in
-// it alone: an open call is charged what it was to hold, as of now. settle.lua tells of the
-// record, and has what counts the call counted anew.
+// salvage reads only the entry of a record whose amount or time cannot be right: an open call
+// is charged the hold that its entry has, as if admitted now. settle.lua reports the corrupt
+// record, and has the call's counters counted anew.
 func (a *Adopter) salvage(dead, id string, raw []byte, now time.Time) (limiterv1.CallRecord, ledgerv1.Entry, error) {
 	body, settled, err := limiterv1.BodyOfCallRecord(raw)
 	if err != nil {
@@ -372,9 +373,9 @@ func (a *Adopter) salvage(dead, id string, raw []byte, now time.Time) (limiterv1
 	return limiterv1.CallRecord{Settled: settled, Amount: entry.Held, AdmittedAt: now.UTC(), Body: body}, entry, nil
 }
 
-// ended is the entry of a call that another has ended since its record was read: its own
-// session, which had only slept, or an adopter before this one, which may also have taken
-// it to the ledger.
+// ended is the entry of a call that has ended since its record was read: by its own session,
+// which had only slept, or by an earlier adopter, which may also have written it to the
+// ledger.
 func (a *Adopter) ended(ctx context.Context, key, id string) (ledgerv1.Entry, error) {
 	raw, err := a.client.HGet(ctx, key, id).Bytes()
 	if errors.Is(err, redis.Nil) {
@@ -385,12 +386,12 @@ func (a *Adopter) ended(ctx context.Context, key, id string) (ledgerv1.Entry, er
 	}
 	record, entry, err := read(id, raw)
 	if err == nil && !record.Settled {
-		err = errUnreadable // there is no such way back
+		err = errUnreadable // an ended call never becomes open again
 	}
 	return entry, err
 }
 
-// forget drops calls of which nothing is left to do.
+// forget drops calls that need nothing more.
 func (a *Adopter) forget(ctx context.Context, key string, ids []string) error {
 	if len(ids) == 0 {
 		return nil

@@ -48,7 +48,7 @@ func (w *world) audit(t testkit.T, when string) {
 	}
 }
 
-// countAnew has the tenant counted anew though nothing is wrong, as it is whenever Redis has
+// countAnew has the tenant counted anew although nothing is wrong, as happens whenever Redis has
 // forgotten a call.
 func (w *world) countAnew(t testkit.T) {
 	t.Helper()
@@ -56,8 +56,8 @@ func (w *world) countAnew(t testkit.T) {
 	w.recount(t)
 }
 
-// isDriftTold checks that a counter that says that far too much is spent is told of. Such a one is
-// left alone; one that says too little would be counted anew.
+// isDriftTold checks that an audit reports a counter that is far too high. Audits leave such a counter
+// as it is; one that is too low would be counted anew.
 func (w *world) isDriftTold(t testkit.T) {
 	t.Helper()
 	ctx := context.Background()
@@ -79,10 +79,9 @@ func (w *world) isDriftTold(t testkit.T) {
 
 var errDies = errors.New("the adopter dies")
 
-// TestNoDriftOfWhatRedisWasNotToldOf: an enforcer ends while Redis hangs, and can tell the
-// ledger alone what a call has cost. Audits have nothing to tell while others find out and adopt
-// the call, at whatever point of that, also when an adopter dies in the midst of it; and they do
-// tell of a counter that is wrong meanwhile.
+// TestNoDriftOfWhatRedisWasNotToldOf: an enforcer shuts down while Redis hangs, and can tell only the
+// ledger what a call has cost. Audits report no drift at any point while others adopt the call, even
+// when an adopter dies in the midst of it; but they do report a counter that is wrong meanwhile.
 func TestNoDriftOfWhatRedisWasNotToldOf(t *testing.T) {
 	admin, enforcer := newPools(t)
 	for name, tc := range map[string]struct {

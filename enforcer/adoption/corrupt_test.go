@@ -10,8 +10,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestCorruptRecords: a call of a dead session whose amount, or time, cannot be right is charged
-// what its entry was to hold, or has cost if it was settled. Nothing of it stays in Redis.
+// TestCorruptRecords: a call of a dead session whose amount or time cannot be right is charged the
+// hold that its entry has, or its cost if it was settled. Nothing of it stays in Redis.
 func TestCorruptRecords(t *testing.T) {
 	admin, enforcer := newPools(t)
 	number := func(i int, n float64) func([]byte) {

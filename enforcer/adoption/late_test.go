@@ -229,9 +229,9 @@ func counterOf(t testkit.T, key string) limiterv1.MoneyCounter {
 	return counter
 }
 
-// TestTheTruthReachesTheLedger: whoever comes first, the owner that was declared dead or
-// its adopter, and at whatever point of the other's work, the ledger has what the call
-// has cost, once, and after a recount the counters have it, too.
+// TestTheTruthReachesTheLedger: the owner that was declared dead and its adopter end a call, in
+// either order and at any point of each other's work. The ledger has what the call has cost, once,
+// and after a recount the counters have it, too.
 func TestTheTruthReachesTheLedger(t *testing.T) {
 	admin, enforcer := newPools(t)
 	for name, do := range map[string]func(*testing.T, *world, openCall){
@@ -326,8 +326,8 @@ func TestAdoptedAfterTheClockIsSetBack(t *testing.T) {
 	w.check(t, map[string]money.Nanos{call.entry.CallID: money.Cent})
 }
 
-// TestForgottenAndFree: a call that Redis has forgotten, and what it holds not, ends without
-// cost, of a user who made no other. Nothing stays held.
+// TestForgottenAndFree: Redis has forgotten a call, but not what it holds, and the call ends without
+// cost; its user has made no other. Nothing stays held.
 func TestForgottenAndFree(t *testing.T) {
 	admin, enforcer := newPools(t)
 	w := newWorld(t, admin, enforcer)
@@ -369,8 +369,8 @@ func TestTheTruthAndAnAdopterAtOnce(t *testing.T) {
 
 // TestAnyOrder runs random histories of calls that are admitted, settled, lost by Redis,
 // adopted, settled late, and told to the ledger alone. In the end the ledger has what each call
-// has cost, once; the counters say what the ledger says; and more than a limit was spent by no
-// more than what ended after Redis had lost it. Audits tell of no drift meanwhile.
+// has cost, once; the counters are equal to the ledger; and a limit was exceeded by no more than
+// the cost of the calls that ended after Redis had lost them. Audits report no drift meanwhile.
 func TestAnyOrder(t *testing.T) {
 	admin, enforcer := newPools(t)
 	late := 0
