@@ -14,8 +14,8 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
-// put puts a document in the place of what there was, or changes nothing and says
-// why it cannot be run.
+// put applies a document in place of its previous version. After an error, which says
+// why the document cannot be run, the previous version stays.
 func (c *Config) put(id limiterv1.DocumentID, body []byte) error {
 	switch id.Kind {
 	case limiterv1.TenantDocument:

@@ -23,15 +23,15 @@ type Running struct {
 	Revision    int64
 }
 
-// Config is a configuration that changes while it is read. Its methods may be
-// called from everywhere at once and do not wait. A change costs as much as what
-// it changes, however large the rest is.
+// Config is a configuration that changes while it is read. Its exported methods are
+// safe for concurrent use and do not block. A change costs as much as what it changes,
+// however large the rest is; only routes are all made anew, see there.
 type Config struct {
-	// Known is who may call.
+	// Known has the credentials, IdentityProviders and members that identify callers.
 	*identify.Known
 	tenants sync.Map // name -> *admission.Tenant
 	routes  atomic.Pointer[routes]
-	// providers are what routes is made of. Only the Follower knows them.
+	// providers are what routes is made of. Only the Follower uses them.
 	providers map[string]source
 
 	running  atomic.Pointer[Running]
@@ -56,14 +56,14 @@ func (c *Config) Tenant(name string) (*admission.Tenant, bool) {
 	return tenant.(*admission.Tenant), true
 }
 
-// Route is where the model that callers know by a name is to be had, if anywhere.
+// Route is the route to the model that callers know by a name, if there is one.
 func (c *Config) Route(model string) (*Route, bool) {
 	route, ok := c.routes.Load().byModel[model]
 	return route, ok
 }
 
-// RouteUnlisted is where a model that no provider lists is to be had, by the protocol, if
-// anywhere.
+// RouteUnlisted is the route to a model that no provider lists, if a provider of the protocol
+// takes such models.
 func (c *Config) RouteUnlisted(protocol limiterv1.Protocol, model string) (*Route, bool) {
 	route, ok := c.routes.Load().unlisted[protocol]
 	if !ok {
@@ -73,7 +73,7 @@ func (c *Config) RouteUnlisted(protocol limiterv1.Protocol, model string) (*Rout
 	return &route, true
 }
 
-// Routes are all routes in the order of their models' names. They are not to be changed.
+// Routes are all routes in the order of their models' names. They must not be changed.
 func (c *Config) Routes() []*Route { return c.routes.Load().sorted }
 
 // Providers are the providers of all routes, in the order of their names.
@@ -92,14 +92,13 @@ func (c *Config) Providers() []limiterv1.Provider {
 // Running is the newest configuration that is run in full.
 func (c *Config) Running() Running { return *c.running.Load() }
 
-// Complete is whether the configuration has every document that was put. While it does
-// not, because Redis has lost it and is being filled again, what is not found may be there
-// in a moment.
+// Complete reports whether the configuration has all documents. It does not while Redis is
+// being filled again after a loss: what is not found then may come in a moment.
 func (c *Config) Complete() bool { return c.complete.Load() }
 
 func (c *Config) setComplete(complete bool) { c.complete.Store(complete) }
 
-// Changed receives after Running changed; several changes may be one message.
+// Changed receives after Running has changed; one message may stand for several changes.
 func (c *Config) Changed() <-chan struct{} { return c.changed }
 
 func (c *Config) setRunning(running Running) {

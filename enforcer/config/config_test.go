@@ -153,8 +153,8 @@ func TestCredentialsOfNamespaces(t *testing.T) {
 	want("one of them gone", acme)
 }
 
-// TestRouteUnlisted: of the providers that take models that none lists, to the first by
-// name of the protocol, at its prices as they are now.
+// TestRouteUnlisted: a model that no provider lists is routed to the first by name of the
+// protocol's providers that take such models, at its present prices.
 func TestRouteUnlisted(t *testing.T) {
 	plane := newControlPlane(t)
 	plane.begin("first")
@@ -404,8 +404,8 @@ func TestRun(t *testing.T) {
 	<-done
 }
 
-// TestConfigBecomesWhatRedisHas: whatever was written in whatever order, over
-// however many lives, and whenever it was read in between.
+// TestConfigBecomesWhatRedisHas: the Config ends up as Redis is, whatever was written, in
+// any order, over any number of incarnations, and whenever it was read in between.
 func TestConfigBecomesWhatRedisHas(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		plane := newControlPlane(t)

@@ -11,7 +11,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// readEpoch tells which epoch counts, when it is another than before.
+// readEpoch reads the epoch, and tells onEpoch if it has changed.
 func (f *Follower) readEpoch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()

@@ -20,43 +20,43 @@ const (
 	// pollInterval is how often Redis is asked for changes. Published messages only
 	// make it ask sooner.
 	pollInterval = time.Second
-	// closedInterval is how often it is asked while the limiter is closed, or Redis was away
-	// when it was asked: calls wait for what comes then.
+	// closedInterval is how often Redis is asked while the limiter is closed, or if the last
+	// attempt failed: calls wait for what comes next.
 	closedInterval = 200 * time.Millisecond
 	// pollTimeout bounds one request.
 	pollTimeout = 2 * time.Second
 )
 
-// Follower keeps a Config as Redis has it.
+// Follower keeps a Config up to date with Redis.
 type Follower struct {
 	client redis.UniversalClient
 	config *Config
 	log    *slog.Logger
 
-	// epoch is the JSON of the one that was told last, to onEpoch, and open whether that is
-	// valid.
+	// epoch is the JSON of the epoch that onEpoch was told last, and open whether that epoch
+	// is valid.
 	epoch   string
 	open    bool
 	onEpoch func(limiterv1.Epoch)
 
 	// seen is how far the changes were read.
 	seen documents.Position
-	// held are the documents that the Config has something of, stale are those of
-	// them that were not seen again since everything is read anew.
+	// held are the documents of which the Config has a version. When everything is read
+	// anew, stale are those of them that have not come again so far.
 	held, stale map[limiterv1.DocumentID]struct{}
 	// broken are the documents that cannot be run, with the revisions they came with.
 	broken map[limiterv1.DocumentID]int64
-	// brokenCount is how many those are.
+	// brokenCount is the number of broken documents.
 	brokenCount atomic.Int64
 
 	failure atomic.Pointer[error]
 	// isFollowing is set once the configuration was read to its end.
 	isFollowing atomic.Bool
-	// asked are those who wait until it was read anew, and are told whether it was.
+	// asked has the requests of CatchUp, each with the channel for its result.
 	asked chan chan<- error
 }
 
-// NewFollower makes a Follower, which tells onEpoch of every epoch. Nothing else
+// NewFollower makes a Follower, which calls onEpoch with every epoch. Nothing else
 // may write to the config.
 func NewFollower(client redis.UniversalClient, config *Config, onEpoch func(limiterv1.Epoch), log *slog.Logger) *Follower {
 	f := &Follower{
@@ -84,7 +84,7 @@ func (f *Follower) Broken() int64 { return f.brokenCount.Load() }
 
 func (f *Follower) setFailure(err error) { f.failure.Store(&err) }
 
-// CatchUp has all changes read that there are, and waits for that. Run must run.
+// CatchUp waits until all changes that Redis has now were read. Run must be running.
 func (f *Follower) CatchUp(ctx context.Context) error {
 	read := make(chan error, 1)
 	select {
@@ -119,7 +119,7 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 }
 
-// pause is how long it is waited for news before Redis is asked again.
+// pause is how long Run waits for a message before it asks Redis again.
 func (f *Follower) pause() time.Duration {
 	if !f.open || f.Failure() != nil {
 		return closedInterval
@@ -161,10 +161,10 @@ func (f *Follower) readPage(ctx context.Context) (more bool, err error) {
 	return page.More, nil
 }
 
-// apply makes the Config what the page says. Without an incarnation nothing was
-// ever written, or Redis has lost everything: what there is stays. So do documents that
-// are read anew and do not come again, until the incarnation is complete: a Redis that was
-// lost may be filled again one by one.
+// apply applies a page to the Config. Without an incarnation, nothing was ever written, or Redis
+// has lost everything: the Config stays as it is. When everything is read anew, documents that do
+// not come again are withdrawn only once the incarnation is complete, because a Redis that has
+// lost everything is filled again document by document.
 func (f *Follower) apply(p documents.Page) {
 	if p.Incarnation == "" {
 		return
@@ -187,14 +187,14 @@ func (f *Follower) apply(p documents.Page) {
 		f.stale = nil
 	}
 	f.config.setComplete(p.Complete)
-	if p.Complete || f.config.Running().Incarnation != "" { // a part alone is none to begin with
+	if p.Complete || f.config.Running().Incarnation != "" { // a first configuration must be complete
 		f.config.setRunning(f.running())
 	}
 	f.brokenCount.Store(int64(len(f.broken)))
 }
 
-// applyChange applies a change that came with its own revision or, should that be
-// unreadable, not before the earliest one.
+// applyChange applies a change. If the document's revision is unreadable, it counts as broken
+// since the earliest revision that it can have.
 func (f *Follower) applyChange(c documents.Change, earliest int64) {
 	if c.Document == "" {
 		f.withdraw(c.ID)

@@ -8,7 +8,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// Route is where a model is to be had.
+// Route is a model and the provider that serves it.
 type Route struct {
 	Provider limiterv1.Provider
 	Model    limiterv1.Model
@@ -17,7 +17,7 @@ type Route struct {
 // source is a provider's document, and what is made of it once.
 type source struct {
 	limiterv1.Provider
-	// unlisted is any model that no provider lists, where this one takes such.
+	// unlisted stands for any model that no provider lists, if this provider takes such models.
 	unlisted limiterv1.Model
 }
 
@@ -34,13 +34,14 @@ func newSource(provider limiterv1.Provider) source {
 type routes struct {
 	byModel map[string]*Route
 	sorted  []*Route
-	// unlisted are the providers that take models that none lists, and any such model.
+	// unlisted are the routes to models that no provider lists.
 	unlisted map[limiterv1.Protocol]Route
 }
 
-// newRoutes are the routes to the models of providers. A model has one provider,
-// except while it moves from one to another: then the first by name has it, so
-// that all enforcers agree. So does the first of those that take models none lists.
+// newRoutes are the routes to the models of providers. A model has one provider, except
+// while it moves from one to another: then it is routed to the first by name, so that all
+// enforcers agree. Likewise, models that no provider lists are routed to the first by name
+// of the providers that take them.
 func newRoutes(providers map[string]source) *routes {
 	r := &routes{byModel: map[string]*Route{}, unlisted: map[limiterv1.Protocol]Route{}}
 	for _, name := range slices.Sorted(maps.Keys(providers)) {
