@@ -85,8 +85,8 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	testkit.Eventually(t, "the enforcer has noticed", func() bool {
 		return strings.Contains(e.probe("/metrics").body, "bursar_enforcer_store_available 0")
 	})
-	// Were it taken out of its Service, callers would get no answer at all, and tenants with
-	// AllowBounded nothing of the shares that are held for this.
+	// If it were not ready, the Service would have no endpoints: callers would get no answer, and
+	// tenants with AllowBounded could not use their shares.
 	if got := e.probe("/readyz"); got.status != 200 {
 		t.Errorf("readyz says %d %s while Redis is away, want 200", got.status, got.body)
 	}
@@ -98,8 +98,8 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	w.likeTheBill(rows)
 	w.epoch = 2
 	w.addsUp(rows)
-	// Of the call that Redis did not decide it is told that it was not made, lest its
-	// admission be on its way there still.
+	// The enforcer tells Redis that the call that it did not decide was not made: its admission
+	// may still be on its way there.
 	testkit.Eventually(t, "Redis remembers the one call", func() bool { return w.remembered() == 1 })
 	testkit.Eventually(t, "the enforcer follows its configuration again", func() bool {
 		return strings.Contains(e.probe("/metrics").body, "bursar_enforcer_store_available 1")

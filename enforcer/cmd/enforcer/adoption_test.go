@@ -190,8 +190,8 @@ func TestKilled(t *testing.T) {
 	w.ledger.Close()
 }
 
-// TestKilledWithAShare: nobody can say whether the dead enforcer was cut off and spent
-// its share, so that is charged in full, as a row of its own.
+// TestKilledWithAShare: nobody can know whether the dead enforcer was cut off and has spent
+// its share, so the share is charged in full, as a row of its own.
 func TestKilledWithAShare(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -227,10 +227,10 @@ func openCall(c *child, body string) (*opened, error) {
 	return open(c.client, c.request(body))
 }
 
-// TestSlept: an enforcer that slept for longer than a session lives, with a call
-// open and another settled and not in the ledger, finds itself declared dead. The call
-// that was open, and charged in full, gets its true cost in ledger and counters when it
-// has ended; nothing else changes, and the enforcer goes on as another session.
+// TestSlept: an enforcer sleeps until its session is declared dead, with one call open, and
+// another settled but not in the ledger. The open call, which was charged in full, gets its
+// true cost in ledger and counters when it has ended; nothing else changes, and the enforcer
+// continues as another session.
 func TestSlept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -285,8 +285,8 @@ func TestSlept(t *testing.T) {
 	w.ledger.Close()
 }
 
-// TestSleptWhileALimitWasLowered: an enforcer that slept while a limit was lowered, and for which nobody
-// waits any more, admits no call by what the limit was.
+// TestSleptWhileALimitWasLowered: an enforcer slept while a limit was lowered, until nothing waited for it
+// any more. It admits no call by the old limit.
 func TestSleptWhileALimitWasLowered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -296,7 +296,8 @@ func TestSleptWhileALimitWasLowered(t *testing.T) {
 	w.refusedAfterSleep(lowered, 429)
 }
 
-// TestSleptWhileAKeyWasEnded: nor is a call answered of a key that does not count any more.
+// TestSleptWhileAKeyWasEnded: an enforcer slept while the validity of a key was ended. It admits no call with
+// that key.
 func TestSleptWhileAKeyWasEnded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

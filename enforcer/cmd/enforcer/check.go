@@ -13,8 +13,8 @@ import (
 // checkTimeout bounds a check.
 const checkTimeout = 10 * time.Second
 
-// check asks the enforcer at a URL which models there are, without a key, and fails unless it
-// says as an enforcer does that it wants one. That costs nothing, and no provider hears of it.
+// check asks the enforcer at a URL for its models, without a key, and fails unless the answer is an
+// enforcer's 401. That costs nothing, and no provider is asked.
 func check(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

@@ -70,8 +70,8 @@ type enforcer struct {
 	follower *config.Follower
 	session  *session.Session
 	limiter  limiter
-	// begun is closed when the session has begun: others know of it, and by which
-	// configuration it will admit calls.
+	// begun is closed when the session has begun: others know of it, and of the
+	// configuration by which it will admit calls.
 	begun     chan struct{}
 	beginOnce sync.Once
 	adopter   *adoption.Adopter
@@ -94,12 +94,12 @@ type enforcer struct {
 	background        sync.WaitGroup
 	inBackground      context.Context
 	stopBackground    context.CancelFunc
-	// stopProbes ends the probes, and waits for that.
+	// stopProbes stops answering probes, and waits until the last is answered.
 	stopProbes func()
 }
 
-// newEnforcer puts an enforcer together and opens its ports. Redis and Postgres
-// need not be there yet.
+// newEnforcer puts an enforcer together and opens its ports. It does not need Redis
+// and Postgres to be reachable yet.
 func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e = &enforcer{options: options, log: log, begun: make(chan struct{})}
 	e.inBackground, e.stopBackground = context.WithCancel(context.Background())
@@ -177,8 +177,8 @@ func (e *enforcer) wantKeys(ctx context.Context, provider string) error {
 	return e.redis.HSet(ctx, limiterv1.WantedKeysKey, provider, e.session.ID()).Err()
 }
 
-// tellUses tells the leading manager which API keys were used. A time that is there already
-// and later stays.
+// tellUses tells the leading manager when API keys were used. A later time that another
+// enforcer has told stays.
 func (e *enforcer) tellUses(ctx context.Context, at time.Time, names []string) error {
 	members := make([]redis.Z, len(names))
 	for i, name := range names {
@@ -214,19 +214,19 @@ func (e *enforcer) run(ctx context.Context) error {
 	return errors.Join(failure, e.shutdown())
 }
 
-// lookAtKeys looks for the files with the providers' keys, from when it is known which
+// lookAtKeys looks for the files with the providers' keys, once the configuration says which
 // providers there are.
 func (e *enforcer) lookAtKeys(ctx context.Context) {
 	e.onceBegun(func(ctx context.Context) { e.reports.Run(ctx, e.running.Providers) })(ctx)
 }
 
-// checkProviders checks the providers that want it, from when it is known which there are.
+// checkProviders checks the providers that ask for it, once the configuration says which there are.
 func (e *enforcer) checkProviders(ctx context.Context) {
 	e.onceBegun(func(ctx context.Context) { e.checker.Run(ctx, e.running.Providers) })(ctx)
 }
 
-// startProbes answers probes until stopProbes. They end before the holds of this
-// process are ended, since they take some.
+// startProbes answers probes until stopProbes. A probe takes holds, so probes end before
+// the shutdown waits for the holds of this process to end.
 func (e *enforcer) startProbes() {
 	ctx, cancel := context.WithCancel(e.inBackground)
 	var probes sync.WaitGroup
@@ -237,8 +237,8 @@ func (e *enforcer) startProbes() {
 	}
 }
 
-// onceBegun is a task that waits for the session. Before others know of it, wait for it
-// to follow the configuration, and can adopt what it leaves behind, nothing is admitted.
+// onceBegun makes a task wait until the session has begun. Nothing is admitted before: others must
+// first know of the session, so that they wait for it to run their changes, and can adopt its calls.
 func (e *enforcer) onceBegun(task func(context.Context)) func(context.Context) {
 	return func(ctx context.Context) {
 		select {
@@ -249,8 +249,8 @@ func (e *enforcer) onceBegun(task func(context.Context)) func(context.Context) {
 	}
 }
 
-// beginSession makes calls belong to a session from now on. Those that were admitted
-// before end where they were admitted.
+// beginSession makes new calls belong to a session. Calls that were admitted before end
+// in the session that admitted them.
 func (e *enforcer) beginSession(id string) {
 	next := e.limiter.Load().Next(id)
 	e.limiter.Store(next)
@@ -261,8 +261,8 @@ func (e *enforcer) beginSession(id string) {
 // limiter is the store of the session that this process has now.
 type limiter struct{ atomic.Pointer[store.Store] }
 
-// Forget is that of the store. What another session has left is dropped by who
-// adopts it.
+// Forget is that of the store. Calls of an earlier session of this process are dropped by
+// its adopter.
 func (l *limiter) Forget(ctx context.Context, root string, callIDs []string) error {
 	return l.Load().Forget(ctx, root, callIDs)
 }
@@ -284,8 +284,8 @@ func (l *limiter) SettleAdopted(
 	return l.Load().SettleAdopted(ctx, dead, call, cost, entry)
 }
 
-// closing is a handler that has clients close their connections with the next answer, once the enforcer
-// is told to end. A call that comes on a connection just as that is closed would fail.
+// closing makes a handler tell clients to close their connections, with each answer once the enforcer is
+// shutting down. A call that comes on a connection just as the enforcer closes it would fail.
 func (e *enforcer) closing(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if e.shuttingDown.Load() {
@@ -295,7 +295,7 @@ func (e *enforcer) closing(handler http.Handler) http.Handler {
 	})
 }
 
-// shutdown serves calls until nobody sends any, lets answers that are under way finish, settles their calls, writes
+// shutdown serves calls until the shutdown delay is over, lets answers in progress finish, settles their calls, writes
 // them to the ledger, and leaves. An error means that some calls are left in Redis.
 func (e *enforcer) shutdown() error {
 	e.shuttingDown.Store(true)
@@ -314,7 +314,7 @@ func (e *enforcer) shutdown() error {
 	e.background.Wait()
 	if err == nil { // otherwise another session adopts what this one left behind
 		err = within(leaveGrace, e.session.Leave)
-		_ = within(leaveGrace, e.bypass.Leave) // an error has others wait for its silence
+		_ = within(leaveGrace, e.bypass.Leave) // after an error, others wait for limiterv1.SessionLife
 	}
 	e.tracing.Stop()
 	e.provider.Close()
@@ -326,16 +326,15 @@ func (e *enforcer) shutdown() error {
 	return err
 }
 
-// flush waits until the ledger has all calls, those too that could not be settled.
+// flush waits until the ledger has all calls, including those that could not be settled in Redis.
 func (e *enforcer) flush(ctx context.Context) error {
 	unsettled := make(chan error, 1)
 	go func() { unsettled <- e.recordUnsettled(ctx) }()
 	return errors.Join(e.ledger.Flush(ctx), <-unsettled)
 }
 
-// recordUnsettled tells the ledger how the calls and holds have ended that Redis could not
-// be told of. Who adopts the session charges them in full, and finds that the ledger knows
-// better.
+// recordUnsettled tells the ledger the ends of calls and holds that Redis could not be told. The
+// adopter of the session charges them in full, but the ledger keeps their true cost.
 func (e *enforcer) recordUnsettled(ctx context.Context) error {
 	entries := append(e.calls.Unsettled(), e.admitter.Unended()...)
 	if len(entries) == 0 {
@@ -356,7 +355,7 @@ func (e *enforcer) recordUnsettled(ctx context.Context) error {
 	return nil
 }
 
-// logUnrecorded tells the log of the calls that neither store knows the end of.
+// logUnrecorded logs the calls whose end neither Redis nor the ledger knows.
 func (e *enforcer) logUnrecorded(entries, written []ledgerv1.Entry) {
 	recorded := map[string]bool{}
 	for _, entry := range written {
@@ -369,8 +368,8 @@ func (e *enforcer) logUnrecorded(entries, written []ledgerv1.Entry) {
 	}
 }
 
-// refusedByLedger is an error if the database refused some calls for good: they are in
-// Redis alone, where others must find them.
+// refusedByLedger returns an error if the database refused some calls for good: they are
+// only in Redis, so the session must not be removed from there.
 func (e *enforcer) refusedByLedger() error {
 	if n := e.ledger.Refused(); n > 0 {
 		return fmt.Errorf("the ledger rejected %d calls, which are only in Redis", n)

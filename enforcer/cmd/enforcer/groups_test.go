@@ -122,9 +122,9 @@ SELECT count(*) FROM ai_refusals WHERE limit_name = 'each-team' AND per = 'Group
 	}
 }
 
-// TestCapOfACredentialThatActs: a limit per key counts the calls that a credential makes for all
-// users together, beside the limit that each of them has; and leaves other credentials alone that
-// call for the same users.
+// TestCapOfACredentialThatActs: a limit per key counts all calls that a credential makes on behalf of
+// users, in addition to the limit of each user. It does not count the calls that other credentials
+// make on behalf of the same users.
 func TestCapOfACredentialThatActs(t *testing.T) {
 	w := newWorld(t)
 	tenant := acme
@@ -179,9 +179,9 @@ WHERE credential = 'acme/server' AND actor = CASE user_id WHEN 'server' THEN '' 
 	}
 }
 
-// TestTooManyLimits: a caller in so many groups that Redis cannot look at all of their limits at
-// once is refused, and not taken for a loss of Redis: else it would escape rate limits that
-// others impose on its tenant, and each of its calls would stay behind as one that may hold money.
+// TestTooManyLimits: a caller in so many groups that Redis cannot check all of their limits at once is
+// refused. That must not be treated as a loss of Redis: the caller would escape rate limits that others
+// impose on its tenant, and each of its calls would remain as one that may hold money.
 func TestTooManyLimits(t *testing.T) {
 	w := newWorld(t)
 	tenant := acme

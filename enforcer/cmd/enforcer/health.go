@@ -33,11 +33,11 @@ var (
 	errNoConfiguration = errors.New("no configuration: no manager has written to this Redis yet")
 )
 
-// ready is nil when calls can be answered and recorded: a configuration, which may be empty,
-// was begun by a manager and is loaded, and Postgres has let this process in. It stays nil
-// while Redis or Postgres is unreachable later: as a rule, all enforcers lose them together,
-// and a share of a limit, or a 503 with Retry-After, serves callers better than a Service
-// without endpoints.
+// ready returns nil once calls can be answered and recorded: the enforcer has loaded a
+// configuration that a manager has begun, even an empty one, and Postgres has let this process
+// in. It still returns nil if Redis or Postgres is unreachable later: usually, all enforcers lose
+// them together, and a share of a limit, or a 503 with Retry-After, serves callers better than
+// a Service without endpoints.
 func (e *enforcer) ready() error {
 	switch {
 	case e.shuttingDown.Load():

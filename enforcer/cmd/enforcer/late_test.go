@@ -74,8 +74,7 @@ func (h *hanging) serve() {
 	}
 }
 
-// copy passes on what comes from one side to the other, unless it hangs. Who has gone
-// when it passes again was never heard.
+// copy passes on what comes from one side to the other, and waits while the way hangs.
 func (h *hanging) copy(to, from net.Conn) {
 	defer func() { _, _ = to.Close(), from.Close() }()
 	for buffer := make([]byte, 64<<10); ; {
@@ -176,9 +175,9 @@ func TestEndedWhileRedisForgot(t *testing.T) {
 	testkit.Must(t, survivor.shutDown())
 }
 
-// TestSharesOfTheDead: an enforcer that Redis does not answer serves calls from its share
-// while another charges it that share in full, and after that. The ledger has what each of
-// the calls has cost, and of the share that it cost nothing more.
+// TestSharesOfTheDead: an enforcer that cannot reach Redis serves calls from its share, before and
+// after another charges that share in full. In the end, the ledger has the cost of each call, and
+// the share itself costs nothing.
 func TestSharesOfTheDead(t *testing.T) {
 	t.Parallel()
 	const calls = 15
@@ -236,9 +235,9 @@ func TestSharesOfTheDead(t *testing.T) {
 	testkit.Must(t, cut.shutDown())
 }
 
-// TestShutdownWithoutRedis: Redis hangs when an enforcer is to end, with calls that have
-// ended. Their true costs go to the ledger, whether or not another has charged them in full
-// by then, and the counters follow.
+// TestShutdownWithoutRedis: Redis hangs when an enforcer shuts down with calls that have ended
+// but are not settled. Their true costs go to the ledger, whether or not another enforcer has
+// charged them in full by then, and the counters follow.
 func TestShutdownWithoutRedis(t *testing.T) {
 	t.Parallel()
 	const streams = 5

@@ -19,9 +19,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// recovered has the limiter rebuilt whenever that has to be, from the epoch on that
-// configure has opened. It returns when the manager knows the configuration: what is lost
-// before that is for the controllers to put again, and there are none here.
+// recovered has the limiter rebuilt whenever that is needed, after the epoch that configure has
+// opened. It returns once the manager knows the configuration: what is lost before, controllers
+// would have to put again, and there are none here.
 func (w *world) recovered(tenants ...limiterv1.Tenant) {
 	w.t.Helper()
 	if len(tenants) == 0 {
@@ -72,8 +72,8 @@ func (w *world) allRun(revision int64, enforcers ...*running) {
 	}
 }
 
-// inOrder holds the ledger, of so many rows, against the bill, and the counters of the present
-// epoch against the ledger.
+// inOrder waits until the ledger has so many rows, and compares it with the bill, and the counters of
+// the present epoch with the ledger.
 func (w *world) inOrder(calls int) {
 	w.t.Helper()
 	rows := w.rows(calls)
@@ -290,10 +290,9 @@ func TestForgottenShare(t *testing.T) {
 	w.atRest(rows)
 }
 
-// TestForgottenOutOfReachOfBoth: what is promised of an enforcer that neither store can be
-// reached from while Redis forgets: it is waited for until it was silent for the life of a
-// session. What is spent beyond the limit then is at most what its calls held that were open,
-// and what was left of its share.
+// TestForgottenOutOfReachOfBoth: an enforcer reaches neither Redis nor Postgres while Redis forgets
+// everything. The rebuild waits for it until it was silent for the life of a session. After that, the
+// limit is exceeded by no more than its open calls held and what was left of its share.
 func TestForgottenOutOfReachOfBoth(t *testing.T) {
 	w := newWorld(t)
 	revision, err := w.put(bounded(), keyOf("gerente-1", "gerente"), w.fake())
@@ -333,8 +332,8 @@ func TestForgottenOutOfReachOfBoth(t *testing.T) {
 		took, float64(len(rows))/100, float64(open)/100, float64(fromShare)/100)
 }
 
-// TestOlderDataInTheSameRun: a Redis copies the older data of another, and is a master again in
-// an instant, in the same run and with the same epoch. Nothing is admitted by what it says.
+// TestOlderDataInTheSameRun: a Redis copies the older data of another, and is a master again at once,
+// with the same run ID and the same epoch. Nothing is admitted by its counters.
 func TestOlderDataInTheSameRun(t *testing.T) {
 	w := newWorld(t)
 	own, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// requestMemoryPart is which part of the memory limit the bodies of requests may take. A
-	// request takes up to twice its body, as it is rewritten for its provider.
+	// requestMemoryPart: one part in so many of the memory limit is for the bodies of requests. A
+	// request takes up to twice its body, because it is rewritten for its provider.
 	requestMemoryPart = 4
-	// heapFloorPart is which part of the memory limit the heap may fill before the garbage
-	// collector first looks at it.
+	// heapFloorPart: the heap may fill one part in so many of the memory limit before the garbage
+	// collector begins.
 	heapFloorPart = 8
 	// unlimited stands for the memory limit where there is none.
 	unlimited = 512 << 20
@@ -50,9 +50,9 @@ func containerLimit(cgroup fs.FS) (limit int64, ok bool) {
 	return 0, false
 }
 
-// leaveHeap has the garbage collector begin when the heap has grown to floor bytes, or has doubled
-// if that is more, unless GOGC says otherwise. What lives in an enforcer is some ten megabytes as
-// long as few answers stream: without a floor, it would be collected every ten megabytes again.
+// leaveHeap makes the garbage collector begin when the heap has grown to floor bytes, or has doubled
+// if that is more, unless GOGC is set. The live heap of an enforcer is some ten megabytes while few
+// answers stream: without a floor, the collector would run again after every ten megabytes.
 func leaveHeap(floor int64) {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -71,23 +71,25 @@ func leaveHeap(floor int64) {
 }
 
 const (
-	// leastHeap is the heap at which the collector begins at 100 percent, however little lives.
+	// leastHeap is the smallest live heap for which Go's collector does its sums: at 100 percent, it
+	// begins at this size even if less is live.
 	leastHeap = 4 << 20
-	// percentStep is what percentages are multiples of: to set one stops the program for a moment.
+	// percentStep is the step of percentages. To set one stops the program for a moment, so small changes
+	// are ignored.
 	percentStep = 25
 )
 
-// percentFor is how much, in percent of what lives, may be allocated before the next collection,
-// so that the heap is as large as the floor then, or twice as large as what lives.
+// percentFor is how much may be allocated before the next collection, in percent of the live heap, so
+// that the heap then reaches the floor, or twice the live heap if that is more.
 func percentFor(live, floor int64) int {
 	live = max(live, leastHeap)
 	percent := 100 * max(floor-live, live) / live
 	return int(percent / percentStep * percentStep)
 }
 
-// afterEachCollection does something after each garbage collection, off everybody's path.
+// afterEachCollection calls do after each garbage collection, in the goroutine of finalizers.
 func afterEachCollection(do func()) {
-	// Nobody refers to the sign: the collection finds that, and runs this.
+	// Nothing refers to this object, so the next collection runs its finalizer.
 	runtime.SetFinalizer(new([2]*byte), func(*[2]*byte) {
 		do()
 		afterEachCollection(do)

@@ -30,7 +30,7 @@ func (e *enforcer) registerMetrics(registry *prometheus.Registry, running *confi
 		func() float64 { return float64(e.options.requestMemoryBytes) })
 }
 
-// registerLimiter registers how things are with Redis, and with what came from there.
+// registerLimiter registers the state of Redis, of the configuration that comes from there, and of the epoch.
 func (e *enforcer) registerLimiter(registry *prometheus.Registry, running *config.Config) {
 	gauge(registry, "bursar_enforcer_config_revision", "Revision of the configuration that is applied in full.",
 		func() float64 { return float64(running.Running().Revision) })
@@ -74,8 +74,8 @@ func (e *enforcer) registerBroken(registry *prometheus.Registry) {
 	})
 }
 
-// registerLate counts the calls that ended after another had ended them, or after the
-// limiter had lost them.
+// registerLate counts the calls that ended after their session was declared dead, or after
+// Redis had lost them.
 func (e *enforcer) registerLate(registry *prometheus.Registry) {
 	var owned, posted atomic.Int64
 	recorded := e.ledger.Late()
@@ -101,8 +101,8 @@ func (e *enforcer) registerLate(registry *prometheus.Registry) {
 	})
 }
 
-// registerHolds measures the holds that no call has, of which Redis has to be told when
-// they end.
+// registerHolds measures the holds that belong to no call: shares, and those of admissions
+// that got no answer.
 func (e *enforcer) registerHolds(registry *prometheus.Registry) {
 	gauge(registry, "bursar_enforcer_shares", "Shares that the enforcer has in reserve for calls while the limiter's store is unavailable.",
 		func() float64 { count, _ := e.admitter.Shares(); return float64(count) })

@@ -18,23 +18,23 @@ import (
 // options are what an enforcer is told when it starts.
 type options struct {
 	listenAddress, healthAddress string
-	// redisURL and databaseURL may hold passwords: they are not to be logged.
+	// redisURL and databaseURL may hold passwords and must not be logged.
 	redisURL, databaseURL string
 	credentialsDir        string
 	// shutdownDelay comes before shutdownGrace.
 	shutdownDelay, shutdownGrace time.Duration
 	drainTimeout                 time.Duration
 	maxRequestBytes              int64
-	// requestMemoryBytes is 0 for a part of what the process may take.
+	// requestMemoryBytes is 0 for the default part of the memory limit.
 	requestMemoryBytes int64
 	answerCacheBytes   int64
 	idempotencyWindow  time.Duration
 	replayCacheBytes   int64
 	corsAllowedOrigins []string
 	logLevel           slog.Level
-	// check is the URL of an enforcer to check, in the place of running one; empty runs one.
+	// check is the URL of an enforcer to check instead of running one; empty runs one.
 	check string
-	// settleGrace and flushGrace are no flags; tests shorten them.
+	// settleGrace and flushGrace have no flags; tests shorten them.
 	settleGrace, flushGrace time.Duration
 }
 

@@ -84,8 +84,8 @@ func (w *world) addsUp(rows map[string]row) {
 	}
 }
 
-// settles checks P3 for calls of which the control plane counts some anew: counters come
-// to what the ledger adds up to, nothing is held, and Redis remembers no call.
+// settles checks P3 when the control plane has to count some calls anew: in the end, the counters are
+// equal to the sums of the ledger, nothing is held, and Redis remembers no call.
 func (w *world) settles(rows map[string]row) {
 	w.t.Helper()
 	testkit.EventuallySucceeds(w.t, "counters say what the ledger says", func() error {

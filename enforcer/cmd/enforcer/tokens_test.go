@@ -141,8 +141,8 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-// TestTokensAreNowhere: neither Redis nor Postgres, logs, metrics or spans are told anything of
-// a token but whose it is, be it good or not.
+// TestTokensAreNowhere: Redis, Postgres, logs, metrics and spans have nothing of a token, valid or not,
+// except whose it is.
 func TestTokensAreNowhere(t *testing.T) {
 	w := newWorld(t)
 	var logs bytes.Buffer

@@ -9,8 +9,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestTraces: a program whose environment says where sends the spans of its calls
-// there, the last ones as it ends; without that it has no tracer.
+// TestTraces: if the environment names an endpoint, the enforcer sends the spans of its calls there, the
+// last ones as it ends. Otherwise it has no tracer.
 func TestTraces(t *testing.T) {
 	w := newWorld(t)
 	without := w.ready()

@@ -11,8 +11,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestUnlistedModel: gpt-5, which the provider has and nobody lists, costs what the
-// dearest of those listed does, as long as the tenant and the provider both agree.
+// TestUnlistedModel: gpt-5, which the provider serves and nobody lists, is priced as the most
+// expensive listed model, if both the tenant and the provider allow that.
 func TestUnlistedModel(t *testing.T) {
 	w := newWorld(t)
 	r := w.ready()
@@ -70,7 +70,7 @@ func TestUnlistedModel(t *testing.T) {
 	}
 }
 
-// TestUnlistedModelWithinLimits: its hold is taken of the limits as any other's.
+// TestUnlistedModelWithinLimits: the hold of an unlisted model counts against limits like any other.
 func TestUnlistedModelWithinLimits(t *testing.T) {
 	w := newWorld(t)
 	r := w.ready()
