@@ -9,13 +9,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// FieldOwner is who owns the fields that the manager applies.
+// FieldOwner owns the fields that the manager applies.
 const FieldOwner = client.FieldOwner("bursar-manager")
 
-// ApplyStatus applies all that stands in the JSON of a status as the status of the object,
-// which is as it was when the status was computed from it: the API server answers with
-// a conflict when it has changed since. It returns the resource version that the object
-// has with the status.
+// ApplyStatus applies all fields in the JSON of a status as the status of the object. The
+// object must be as it was when the status was computed: if it has changed since, the API
+// server answers with a conflict. ApplyStatus returns the resource version that the object
+// has afterwards.
 func ApplyStatus(ctx context.Context, c client.Client, object client.Object, status any) (resourceVersion string, err error) {
 	kind, err := c.GroupVersionKindFor(object)
 	if err != nil {

@@ -14,39 +14,38 @@ import (
 )
 
 const (
-	// moment is how long enforcers have to follow before a status says that they did not, and
-	// what an object names has to come, if both were applied together.
+	// moment is how long a status waits for enforcers to follow before it says that they have not,
+	// and for an object that this one names, which may have been applied together with it.
 	moment = 2 * time.Second
-	// turn is how long another object, on which this one depends, has to be looked at. Of
-	// ten thousand that are applied at once it may be the last.
+	// turn is how long a status waits for a decision on another object on which this one depends.
+	// That may be the last of ten thousand that were applied at once.
 	turn = 10 * time.Minute
 )
 
-// stage is what the status of a generation waits for, in the order in which it does.
+// stage is what the status of a generation waits for, in this order.
 type stage int
 
 const (
-	// untilFound is for what the object names to be there.
+	// untilFound waits for the objects that this one names.
 	untilFound stage = iota + 1
-	// untilDecided is for another object to be looked at.
+	// untilDecided waits for the decision on another object.
 	untilDecided
-	// untilRun is for enforcers to follow.
+	// untilRun waits for enforcers to follow.
 	untilRun
 )
 
-// bounds are how long it is waited.
+// bounds are how long a status waits at most in each stage.
 var bounds = map[stage]time.Duration{untilFound: moment, untilDecided: turn, untilRun: moment}
 
-// notFound are the reasons for which an object is not accepted whose cause may come in a moment, if it
-// was applied together with it.
+// notFound are the reasons for which an object is not accepted that may vanish in a moment, because the
+// object that is missing was applied together with it.
 var notFound = []string{v1alpha1.ReasonTargetNotFound, v1alpha1.ReasonParentNotFound, v1alpha1.ReasonIdentityProviderNotFound}
 
-// Debouncer delays the writing of statuses that will not be true for long: while a new
-// generation is on its way to the enforcers, or what it names is on its way to this manager,
-// which takes a moment, the status may still speak of the one before.
+// Debouncer delays writing statuses that will be outdated in a moment. While a new generation
+// is on its way to the enforcers, or the objects that it names are on their way to this manager,
+// the status may still be that of the previous generation.
 //
-// It must never delay what a status that speaks of the present generation would have to
-// take back.
+// It must never delay the correction of a status that is already about the present generation.
 type Debouncer struct {
 	mu      sync.Mutex
 	objects map[types.UID]generation
@@ -57,17 +56,16 @@ type Debouncer struct {
 type generation struct {
 	number int64
 	stage  stage
-	// since is when it came to the stage.
+	// since is when the generation came to the stage.
 	since time.Time
 }
 
 // NewDebouncer makes a Debouncer.
 func NewDebouncer() *Debouncer { return &Debouncer{objects: map[types.UID]generation{}} }
 
-// Delay is how long the status of an object may still wait for more to be said of its
-// present generation; zero when it is to be written now. It is written at once when it
-// speaks of that generation already, and when waiting for enforcers is not all there is
-// to be said.
+// Delay is how long the status of an object may still wait for its present generation to get
+// further; zero if the status has to be written now. It is written at once if it is already
+// about that generation, or if the generation will not get further by itself.
 func (d *Debouncer) Delay(object conditions.Object, accepted verdict.Verdict, rollout conditions.Rollout, now time.Time) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -85,8 +83,8 @@ func (d *Debouncer) Delay(object conditions.Object, accepted verdict.Verdict, ro
 	return max(min(bounds[at], bounds[seen.stage])-now.Sub(seen.since), 0)
 }
 
-// stageOf is what is to be waited for; false when the rollout is complete, or will not change by
-// itself.
+// stageOf is what the status waits for; false if the rollout is complete, or will not get further
+// by itself.
 func stageOf(accepted verdict.Verdict, rollout conditions.Rollout) (at stage, waits bool) {
 	switch {
 	case rollout.Err != nil || accepted.Reason == v1alpha1.ReasonInternalError:
@@ -101,7 +99,7 @@ func stageOf(accepted verdict.Verdict, rollout conditions.Rollout) (at stage, wa
 	return 0, false
 }
 
-// sweep leaves out the objects that went while they were waited for.
+// sweep removes the entries of objects that were deleted while their statuses waited.
 func (d *Debouncer) sweep(now time.Time) {
 	if now.Sub(d.swept) < turn {
 		return

@@ -18,14 +18,14 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Orphans are what objects have programmed that are gone.
+// Orphans withdraws what deleted objects have programmed.
 type Orphans interface {
-	// Withdraw has withdraw called, and tells of it if that was something, unless the
-	// object is there, whatever a cache says.
+	// Withdraw calls withdraw unless the API server, asked past every cache, still has the
+	// object. It reports to people if anything was withdrawn.
 	Withdraw(ctx context.Context, kind string, object client.Object, withdraw func(context.Context) (bool, error)) error
 }
 
-// finalize takes back what an object that is being deleted has programmed, and lets it go.
+// finalize withdraws what an object that is being deleted has programmed, and removes the finalizer.
 func (r *Reconciler[O, T, S]) finalize(ctx context.Context, object O) error {
 	if r.kind.Withdraw == nil || !HasFinalizer(object) {
 		return nil
@@ -42,8 +42,8 @@ func (r *Reconciler[O, T, S]) finalize(ctx context.Context, object O) error {
 	return RemoveFinalizer(ctx, r.kind.Client, object)
 }
 
-// tellWithdrawn has the status of an object say that nothing of it is in force any more, if others have
-// finalizers in it, so that it stays. Only a conflict is an error: nothing else is to keep the object.
+// tellWithdrawn writes to the status of an object that nothing of it is in force any more, if the finalizers
+// of others keep the object. It returns only conflicts as errors: no other failure may keep the object.
 func (r *Reconciler[O, T, S]) tellWithdrawn(ctx context.Context, object O) error {
 	told := object.DeepCopyObject().(O)
 	status := told.GetProgrammedStatus()
@@ -69,7 +69,7 @@ func (r *Reconciler[O, T, S]) tellWithdrawn(ctx context.Context, object O) error
 	return nil
 }
 
-// withdrawDeparted takes back what objects have programmed that had the name and went
+// withdrawDeparted withdraws what earlier objects of the name have programmed that were deleted
 // without finalize: somebody removed their finalizers, or etcd was restored.
 func (r *Reconciler[O, T, S]) withdrawDeparted(ctx context.Context, name types.NamespacedName) error {
 	ctx, cancel := context.WithTimeout(ctx, StoreTimeout)
@@ -86,16 +86,16 @@ func (r *Reconciler[O, T, S]) withdrawDeparted(ctx context.Context, name types.N
 	return nil
 }
 
-// departures are the objects that went without finalize, as they were last seen, until
-// what they have programmed is withdrawn.
+// departures are the objects that were deleted without finalize, as they were last seen,
+// until what they have programmed is withdrawn.
 type departures[O Object] struct {
 	mu sync.Mutex
-	// expected are the UIDs of objects that finalize lets go.
+	// expected are the UIDs of objects whose finalizers finalize has removed.
 	expected map[types.UID]bool
 	objects  map[types.NamespacedName][]O
 }
 
-// handler takes in objects that are gone, and enqueues their names.
+// handler records deleted objects, and enqueues their names.
 func (d *departures[O]) handler() handler.EventHandler {
 	return handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
 		if object, ok := e.Object.(O); ok && d.take(object) {
@@ -104,7 +104,7 @@ func (d *departures[O]) handler() handler.EventHandler {
 	}}
 }
 
-// take takes in an object that is gone, and reports whether anything is to be done.
+// take records a deleted object, and reports whether it was deleted without finalize.
 func (d *departures[O]) take(object O) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -120,7 +120,7 @@ func (d *departures[O]) take(object O) bool {
 	return true
 }
 
-// expect says that an object is about to go, and has nothing programmed any more.
+// expect records that an object is about to be deleted, and has nothing programmed any more.
 func (d *departures[O]) expect(uid types.UID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

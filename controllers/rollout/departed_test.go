@@ -79,8 +79,9 @@ func (l *leaving) deleted(t *testing.T, object client.Object) int {
 	return q.Len()
 }
 
-// TestDeparted: what an object has in force that went without its finalizer is withdrawn
-// once, unless the API server has it after all. An error withdraws nothing, and is tried again.
+// TestDeparted: what an object has programmed that was deleted without its finalizer is withdrawn
+// once, unless the API server still has the object. After an error, nothing is withdrawn until the
+// next attempt.
 func TestDeparted(t *testing.T) {
 	name := client.ObjectKeyFromObject(keyWith(""))
 	for test, tc := range map[string]struct {
@@ -133,8 +134,8 @@ func TestDeparted(t *testing.T) {
 	}
 }
 
-// TestDepartedInOrder: of an object that finalize lets go nothing is left to withdraw, and the
-// API server is not asked. It is of that object alone.
+// TestDepartedInOrder: if finalize has removed an object's finalizer, nothing is left to withdraw, and
+// the API server is not asked. That is true only of that object, not of the next of its name.
 func TestDepartedInOrder(t *testing.T) {
 	l := newLeaving()
 	l.departed.expect("1")

@@ -13,12 +13,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// manyPriority lets many objects that one change is about wait for those that have
-// changed themselves, and go before those that are looked at because time has gone by.
+// manyPriority is for the many objects that one change may affect: they come after objects
+// that have changed themselves, and before periodic reconciles.
 const manyPriority = handler.LowPriority / 2
 
-// DelayedRequest is an object that is to be reconciled after a pause. However often it is asked
-// for meanwhile, it is reconciled once.
+// DelayedRequest is an object to reconcile after a pause. However often it is requested meanwhile,
+// it is reconciled once.
 type DelayedRequest struct {
 	reconcile.Request
 	Pause time.Duration
@@ -26,8 +26,8 @@ type DelayedRequest struct {
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// EnqueueDelayed enqueues the objects that find finds for one that has changed, each
-// after its pause.
+// EnqueueDelayed enqueues the objects that find returns for a changed object, each after
+// its pause.
 func EnqueueDelayed(find func(ctx context.Context, changed client.Object) []DelayedRequest) handler.EventHandler {
 	return each(func(ctx context.Context, q queue, changed client.Object) {
 		for _, delayed := range find(ctx, changed) {
@@ -36,8 +36,8 @@ func EnqueueDelayed(find func(ctx context.Context, changed client.Object) []Dela
 	})
 }
 
-// EnqueueLowPriority enqueues the objects that find finds for one that has changed,
-// which may be many, behind those that have changed themselves.
+// EnqueueLowPriority enqueues the objects that find returns for a changed object, which
+// may be many, behind those that have changed themselves.
 func EnqueueLowPriority(find handler.MapFunc) handler.EventHandler {
 	return each(func(ctx context.Context, q queue, changed client.Object) {
 		AddLowPriority(q, find(ctx, changed)...)
@@ -55,7 +55,7 @@ func AddLowPriority(q workqueue.TypedRateLimitingInterface[reconcile.Request], r
 	}
 }
 
-// each takes in an object that is new, has changed, as it was and as it is, or is gone.
+// each calls take with every object that is created, updated (as it was and as it is) or deleted.
 func each(take func(context.Context, queue, client.Object)) handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { take(ctx, q, e.Object) },

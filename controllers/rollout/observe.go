@@ -8,13 +8,13 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// Observed is where documents are observed.
+// Observed observes how far documents have got.
 type Observed interface {
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
 }
 
-// ObserveDocument reads how far the document has got that an object programs by itself, and
-// returns what was observed.
+// ObserveDocument reads how far the document of an object has got, puts that into the scope's
+// Rollout, and returns what was observed.
 func ObserveDocument[O Object](
 	ctx context.Context, s *Scope[O], documents Observed, id limiterv1.DocumentID,
 ) (limiterstore.Observation, error) {

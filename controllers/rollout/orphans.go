@@ -22,20 +22,20 @@ var orphansWithdrawn = prometheus.NewCounterVec(prometheus.CounterOpts{
 
 func init() { metrics.Registry.MustRegister(orphansWithdrawn) }
 
-// LiveOrphans withdraws what objects have programmed that the API server does not have.
+// LiveOrphans withdraws what objects have programmed that the API server does not have any more.
 type LiveOrphans struct {
 	live     client.Reader
 	recorder *events.Recorder
 }
 
-// NewOrphans makes LiveOrphans. live reads past every cache.
+// NewOrphans makes LiveOrphans. live must read from the API server, not from a cache.
 func NewOrphans(live client.Reader, recorder *events.Recorder) *LiveOrphans {
 	return &LiveOrphans{live: live, recorder: recorder}
 }
 
-// Withdraw asks the API server for the object and, if there is none with its name and UID,
-// has withdraw called. It tells of what that withdraws. An error of the API server withdraws
-// nothing.
+// Withdraw asks the API server for the object and calls withdraw if there is none with its name
+// and UID. If that withdraws anything, it counts, logs and records an Event. If the API server
+// cannot be asked, nothing is withdrawn.
 func (o *LiveOrphans) Withdraw(ctx context.Context, kind string, object client.Object, withdraw func(context.Context) (bool, error)) error {
 	found := &metav1.PartialObjectMetadata{}
 	found.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))

@@ -8,19 +8,19 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// perSecond is how many writes of figures a manager makes in a second over time, and
-// burst how many it makes at once after a quiet time: in no second more than both.
+// perSecond is how many writes of figures a manager makes per second on average, and burst
+// how many it makes at once after a quiet time. No second has more than the sum of both.
 const (
 	perSecond = 30
 	burst     = 20
 )
 
-// StatusRateLimiter shares out the writes of statuses that differ in figures alone, so
-// that ten thousand busy budgets cost the API server no more than it can bear. It must
-// never delay what has changed in more than figures.
+// StatusRateLimiter limits the writes of statuses that differ only in figures, so that ten
+// thousand busy budgets do not overload the API server. It must never delay a status that
+// differs in anything else.
 //
-// It gives objects their turns in the order in which they ask. Few objects never wait;
-// ten thousand have a turn in some minutes.
+// Objects get their turns in the order in which they ask. A few objects never wait; of ten
+// thousand, each has a turn every few minutes.
 type StatusRateLimiter struct {
 	limiter *rate.Limiter
 	mu      sync.Mutex
@@ -32,8 +32,8 @@ func NewStatusRateLimiter() *StatusRateLimiter {
 	return &StatusRateLimiter{limiter: rate.NewLimiter(perSecond, burst), turns: map[types.UID]time.Time{}}
 }
 
-// Delay is how long the object has to wait for its turn; zero when it is now, which
-// uses it up.
+// Delay is how long the object has to wait for its turn. Zero means that its turn is now,
+// and uses the turn up.
 func (l *StatusRateLimiter) Delay(object types.UID, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -41,8 +41,8 @@ type Scope[O Object] struct {
 	Object O
 	// Now is the time at which the reconcile began, by this machine's clock.
 	Now time.Time
-	// Accepted says whether the object is to have effect. It is Unknown until a phase has
-	// found out.
+	// Accepted says whether the object may take effect. It is Unknown until a phase has
+	// decided.
 	Accepted verdict.Verdict
 	// Warning says whether something in the spec looks like a mistake. It is Unknown until a
 	// phase has found out.
@@ -50,14 +50,14 @@ type Scope[O Object] struct {
 	// Rollout is how far the object's generation has got. The reconciler sets its Err
 	// after all phases before the status.
 	Rollout conditions.Rollout
-	// Withdrawn is set when nothing of the object is in force any more, though it is there:
-	// it is let go at once.
+	// Withdrawn is set if nothing of the object is in force any more although it still
+	// exists: its finalizer is then removed at once.
 	Withdrawn bool
-	// StatusDelay is how long what is not in the status yet may still wait; zero when
-	// everything is in it.
+	// StatusDelay is how long the write of a changed status is delayed; zero if the
+	// status is up to date.
 	StatusDelay time.Duration
 
-	// storeDeadline is until when phases may wait for stores; zero before one has.
+	// storeDeadline is until when phases may wait for stores; zero before the first has asked.
 	storeDeadline time.Time
 }
 
@@ -77,7 +77,7 @@ func (s *Scope[O]) StoreContext(ctx context.Context) (context.Context, context.C
 	return context.WithDeadline(ctx, s.storeDeadline)
 }
 
-// Awaited is what the object waits for until it is reconciled anew: its own rollout.
+// Awaited is the rollout whose progress has the object reconciled again: its own.
 func (s *Scope[O]) Awaited() conditions.Rollout { return s.Rollout }
 
 // KindScope is one reconcile of an object of one kind, with statuses of type T.
@@ -85,12 +85,12 @@ type KindScope[O Object, T any] interface {
 	// common and Awaited are Scope's. A kind may have its own Awaited.
 	common() *Scope[O]
 	Awaited() conditions.Rollout
-	// Statuses returns the status that the object has, and the one that was observed,
-	// which has every condition of the kind, whichever phases have failed.
+	// Statuses returns the status that the object has, and the observed one, which has
+	// every condition of the kind, whichever phases have failed.
 	Statuses() (before, after T)
-	// Events returns what happened on the way from one status to the next.
+	// Events returns the Events of the change from one status to the next.
 	Events(before, after T) []events.Event
-	// RequeueAfter is the pause until there may be something new to see.
+	// RequeueAfter is the pause until the object is reconciled again without a cause.
 	RequeueAfter() time.Duration
 }
 
@@ -99,10 +99,10 @@ type Phase[S any] struct {
 	// Name is what errors of the phase begin with.
 	Name string
 	Run  func(ctx context.Context, scope S) error
-	// Needs are the names of earlier phases without whose results this one cannot run: it
-	// is left out, and counts as failed, where one of them has failed.
+	// Needs are the names of earlier phases whose results this one needs. If one of them
+	// has failed, this phase is skipped and counts as failed.
 	Needs []string
-	// Programs is set when the condition Programmed cannot be told if the phase fails.
+	// Programs is set if the condition Programmed is unknown when the phase fails.
 	Programs bool
 }
 
@@ -128,18 +128,18 @@ type Kind[O Object, T any, S KindScope[O, T]] struct {
 	// Debouncer delays statuses of generations that are about to be programmed; nil to
 	// write each at once.
 	Debouncer *Debouncer
-	// RateLimiter shares out the writes of statuses that differ in Figures alone; nil to
-	// write each at once.
+	// RateLimiter limits the writes of statuses that differ only in figures, as Figures
+	// reports; nil to write each at once.
 	RateLimiter *StatusRateLimiter
 	Figures     func(before, after T) bool
 	// NewScope makes the scope of one reconcile.
 	NewScope func(Scope[O]) S
-	// Withdraw takes back what an object that is being deleted, or is gone, has programmed
-	// and nobody else has since, and forgets the object. It reports whether anything was
-	// taken back. It is nil where objects program nothing by themselves.
+	// Withdraw withdraws what an object that is being deleted, or was deleted, has programmed,
+	// except what another object has programmed since, and forgets the object. It reports
+	// whether anything was withdrawn. It is nil for kinds that program nothing by themselves.
 	Withdraw func(ctx context.Context, object O) (withdrawn bool, err error)
-	// Orphans withdraws what objects have programmed that went without Withdraw. It is
-	// needed where there is Withdraw.
+	// Orphans withdraws what objects have programmed that were deleted without Withdraw. It
+	// is required if Withdraw is set.
 	Orphans Orphans
 	// Phases run before the status is written. PhasesAfterStatus run after it, for what
 	// neither the status nor enforcement depends on, and see Rollout.Err.
@@ -151,10 +151,10 @@ type Reconciler[O Object, T any, S KindScope[O, T]] struct {
 	kind Kind[O, T, S]
 	// write writes a status, and returns the resource version that the object has then.
 	write func(ctx context.Context, object client.Object, status any) (resourceVersion string, err error)
-	// written are those resource versions, and those that objects have with their finalizers,
-	// by the objects' names, until objects are read as they are with them. To compare with a
-	// status from before it would find nothing to write, and the one that was written would
-	// stay, though it is true no more; to add a finalizer again would be a conflict.
+	// written has the resource versions of objects since this manager wrote their statuses or
+	// finalizers, until the cache has them. An older version must not be reconciled: compared with
+	// its status, there may seem to be nothing to write, and the written status would stay although
+	// it is no longer true; and adding the finalizer again would be a conflict.
 	written  sync.Map // types.NamespacedName -> writtenVersion
 	departed departures[O]
 }
@@ -167,7 +167,7 @@ type writtenVersion struct {
 
 // NewReconciler makes a Reconciler. It panics if a phase needs one that is not before it.
 func NewReconciler[O Object, T any, S KindScope[O, T]](kind Kind[O, T, S]) *Reconciler[O, T, S] {
-	orphansWithdrawn.WithLabelValues(kind.Name) // none yet, which is to be seen
+	orphansWithdrawn.WithLabelValues(kind.Name) // exports a zero from the start
 	earlier := map[string]bool{}
 	for _, phase := range append(kind.Phases[:len(kind.Phases):len(kind.Phases)], kind.PhasesAfterStatus...) {
 		for _, needed := range phase.Needs {
@@ -192,8 +192,8 @@ func (r *Reconciler[O, T, S]) Complete(b *builder.Builder) error {
 	return b.WithOptions(options()).Complete(traced(r.kind.Name, beginningAnew(reconcile.Func(r.reconcileNamed))))
 }
 
-// reconcileNamed reconciles the object with a name, if there is one, after what those that
-// had the name before it have left.
+// reconcileNamed withdraws what earlier objects of the name have left, and then reconciles the
+// object that has it now, if there is one.
 func (r *Reconciler[O, T, S]) reconcileNamed(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	if err := r.withdrawDeparted(ctx, request.NamespacedName); err != nil {
 		return reconcile.Result{}, err
@@ -211,7 +211,7 @@ func (r *Reconciler[O, T, S]) reconcileNamed(ctx context.Context, request reconc
 func newObject[O Object]() O { return reflect.New(reflect.TypeFor[O]().Elem()).Interface().(O) }
 
 // Reconcile takes an object through its phases. A conflict ends it at once: the object
-// has changed, or is gone, since it was read, and is to be read anew.
+// has changed, or was deleted, since it was read, and has to be read anew.
 func (r *Reconciler[O, T, S]) Reconcile(ctx context.Context, object O) (reconcile.Result, error) {
 	if !object.GetDeletionTimestamp().IsZero() {
 		r.written.Delete(client.ObjectKeyFromObject(object))
@@ -241,7 +241,7 @@ func (r *Reconciler[O, T, S]) Reconcile(ctx context.Context, object O) (reconcil
 	return requeueAfter(scope.RequeueAfter(), errors.Join(failed.errs...))
 }
 
-// runPhases runs phases, and notes the version that the object has if they have written it.
+// runPhases runs phases, and notes the object's new version if they have written it.
 func (r *Reconciler[O, T, S]) runPhases(ctx context.Context, scope S, phases []Phase[S], failed *failures) error {
 	object := scope.common().Object
 	read := object.GetResourceVersion()
@@ -254,8 +254,8 @@ func (r *Reconciler[O, T, S]) runPhases(ctx context.Context, scope S, phases []P
 
 // failures are the errors of the phases of one reconcile.
 type failures struct {
-	// of are the errors by the names of the phases, errs all of them in order, and
-	// programming those for which it cannot be told how far the object has got.
+	// of has the errors by the names of the phases, errs all of them in order, and
+	// programming those that leave unknown how far the object has got.
 	of                map[string]error
 	errs, programming []error
 }
@@ -274,8 +274,8 @@ func (f *failures) ofAny(phases []string) error {
 	return nil
 }
 
-// run runs phases, and notes which have failed. It returns an error only where the
-// others are not to run.
+// run runs phases, and notes which have failed. It returns an error only if the
+// remaining phases must not run.
 func run[S any](ctx context.Context, scope S, phases []Phase[S], failed *failures) error {
 	if failed.of == nil {
 		failed.of = map[string]error{}
@@ -299,8 +299,8 @@ func run[S any](ctx context.Context, scope S, phases []Phase[S], failed *failure
 	return nil
 }
 
-// updateStatus writes the status, if it differs from what is there, after the Events of
-// the way from the one to the other.
+// updateStatus writes the status if it has changed, after recording the Events of the
+// change.
 func (r *Reconciler[O, T, S]) updateStatus(ctx context.Context, scope S) error {
 	before, after := scope.Statuses()
 	common := scope.common()
@@ -336,7 +336,8 @@ func (r *Reconciler[O, T, S]) noteWritten(object O, resourceVersion string) {
 	r.written.Store(client.ObjectKeyFromObject(object), writtenVersion{object.GetUID(), resourceVersion})
 }
 
-// isStale reports whether the object was read as it was before it was written last.
+// isStale reports whether the object was read from a cache that does not have this manager's
+// last write yet.
 func (r *Reconciler[O, T, S]) isStale(object O) bool {
 	key := client.ObjectKeyFromObject(object)
 	found, _ := r.written.Load(key)

@@ -152,8 +152,8 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
-// TestReconcileReadsItsOwnWrites: an object that the cache has as it was before the status
-// that was written last is read anew, even if that status is what would be written now.
+// TestReconcileReadsItsOwnWrites: while the cache does not have the last written status of an
+// object, the object is read anew, even if its old status is equal to the one that would be written.
 func TestReconcileReadsItsOwnWrites(t *testing.T) {
 	var away error
 	r := NewReconciler(Kind[*v1alpha1.APIKey, v1alpha1.APIKeyStatus, *keyScope]{
@@ -193,8 +193,8 @@ func TestReconcileReadsItsOwnWrites(t *testing.T) {
 	}
 }
 
-// TestReconcileReadsItsOwnFinalizer: an object that the cache has as it was before a phase has
-// written it is read anew, and not written again, which would be a conflict.
+// TestReconcileReadsItsOwnFinalizer: while the cache does not have what a phase has written to an
+// object, the object is read anew, and not written again, which would be a conflict.
 func TestReconcileReadsItsOwnFinalizer(t *testing.T) {
 	d, patches := &did{}, 0
 	r := NewReconciler(Kind[*v1alpha1.APIKey, v1alpha1.APIKeyStatus, *keyScope]{

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	// stale is for objects that turned out to have changed since they were read: the
-	// cache has the newer one in a moment.
+	// stale is the pause before an object that has changed since it was read is read again: the
+	// cache will have the newer version in a moment.
 	stale = 50 * time.Millisecond
 	// soonest and latest bound the pauses between looks at an object on its way to
 	// the enforcers.
@@ -31,14 +31,13 @@ const (
 	// firstRetry and lastRetry bound the pauses after errors.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 10 * time.Second
-	// lookPriority lets periodic reconciles wait for objects that are new, have changed, or
-	// have news. Objects keep the priority that they once had, so without it a busy manager
-	// would never get to the others.
+	// lookPriority makes periodic reconciles wait for objects that are new, have changed, or
+	// have news. Requeued objects otherwise keep the priority of their last request, and a busy
+	// manager would never get to the others.
 	lookPriority = handler.LowPriority
 )
 
-// routine is how often every object is reconciled without a cause, to correct what was
-// missed.
+// routine is how often every object is reconciled without a cause, in case an event was missed.
 const routine = 5 * time.Minute
 
 // Jitter is a pause of about d, up to a tenth longer, so that objects that were reconciled
@@ -47,8 +46,8 @@ func Jitter(d time.Duration) time.Duration {
 	return d + rand.N(d/10+1)
 }
 
-// RequeueAfter is the pause until there may be something new to say of the object, or
-// until what is not in its status yet is to be written after all.
+// RequeueAfter is the pause until the object may have news, or until its delayed status has
+// to be written.
 func (s *Scope[O]) RequeueAfter() time.Duration {
 	pause := Jitter(routine)
 	if s.Accepted.Holds() && !s.Rollout.Programmed(s.Accepted).Holds() {
@@ -61,8 +60,8 @@ func (s *Scope[O]) RequeueAfter() time.Duration {
 }
 
 // PendingInterval is the pause until an object that is not programmed yet is reconciled
-// again: short at first, and longer the longer it has waited. The feed reports enforcers
-// that catch up; this is for messages that get lost.
+// again: short at first, and longer the longer it has waited. The feed reports when enforcers
+// catch up; the pause is for messages that get lost.
 func PendingInterval(conditions []metav1.Condition, now time.Time) time.Duration {
 	waited := latest
 	if programmed := meta.FindStatusCondition(conditions, v1alpha1.ConditionProgrammed); programmed != nil {
@@ -71,8 +70,8 @@ func PendingInterval(conditions []metav1.Condition, now time.Time) time.Duration
 	return Jitter(min(max(waited/4, soonest), latest))
 }
 
-// requeueAfter says that an object is to be looked at again after a pause, or, where there
-// was an error, when the controller's pause after errors is over.
+// requeueAfter requeues an object after a pause or, if there was an error, after the
+// controller's pause for errors.
 func requeueAfter(pause time.Duration, err error) (reconcile.Result, error) {
 	if err != nil {
 		return reconcile.Result{}, err
@@ -81,7 +80,7 @@ func requeueAfter(pause time.Duration, err error) (reconcile.Result, error) {
 }
 
 // beginningAnew wraps a Reconciler: a conflict, because the object has changed since it was
-// read, is no error for it, and the reconcile starts over.
+// read, does not count as an error, and the object is reconciled anew.
 func beginningAnew(inner reconcile.Reconciler) reconcile.Reconciler {
 	return reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 		result, err := inner.Reconcile(ctx, request)
@@ -92,8 +91,8 @@ func beginningAnew(inner reconcile.Reconciler) reconcile.Reconciler {
 	})
 }
 
-// goneIsConflict makes a conflict of the error of who finds that an object is gone which it has read, and
-// is about to write: what comes of that is decided anew, and nothing has failed.
+// goneIsConflict turns a NotFound error, which means that an object was deleted between reading and writing
+// it, into a conflict: nothing has failed, and the reconcile starts over.
 func goneIsConflict(object client.Object, err error) error {
 	if !apierrors.IsNotFound(err) {
 		return err
@@ -102,14 +101,14 @@ func goneIsConflict(object client.Object, err error) error {
 	return apierrors.NewConflict(resource, object.GetName(), fmt.Errorf("it is gone since it was read: %w", err))
 }
 
-// workers is how many objects of a kind are reconciled at once. With few, somebody who applies
-// thousands of objects is answered long before they are programmed: the requests of 16 who write
-// outnumber the manager's at the API server.
+// workers is how many objects of a kind are reconciled at once. With few workers, thousands of objects
+// that are applied at once would be programmed long after the API server has accepted them: the requests
+// of, say, 16 clients that write outnumber the manager's at the API server.
 const workers = 24
 
-// options are the controllers' options: several objects at a time, which mostly wait for
-// the API server and the stores, and pauses after errors that stay short enough for a
-// store that is back to be noticed.
+// options are the controllers' options: many workers, which mostly wait for the API
+// server and the stores, and pauses after errors that stay short enough to notice soon
+// that a store is back.
 func options() controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: workers,

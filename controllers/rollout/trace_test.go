@@ -16,7 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/collector"
 )
 
-// TestTraced: a span a reconcile, which does what it did without one.
+// TestTraced: each reconcile has a span, and does the same as without it.
 func TestTraced(t *testing.T) {
 	request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "acme", Name: "budget"}}
 	for name, tc := range map[string]struct {

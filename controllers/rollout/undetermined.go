@@ -15,23 +15,23 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 )
 
-// determinedAgain is the pause before an object is reconciled whose status has come to say
-// that something could not be determined: this manager, if it wrote that, tries again sooner.
+// determinedAgain is the pause before an object is reconciled because its status now says that
+// something could not be determined. If this manager wrote that, it tries again sooner by itself.
 const determinedAgain = time.Second
 
-// enqueueUndetermined enqueues objects whose status has come to say that something could not
-// be determined. A manager that was paused for longer than its Lease lasts can write that
-// when it resumes, after the next leader has looked at the object. It also enqueues objects whose status
-// somebody else may have written over, so that it is true again before the object's next routine.
+// enqueueUndetermined enqueues objects whose status has changed to say that something could not be
+// determined: a manager that was paused for longer than its Lease lasts can write that when it
+// resumes, after the next leader has reconciled the object. It also enqueues objects whose status
+// somebody else may have overwritten, so that it is corrected before the next periodic reconcile.
 var enqueueUndetermined = handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 	if isUndetermined(e.ObjectNew) && !isUndetermined(e.ObjectOld) || isOverwritten(e.ObjectOld, e.ObjectNew) {
 		q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e.ObjectNew)}, determinedAgain)
 	}
 }}
 
-// isOverwritten is whether somebody else may have written over an object's status: it has lost conditions, or
-// its observedGeneration went back, or is beyond the object's. A manager drops a condition only with what it is
-// about, such as AlertsFailing with spec.alerts.
+// isOverwritten reports whether somebody else may have overwritten an object's status: it has lost conditions,
+// or its observedGeneration went back, or is beyond the object's generation. A manager removes a condition only
+// together with its subject, such as AlertsFailing with spec.alerts.
 func isOverwritten(was, is client.Object) bool {
 	before, ok := was.(conditions.Object)
 	if !ok {

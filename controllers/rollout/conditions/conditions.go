@@ -14,7 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// Typed is a verdict with the condition it is said in.
+// Typed is a verdict, and the type of the condition that states it.
 type Typed struct {
 	Type string
 	verdict.Verdict
@@ -42,17 +42,17 @@ func Build(previous []metav1.Condition, generation int64, now time.Time, verdict
 	return built
 }
 
-// maxMessage is how long the API server lets a condition's message be, in bytes
-// even if it were counted in characters.
+// maxMessage is the API server's limit for a condition's message. The API server counts
+// characters; clip counts bytes, which are never fewer.
 const maxMessage = 32768
 
-// lastKnown is in the message of a condition that cannot be determined, before what the
-// condition was when it last could: "<generation>): <status> <reason>: <message>".
+// lastKnown precedes, in the message of a condition that cannot be determined, the condition as
+// it was last known: "<generation>): <status> <reason>: <message>".
 const lastKnown = "; last known (generation "
 
-// carried is the message of a verdict in the place of a condition. Where it cannot be
-// determined, the message ends with what the condition was when it last could: what comes
-// after is news only if it differs from that.
+// carried is the message of a verdict that takes the place of a condition. If the verdict is
+// undetermined, the message ends with the condition as it was last known: the next verdict is
+// news only if it differs from that.
 func carried(v verdict.Verdict, before metav1.Condition) string {
 	if v.Status != metav1.ConditionUnknown || !isUndetermined(v) {
 		return v.Message
@@ -63,8 +63,8 @@ func carried(v verdict.Verdict, before metav1.Condition) string {
 	return v.Message
 }
 
-// LastKnown is a condition as it was when it last could be determined: as it is, unless
-// reading what decides it has failed since.
+// LastKnown is a condition as it was when it could last be determined: unchanged, unless it is
+// undetermined now.
 func LastKnown(condition metav1.Condition) metav1.Condition {
 	_, last, found := strings.Cut(condition.Message, lastKnown)
 	if condition.Status != metav1.ConditionUnknown || condition.Reason != v1alpha1.ReasonInternalError || !found {
@@ -86,8 +86,8 @@ func IsTrue(conditions []metav1.Condition, conditionType string, generation int6
 	return condition != nil && condition.Status == metav1.ConditionTrue && condition.ObservedGeneration == generation
 }
 
-// Undetermined is the verdict where reading what decides the condition has failed. The
-// error itself goes to the log: it differs from one try to the next.
+// Undetermined is the verdict if what decides the condition could not be read. The error itself
+// goes only to the log: it may differ at each attempt, and the status must not.
 func Undetermined(what string) verdict.Verdict {
 	return verdict.Unknown(v1alpha1.ReasonInternalError, "failed to determine "+what+": see the log of the manager")
 }

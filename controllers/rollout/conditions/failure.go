@@ -9,8 +9,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// failure is what an error on the way to the enforcers means for Programmed. The error
-// itself goes to the log: it differs from one try to the next.
+// failure is the verdict of Programmed after an error on the way to the enforcers. The error
+// itself goes only to the log: it may differ at each attempt, and the status must not.
 func failure(err error) verdict.Verdict {
 	var suspended *limiterstore.SuspendedError
 	switch {

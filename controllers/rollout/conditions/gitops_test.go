@@ -18,8 +18,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// TestGitOps: what Argo CD, with config/argocd/health.lua, and Flux, by kstatus, make of
-// an object in each of its states.
+// TestGitOps: Argo CD, with config/argocd/health.lua, and Flux, by kstatus, report the right
+// health of an object in each of its states.
 func TestGitOps(t *testing.T) {
 	const healthy, progressing, degraded = "Healthy", "Progressing", "Degraded"
 	everywhere := conditions.Rollout{Revision: 7, Running: 2, All: 2}
@@ -134,7 +134,7 @@ func TestGitOps(t *testing.T) {
 	}
 }
 
-// TestGitOpsOfNothing: Argo CD waits for an object that nobody has looked at.
+// TestGitOpsOfNothing: Argo CD waits for an object that has no status yet.
 func TestGitOpsOfNothing(t *testing.T) {
 	if health, message := argoHealth(t, &v1alpha1.APIKey{}); health != "Progressing" || message != "not looked at yet" {
 		t.Errorf("Argo CD: %s, %q", health, message)

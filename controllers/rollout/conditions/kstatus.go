@@ -7,9 +7,9 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// kstatus are the verdicts by which tools that know nothing of the kind follow it
-// (kstatus): an object that is not enforced as written is either Reconciling, if
-// it will be in time, or Stalled, if it will not be until an object is changed.
+// kstatus are the verdicts by which tools that know nothing of the kind follow an object
+// (the kstatus convention): if it is not enforced as written, it is either Reconciling,
+// if that will change by itself, or Stalled, if an object has to be changed first.
 func kstatus(accepted, programmed, ready verdict.Verdict) (reconciling, stalled verdict.Verdict) {
 	const arrived, waits, stuck = "the rollout is complete", "the rollout is in progress", "a change is needed: see the condition Stalled"
 	switch {

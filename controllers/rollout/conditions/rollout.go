@@ -13,7 +13,7 @@ import (
 
 // Rollout is how far a generation of an object has got on its way to the enforcers.
 type Rollout struct {
-	// Err is why that cannot be told; nil while phases run.
+	// Err is why that is unknown; nil while phases run.
 	Err error
 	// Revision is the number of the configuration that contains the generation;
 	// zero when none does.
@@ -21,11 +21,11 @@ type Rollout struct {
 	// Behind is how many documents that inherit from the object have another
 	// generation of it.
 	Behind int
-	// Lacking is how many tenants that the object selects, of Selected, have a document
-	// without the generation, or none.
+	// Lacking is how many of the Selected tenants that the object selects have no document,
+	// or one without the generation.
 	Lacking, Selected int
-	// LeftOut is why some tenants that the object applies to will not have it; empty when
-	// none is left out.
+	// LeftOut is why the object will not be in force for some tenants to which it applies;
+	// empty if there are none.
 	LeftOut string
 	// Running is how many live enforcers run that revision, of All.
 	Running, All int
@@ -33,7 +33,8 @@ type Rollout struct {
 	Unproven *limiterstore.Proof
 }
 
-// RolloutOf finds an object's generation in a document and in those who run it.
+// RolloutOf is the rollout of an object's generation, by one document and the enforcers that
+// run it.
 func RolloutOf(observed limiterstore.Observation, object metav1.Object) Rollout {
 	rollout := Rollout{All: len(observed.Sessions)}
 	if observed.Contains(string(object.GetUID()), object.GetGeneration()) {
@@ -43,8 +44,8 @@ func RolloutOf(observed limiterstore.Observation, object metav1.Object) Rollout 
 	return rollout
 }
 
-// Inherited takes in the documents of other tenants, some of which inherit from the
-// object: its generation has to be in all of those, and be run by the same fleet.
+// Inherited adds the documents of other tenants. The generation has to be in all of those that
+// inherit from the object, and the fleet has to run them.
 func (r Rollout) Inherited(fleet limiterstore.Fleet, documents []limiterstore.Observation, object Object) Rollout {
 	uid := string(object.GetUID())
 	var newest int64
@@ -60,8 +61,8 @@ func (r Rollout) Inherited(fleet limiterstore.Fleet, documents []limiterstore.Ob
 		return r
 	}
 	if IsProgrammed(object) {
-		// They have had it since that revision. Later changes in them do not concern the
-		// object.
+		// They have contained the generation since that revision. Their later changes do not
+		// concern the object.
 		newest = min(newest, object.GetProgrammedStatus().Revision)
 	}
 	r.Revision = max(r.Revision, newest)
@@ -77,8 +78,8 @@ func (r Rollout) Arrived() bool {
 	return r.Err == nil && r.Revision > 0 && r.Behind == 0 && r.Lacking == 0 && r.All > 0 && r.Running == r.All
 }
 
-// Probed takes in what probes have shown: what contradicts the documents before what
-// is not known yet.
+// Probed adds the results of probes. A contradiction of a document takes precedence over
+// a missing answer.
 func (r Rollout) Probed(proofs ...limiterstore.Proof) Rollout {
 	for i, proof := range proofs {
 		isUnknown := proof.Revision > 0 && !proof.Answered
@@ -132,7 +133,7 @@ func childrenBehind(tenants int) string {
 	return fmt.Sprintf("the configurations of %d child tenants do not contain this generation yet", tenants)
 }
 
-// unproven is the verdict where enforcers report the generation, and no probe has confirmed
+// unproven is the verdict if all enforcers report the generation, but no probe has confirmed
 // it.
 func unproven(proof limiterstore.Proof, count string) verdict.Verdict {
 	if proof.Contradiction == "" {
@@ -170,7 +171,7 @@ func (r Rollout) Common(
 	return status
 }
 
-// Common is as Rollout.Common, of an object that has nothing on its way to the enforcers.
+// Common is like Rollout.Common, for an object of which nothing is on its way to the enforcers.
 func Common(
 	object Object, now time.Time, accepted, programmed, ready verdict.Verdict, further ...Typed,
 ) v1alpha1.ProgrammedStatus {

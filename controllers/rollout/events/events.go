@@ -32,12 +32,13 @@ type Event struct {
 // firstGeneration is that of an object that nobody has changed since it was made.
 const firstGeneration = 1
 
-// OfStatusChange returns the Events of any kind's way from one status to the next. Of a new object
-// for which all goes well nothing is told: there may be thousands, and their status says it. Told is
-// what somebody acts on, or waits for: that an object is rejected, that it is accepted after that,
-// and that a change of it is programmed.
-// That nothing could be determined for a while is no transition: what is then as it was
-// last known is not told again.
+// OfStatusChange returns the Events that a status change of any kind has. They report what somebody
+// acts on or waits for: that an object is rejected, that it is accepted after a rejection, and that a
+// change of it is programmed. A new object for which all goes well has no Event: there may be
+// thousands of them, and their statuses say it.
+//
+// Time in which a condition could not be determined is no transition: if the condition is then as
+// it was last known, that is not reported again.
 func OfStatusChange(before, after v1alpha1.ProgrammedStatus) (told []Event) {
 	wasProgrammed, programmed := lastKnown(before, v1alpha1.ConditionProgrammed), find(after, v1alpha1.ConditionProgrammed)
 	was, is := lastKnown(before, v1alpha1.ConditionAccepted), find(after, v1alpha1.ConditionAccepted)
@@ -67,8 +68,8 @@ func lastKnown(status v1alpha1.ProgrammedStatus, conditionType string) metav1.Co
 	return conditions.LastKnown(find(status, conditionType))
 }
 
-// Since says which turn of a condition it is: from what it was, and since when it was
-// that.
+// Since identifies a transition of a condition by the status that it had before, and since
+// when it had that.
 func Since(was metav1.Condition) string {
 	return fmt.Sprintf("%s since %d", was.Status, was.LastTransitionTime.Unix())
 }
@@ -89,9 +90,9 @@ func rejected(is, was metav1.Condition) Event {
 	}
 }
 
-// everywhere is one turn for each generation. That enforcers have to catch up again, because
-// new ones joined or what the object depends on has changed, makes no new Event: whether a
-// manager notices depends on when it looks.
+// everywhere is recorded once for each generation. If enforcers have to catch up again, because
+// new ones joined or something on which the object depends has changed, there is no new Event:
+// whether a manager notices that depends on when it looks.
 func everywhere(status v1alpha1.ProgrammedStatus) Event {
 	return Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventProgrammed, Action: "Program",

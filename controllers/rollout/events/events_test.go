@@ -70,9 +70,9 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// TestTurns: what is told of one that was rejected is told again after each time that it
-// was, and once, whether or not it is found to wait for enforcers in between; and that a
-// generation is everywhere is told once.
+// TestTurns: that an object is accepted after a rejection is reported once after each rejection,
+// whether or not a manager sees it wait for enforcers in between. That a generation is programmed is
+// reported once.
 func TestTurns(t *testing.T) {
 	yes, no := metav1.Condition{Status: "True"}, metav1.Condition{Status: "False"}
 	first := metav1.Condition{Status: "False", Reason: "Invalid", LastTransitionTime: metav1.Unix(1000, 0)}
@@ -98,8 +98,8 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// TestUndetermined: a transition is told once, whether or not reading what decides it has
-// failed in between, and one that happened meanwhile is told after it.
+// TestUndetermined: a transition is reported once, even if the condition could not be determined in
+// between; and a transition that happened in that time is reported after it.
 func TestUndetermined(t *testing.T) {
 	yes, invalid := verdict.Accepted(), verdict.Rejected("Invalid", "spec.x: bad")
 	worse, unknown := verdict.Rejected("Invalid", "spec.y: worse: no"), conditions.Undetermined("whether the object is valid")

@@ -21,11 +21,11 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// reporter is who reports the Events.
+// reporter is the controller that reports the Events.
 const reporter = "bursar-manager"
 
-// How long the API server lets things be, in bytes: a note, who reports it, and the
-// name of an Event before the mark of its turn.
+// Limits of the API server, in bytes: for a note, for the reporting instance, and for the
+// name of an Event without the hash that ends it.
 const (
 	maxNote     = 1024
 	maxInstance = 128
@@ -44,8 +44,8 @@ type Recorder struct {
 	instance string
 }
 
-// NewRecorder makes a Recorder. reader reads past every cache; it may be nil where
-// RecordStatusChange is never called.
+// NewRecorder makes a Recorder. reader must read from the API server, not from a cache; it
+// may be nil if RecordStatusChange is never called.
 func NewRecorder(api Creator, reader client.Reader) *Recorder {
 	host, _ := os.Hostname()
 	instance := reporter + "-" + host
@@ -64,9 +64,9 @@ func Reference(kind string, object metav1.Object) corev1.ObjectReference {
 	}
 }
 
-// RecordStatusChange records the Events of an object's way from the status that it has
-// to the next, as Record does. It returns a conflict, and records nothing, when the
-// object has changed since it was read: the way may have begun elsewhere.
+// RecordStatusChange records the Events of a change of an object's status, as Record does. If
+// the object has changed since it was read, another status may already be there: then it
+// records nothing and returns a conflict.
 func (r *Recorder) RecordStatusChange(ctx context.Context, kind string, object client.Object, happened []Event) error {
 	if len(happened) == 0 {
 		return nil
@@ -84,10 +84,10 @@ func (r *Recorder) RecordStatusChange(ctx context.Context, kind string, object c
 	return r.Record(ctx, Reference(kind, object), happened)
 }
 
-// Record records the Events of an object, each once: one of a turn that was recorded
-// before, by any manager, is not recorded again. An error says that some were not
-// recorded, and that what they follow from must not be written yet. What the API server
-// rejects for good, such as an Event in a namespace that is being deleted, is logged.
+// Record records the Events of an object, each once: a transition that any manager has
+// recorded before is not recorded again. After an error, some were not recorded, and the
+// status that shows their transitions must not be written yet. Events that the API server
+// rejects for good, such as in a namespace that is being deleted, are only logged.
 func (r *Recorder) Record(ctx context.Context, about corev1.ObjectReference, happened []Event) error {
 	for _, event := range happened {
 		err := r.api.Create(ctx, r.event(about, event))
@@ -122,7 +122,7 @@ func (r *Recorder) event(about corev1.ObjectReference, event Event) *eventsv1.Ev
 	}
 }
 
-// nameOf is the name of the one Event of a turn.
+// nameOf is the name of an Event, which is the same for the same transition.
 func nameOf(about corev1.ObjectReference, event Event) string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{string(about.UID), event.Reason, event.Field, event.Turn}, "\x00")))
 	return fmt.Sprintf("%s.%x", strings.TrimRight(about.Name[:min(len(about.Name), maxName)], ".-"), sum[:8])

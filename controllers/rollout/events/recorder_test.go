@@ -87,7 +87,7 @@ func (p present) Get(_ context.Context, key client.ObjectKey, object client.Obje
 	return nil
 }
 
-// TestRecordStatusChange: nothing is told of the way from a status that is not the present one.
+// TestRecordStatusChange: a change from a status that is not the present one is not recorded.
 func TestRecordStatusChange(t *testing.T) {
 	budget := &v1alpha1.TenantBudget{}
 	budget.Namespace, budget.Name, budget.ResourceVersion = "acme", "acme", "17"
@@ -100,8 +100,8 @@ func TestRecordStatusChange(t *testing.T) {
 	}
 }
 
-// TestRecordAnything: the API server takes what is told of names and in words of any
-// length, and of what is in no namespace.
+// TestRecordAnything: the API server accepts Events with names and notes of any length, and Events of
+// objects without a namespace.
 func TestRecordAnything(t *testing.T) {
 	for _, name := range []string{"a", strings.Repeat("a", 253), strings.Repeat("a", 235) + "-" + strings.Repeat("b", 17)} {
 		api := &told{}
@@ -120,8 +120,8 @@ func TestRecordAnything(t *testing.T) {
 	}
 }
 
-// TestRecordIsRefused: what the API server may yet take is tried again, and what it never
-// will holds up nothing.
+// TestRecordIsRefused: an Event that the API server may accept later is retried, and one that it
+// rejects for good blocks nothing.
 func TestRecordIsRefused(t *testing.T) {
 	resource := schema.GroupResource{Resource: "events"}
 	for name, tc := range map[string]struct {

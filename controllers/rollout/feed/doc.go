@@ -1,7 +1,7 @@
 // Package feed turns news from Redis into work for the controllers: a tenant that
 // crossed a rung, an enforcer that came, went, or runs another revision.
 //
-// It says which objects to look at, and must never decide anything about them.
-// Messages may be lost: it looks at the enforcers by itself now and then, and
-// controllers look at their objects by themselves, too.
+// It says which objects to reconcile, and must never decide anything about them.
+// Messages may be lost, so it also looks at the enforcers periodically, and
+// controllers reconcile their objects periodically.
 package feed

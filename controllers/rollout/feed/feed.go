@@ -28,12 +28,12 @@ import (
 // coalesce is how long news of enforcers waits for more of it.
 const coalesce = 50 * time.Millisecond
 
-// rebuilding is how long it may take to rebuild the limiter, which is a moment, before objects are
-// looked at for it: each would say that the limiter is suspended, and a moment later that it is not,
-// while the tenants are waiting to be counted.
+// rebuilding is how long a rebuild of the limiter may take before objects are enqueued for it. Most are
+// done in a moment: the status of every object would say that the limiter is suspended, and a moment
+// later that it is not, and all these writes would delay the recount of the tenants.
 const rebuilding = limiterv1.Heartbeat
 
-// newsPriority lets objects of which something was heard go first: a breaker that has
+// newsPriority makes objects that a message is about go first: a breaker that has
 // opened does not wait for thousands of objects that were applied just before.
 const newsPriority = 10
 
@@ -58,7 +58,7 @@ type Audience struct {
 	// OfProvider finds those that enforcers' reports on a provider are about; nil when none
 	// ever is.
 	OfProvider finder
-	// OfLedger is whether all of them say what stands between the enforcers and the ledger.
+	// OfLedger is whether all of them report why enforcers cannot write to the ledger.
 	OfLedger bool
 	// Waiting are those that wait for the enforcers.
 	Waiting *Waiting
@@ -69,17 +69,17 @@ type Audience struct {
 type Feed struct {
 	redis redis.UniversalClient
 	fleet Fleet
-	// late receives after an object began to wait for what had been reached already.
+	// late receives after an object began to wait for a revision that all enforcers already run.
 	late chan struct{}
-	// seen is the last look at the enforcers that objects were told of.
+	// seen is the last look at the enforcers for which objects were enqueued.
 	seen look
-	// lost is since when the limiter is being rebuilt and objects have not been told of that; zero
-	// while it is not.
+	// lost is when the feed noticed that the limiter is being rebuilt, while objects are not enqueued
+	// for that; zero otherwise.
 	lost time.Time
 
 	mu        sync.Mutex
 	listeners []*listener
-	// hears is set once it was subscribed.
+	// hears is set once the feed is subscribed.
 	hears bool
 }
 
@@ -102,8 +102,8 @@ func (f *Feed) Source(audience Audience) source.Source {
 	})
 }
 
-// join reports whether the listener has missed what was said before. Who joins before the feed
-// is subscribed is told of everything then.
+// join adds a listener, and reports whether it may have missed messages. One that joins before the
+// feed is subscribed has missed none: all its objects are enqueued when the feed is.
 func (f *Feed) join(l *listener) (missed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -162,7 +162,7 @@ func (f *Feed) Start(ctx context.Context) error {
 	}
 }
 
-// hear takes a message in, and reports whether it calls for a look at the enforcers.
+// hear handles a message, and reports whether it calls for a look at the enforcers.
 func (f *Feed) hear(ctx context.Context, message any) bool {
 	switch message := message.(type) {
 	case *redis.Subscription:
@@ -188,7 +188,7 @@ type look struct {
 	failed bool
 }
 
-// lookAtFleet adds the objects whose way to the enforcers may have changed.
+// lookAtFleet looks at the enforcers, and adds the objects whose rollout may have changed.
 func (f *Feed) lookAtFleet(ctx context.Context) {
 	fleet, err := f.fleet.Fleet(ctx)
 	now := look{Fleet: fleet, failed: err != nil}
@@ -203,8 +203,8 @@ func (f *Feed) lookAtFleet(ctx context.Context) {
 	}
 }
 
-// isAboutToBeRebuilt reports whether there was a valid epoch, or another one, when objects were told last,
-// and there may well be one again in a moment.
+// isAboutToBeRebuilt reports whether the limiter has been suspended for a new epoch since objects were last
+// enqueued, so recently that the epoch may well be valid in a moment.
 func (f *Feed) isAboutToBeRebuilt(now look) bool {
 	if now.failed || now.Epoch == f.seen.Epoch || !now.BetweenEpochs() {
 		f.lost = time.Time{}
@@ -239,7 +239,7 @@ func ledgerTroubles(l look) map[string]limiterv1.LedgerTrouble {
 	return troubles
 }
 
-// reportedAnew are the providers of which an enforcer reports something else than before.
+// reportedAnew are the providers on which the report of an enforcer has changed.
 func reportedAnew(a, b look) []string {
 	names := map[string]bool{}
 	for session, was := range a.Sessions {
@@ -330,7 +330,7 @@ func (l *listener) addAll(ctx context.Context) {
 
 func (l *listener) each(ctx context.Context, visit func(request reconcile.Request, programmed bool)) {
 	list := l.audience.List.DeepCopyObject().(client.ObjectList)
-	// The objects are only looked at: the cache's own will do.
+	// The objects are only read, so the cache need not copy them.
 	err := l.audience.Objects.List(ctx, list, client.UnsafeDisableDeepCopy)
 	if err == nil {
 		err = meta.EachListItem(list, func(item runtime.Object) error {

@@ -252,8 +252,8 @@ func TestSource(t *testing.T) {
 	taken(t, queue, soon, "of acme")
 }
 
-// TestRebuiltInAMoment: objects are not told of a limiter that has lost everything until it is rebuilt, or
-// that takes long.
+// TestRebuiltInAMoment: when the limiter has lost everything, objects are enqueued only once it is rebuilt, or
+// if that takes long.
 func TestRebuiltInAMoment(t *testing.T) {
 	server, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -305,8 +305,8 @@ func TestRebuiltInAMoment(t *testing.T) {
 	taken(t, queue, soon, all...)
 }
 
-// TestNewsGoesFirst: what was heard goes before all that waits, and what is programmed
-// comes last.
+// TestNewsGoesFirst: objects that a message is about go before all others, and objects that are programmed
+// come last.
 func TestNewsGoesFirst(t *testing.T) {
 	server, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
 	if err != nil {

@@ -30,7 +30,7 @@ func init() {
 // unknown stands for what the manager does not know.
 const unknown = "unknown"
 
-// noteEnforcers takes a look at the enforcers into the metric.
+// noteEnforcers sets the metric to what a look at the enforcers found.
 func noteEnforcers(now look) {
 	if now.failed {
 		enforcers.Set(math.NaN())

@@ -11,16 +11,16 @@ import (
 )
 
 // Waiting remembers which objects of a kind wait for the enforcers, and for which
-// revision. Each is looked at once all enforcers have got there, and not at each step
-// that one of them makes: while thousands of objects are applied, that would be
-// thousands of looks for every step.
+// revision. Each is reconciled once, when all enforcers run that revision, and not
+// whenever one of them gets further: while thousands of objects are applied, each such
+// step would have thousands of objects reconciled.
 type Waiting struct {
 	mu      sync.Mutex
 	objects map[types.NamespacedName]int64
 	// reached is the revision that every enforcer runs, as of the last look.
 	reached int64
-	// late is to be told when an object begins to wait for what has been reached already;
-	// nil where nobody is.
+	// late receives when an object begins to wait for a revision that has been reached
+	// already; nil if nothing listens.
 	late chan<- struct{}
 }
 
@@ -29,14 +29,15 @@ func NewWaiting() *Waiting {
 	return &Waiting{objects: map[types.NamespacedName]int64{}}
 }
 
-// tell says where it is told that an object began to wait for what has been reached already.
+// tell sets the channel that receives when an object begins to wait for a revision that has been
+// reached already.
 func (w *Waiting) tell(late chan<- struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.late = late
 }
 
-// Note takes in how far an object was found to have got.
+// Note records how far the rollout of an object has got.
 func (w *Waiting) Note(object client.Object, rollout conditions.Rollout) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -59,7 +60,7 @@ func (w *Waiting) Note(object client.Object, rollout conditions.Rollout) {
 	}
 }
 
-// arrived takes out the objects that wait for no more than what the fleet has reached.
+// arrived removes and returns the objects whose revision the fleet has reached.
 func (w *Waiting) arrived(fleet limiterstore.Fleet) (keys []types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -73,7 +74,7 @@ func (w *Waiting) arrived(fleet limiterstore.Fleet) (keys []types.NamespacedName
 	return keys
 }
 
-// forget takes out all objects: all are looked at.
+// forget removes all objects, because all are about to be reconciled.
 func (w *Waiting) forget(fleet limiterstore.Fleet) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -18,13 +18,13 @@ const (
 	lastPause  = 30 * time.Second
 )
 
-// Probes is where probes are wanted and answered.
+// Probes takes requests for probes, and has their results.
 type Probes interface {
 	Request(ctx context.Context, tenant string) error
 	Proofs(ctx context.Context, tenants ...string) ([]limiterstore.Proof, error)
 }
 
-// Prober wants probes.
+// Prober requests probes.
 type Prober struct {
 	probes Probes
 
@@ -32,7 +32,7 @@ type Prober struct {
 	asked map[string]asked
 }
 
-// asked is when a probe of a tenant was wanted last.
+// asked is the last request for a probe of a tenant.
 type asked struct {
 	revision int64
 	at       time.Time
@@ -64,7 +64,7 @@ func (p *Prober) Prove(
 	for _, proof := range proofs {
 		isNewer := proof.Revision > rollout.Revision
 		if isNewer && conditions.IsProgrammed(object) {
-			continue // what has changed in it since is not the object's business
+			continue // later changes of the document do not concern the object
 		}
 		concerning = append(concerning, proof)
 		// Enforcers do not have a new document yet, and a probe that comes too early would
@@ -76,7 +76,7 @@ func (p *Prober) Prove(
 	return rollout.Probed(concerning...), err
 }
 
-// due reports whether a probe is to be wanted now, and notes that it was.
+// due reports whether a probe has to be requested now, and notes the request.
 func (p *Prober) due(proof limiterstore.Proof, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
