@@ -11,9 +11,9 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
-// admit has the call admitted, and its bound held, or one in its place, or has the
-// client given another answer. A client that goes meanwhile does not interrupt it: an
-// admission without an answer may have taken a hold.
+// admit has the call admitted and its bound held, or another call in its place, or gives
+// the client another answer. It goes on if the client disconnects, because an admission
+// without an answer may have taken a hold.
 func (c *Call) admit(ctx context.Context) *Problem {
 	ctx, c.decideBy = context.WithoutCancel(ctx), time.Now().Add(admitTimeout)
 	decision, err := c.askOnLadder(ctx)
@@ -44,9 +44,9 @@ func (c *Call) admit(ctx context.Context) *Problem {
 	return nil
 }
 
-// admitBounded has a call admitted that the limiter could not decide, where the tenant
-// has a share for that. It is another call to the limiter, which may have been told of
-// the first; a call that its caller has named cannot become another.
+// admitBounded has a call admitted that the limiter could not decide about, if the tenant
+// has a share for that. The call gets a new ID, because the limiter may have been told of
+// the first one. A call that its caller has named is refused: the name stands for its first ID.
 func (c *Call) admitBounded(err error) *Problem {
 	lost := errors.Is(err, admission.ErrStoreUnavailable) || errors.Is(err, admission.ErrSuspended)
 	if !lost || c.claim != nil {
@@ -75,8 +75,8 @@ func (c *Call) askOnLadder(ctx context.Context) (admission.Result, error) {
 	return decision, err
 }
 
-// ask asks the limiter. While counters are set it is suspended, as a rule for a
-// moment: it is asked again.
+// ask asks the limiter. While counters are being set, the limiter is suspended, as a
+// rule for a moment only: ask tries again until suspendedWait is over.
 func (c *Call) ask(ctx context.Context) (admission.Result, error) {
 	decision, err := c.askOnce(ctx)
 	if !errors.Is(err, admission.ErrSuspended) {
@@ -170,7 +170,7 @@ func (c *Call) admitted(decision admission.Result) {
 	c.calls.Metrics.admitted()
 }
 
-// setDecisionFields tells the client how its call was admitted otherwise than it may think.
+// setDecisionFields tells the client how its call was admitted, where that may not be as it asked.
 func (c *Call) setDecisionFields(decision admission.Result) {
 	if used := c.route.Model.Name; used != c.asked.model {
 		c.header.Set(ModelHeader, used)

@@ -33,8 +33,8 @@ func (b *blamed) Answered(_ limiterv1.Provider, model, endpoint string, _ int) b
 	return false
 }
 
-// TestCallersBlameNoModel: who names a file that is not there does not make the model look as if
-// it were gone, for everybody.
+// TestCallersBlameNoModel: a caller that names a file that does not exist does not make the model
+// look, to everybody, as if it were gone.
 func TestCallersBlameNoModel(t *testing.T) {
 	file := `{"model":"mini","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"none"}}]}]}`
 	for name, tc := range map[string]struct {

@@ -7,14 +7,13 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// unread is an error of a door that has not read a body, and knows what the caller is to be
-// told.
+// unread is the error of a door that has not read a body. It has what to tell the caller.
 type unread interface {
 	error
 	problem() *Problem
 }
 
-// BodyTooLarge is the error of a door that reads no body of more than so many bytes.
+// BodyTooLarge is the error of a door that reads no body of more than Limit bytes.
 type BodyTooLarge struct{ Limit int64 }
 
 // Error is a sentence for the caller.
@@ -27,8 +26,8 @@ func (e *BodyTooLarge) problem() *Problem {
 		"request_too_large", "Request too large", e.Error())
 }
 
-// BodyTooSlow is the error of a door that waits no longer for a body: it must be there
-// after Within, with no pause longer than Pause.
+// BodyTooSlow is the error of a door that has stopped waiting for a body, which must be
+// complete after Within, with no pause longer than Pause.
 type BodyTooSlow struct{ Within, Pause time.Duration }
 
 // Error is a sentence for the caller.
@@ -74,8 +73,8 @@ func (e *TooManyFailures) problem() *Problem {
 		"too_many_failed_requests", "Too many failed requests", e.Error()).after(e.Wait)
 }
 
-// asked is what is remembered of a request to the end of its call. It takes no memory of the
-// body.
+// asked is what is remembered of a request until its call ends. It keeps no part of the body
+// in memory.
 type asked struct {
 	model    string
 	streamed bool

@@ -10,13 +10,13 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// bound finds the model, and what the call can cost there at most.
+// bound finds the model, and the most that the call can cost there.
 func (c *Call) bound(context.Context) *Problem {
 	return c.boundForFirst(c.tenant.Document().ModelsFor(c.asked.model))
 }
 
-// boundForFirst binds the call for the first of the models that can do what is
-// asked for, or refuses it as the first does.
+// boundForFirst bounds the call for the first of the models that can do what is
+// asked for. If none can, it returns the refusal of the first.
 func (c *Call) boundForFirst(models []string) (why *Problem) {
 	for i := range models {
 		problem := c.boundOnLadder(models[i])
@@ -31,13 +31,13 @@ func (c *Call) boundForFirst(models []string) (why *Problem) {
 	return why
 }
 
-// boundForNext binds the call for the next of its models that can do it, if any.
+// boundForNext bounds the call for the next of its models that can do it, if any.
 func (c *Call) boundForNext() bool {
 	next := c.models[1:]
 	return len(next) > 0 && c.boundForFirst(next) == nil
 }
 
-// boundOnLadder binds the call for a model, or for the one that the ladder puts in
+// boundOnLadder bounds the call for a model, or for the one that the ladder puts in
 // its place.
 func (c *Call) boundOnLadder(asked string) *Problem {
 	model, downgraded := c.tenant.ModelFor(c.subject.User, asked)
@@ -45,7 +45,7 @@ func (c *Call) boundOnLadder(asked string) *Problem {
 	if model != asked && c.boundFor(model) == nil {
 		return nil
 	}
-	// Also where the model in its place cannot do what is asked for.
+	// The model that was asked for is called, too, if its replacement cannot do what is asked for.
 	return c.boundFor(asked)
 }
 
@@ -71,8 +71,7 @@ func (c *Call) boundFor(model string) *Problem {
 	return nil
 }
 
-// limiterTime is what the limiter's clock says for the tenant that pays, as far as is known
-// here.
+// limiterTime is the best guess of the limiter's time for the tenant that pays.
 func (c *Call) limiterTime() time.Time {
 	return c.calls.Admitter.Now(c.tenant.Document().Root())
 }
@@ -91,8 +90,8 @@ func unpricedFor(provider *limiterv1.Provider, model limiterv1.Model, request pr
 	return nil
 }
 
-// passesLeftOut is whether the provider's ModelProvider passes on what of the request would be
-// left out.
+// passesLeftOut reports whether the provider's ModelProvider passes on a part of the request that
+// would be left out otherwise.
 func passesLeftOut(provider *limiterv1.Provider, request protocol.ParsedRequest) bool {
 	return slices.ContainsFunc(request.Unpriced(), func(u protocol.Unpriced) bool { return u.LeftOut && provider.Passes(u.Field) })
 }

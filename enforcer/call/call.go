@@ -20,8 +20,7 @@ import (
 const (
 	// CallIDHeader names the call, in the ledger and towards the provider, too.
 	CallIDHeader = "X-Bursar-Call-Id"
-	// ModelHeader names the model that was called, when the ladder has chosen it in the
-	// place of the caller.
+	// ModelHeader names the model that was called, if it is not the one that was asked for.
 	ModelHeader = "X-Bursar-Model"
 	// MaxOutputHeader says how many output tokens the provider was asked for, where that is
 	// less than what the caller asked for or left open, and LoweredByHeader why: OutputCaps
@@ -41,7 +40,7 @@ const (
 	// StoreLostHeader says that the call was admitted while the limiter was out of reach,
 	// from money that was held for that.
 	StoreLostHeader = "X-Bursar-Store-Lost"
-	// PricedAsHeader says how a call is priced whose model no provider lists.
+	// PricedAsHeader says how the call is priced, if no provider lists its model.
 	PricedAsHeader = "X-Bursar-Priced-As"
 	// FallbackHeader names the fallback that answered in the place of a call that was
 	// refused for money.
@@ -65,11 +64,11 @@ type Request struct {
 	// Path is where the endpoint was found, and Query what follows the "?", as it was
 	// sent.
 	Path, Query string
-	// Header is a view of the header. It is not asked any more once the call is admitted.
+	// Header is a view of the header. It is not read any more once the call is admitted.
 	Header protocol.HeaderView
 	// Body reads the body. It is called once at the most, when it is known who calls. An
 	// error of type *BodyTooLarge, *BodyTooSlow, *NoRoom or *TooManyFailures says why it is
-	// not read. The result is the call's until it has its answer, or has ended.
+	// not read. The result belongs to the call until it has its answer, or has ended.
 	Body func() ([]byte, error)
 }
 
@@ -120,11 +119,11 @@ type Call struct {
 	claim *idempotency.Claim // claim
 	// recording is the answer, where it may be given again; else nil.
 	recording *recording // read, claim
-	// models are the model that the call is bound for, unless the ladder has put
-	// another in its place, and those to be tried after it.
+	// models are the model that the call goes to, unless the ladder has put another in
+	// its place, and the models to try after it.
 	models []string      // bound
 	route  *config.Route // bound
-	// model is the route's, with the prices in force when the call was bound: it is
+	// model is the route's, with the prices in force when the call was bounded: it is
 	// settled with them, too.
 	model   limiterv1.Model      // bound
 	bounded protocol.BoundedCall // bound
@@ -143,8 +142,8 @@ type Call struct {
 	hold     *admission.Hold // admit
 	heldFrom time.Time       // admit: when, by this machine's clock
 	forward  forward         // forward
-	// answered is what the client gets that is no provider's answer; nil as long as
-	// there is none.
+	// answered is what the client gets instead of a provider's answer; nil if there is
+	// nothing yet.
 	answered *Response
 	// ended is whether End was called.
 	ended bool
@@ -163,13 +162,14 @@ type forward struct {
 	// answer reads the answer, and head is what the client sees before it.
 	answer protocol.Answer
 	head   Head
-	// other makes the reader for an answer that is a stream where answer is for none, or the
-	// other way round; nil when it is known which it is. first is what has come of the answer
-	// that does not tell yet.
+	// other makes a reader for the other form: for a stream if answer reads none, and the other
+	// way round; nil once the form is known. first is what has come of an answer whose form is
+	// still unknown.
 	other func() protocol.Answer
 	first []byte
-	// rejects tells of the whole body whether the provider rejects Bursar's key, in which case
-	// the client sees nothing of it: first is what has come. It is nil where the status says all.
+	// rejects reports whether a whole body says that the provider rejects Bursar's key. The client
+	// must see nothing of such a body, so first keeps what has come. It is nil where the status
+	// says all.
 	rejects func(body []byte) bool
 	// shown is whether the client may have been given some of the answer, and last the last
 	// byte of it.

@@ -29,8 +29,8 @@ const (
 	suspendedWait, suspendedPause = time.Second, 50 * time.Millisecond
 )
 
-// Identifier finds out who is calling. An *identify.Error says what the caller is told
-// when nobody can say; any other error means that the credential is none.
+// Identifier finds out who is calling. An *identify.Error has what to tell a caller that
+// cannot be identified; any other error means that the credential is not known.
 type Identifier interface {
 	Identify(ctx context.Context, request identity.Request) (admission.Subject, error)
 }
@@ -41,7 +41,8 @@ type Config interface {
 	Route(model string) (*config.Route, bool)
 	Routes() []*config.Route
 	RouteUnlisted(protocol limiterv1.Protocol, model string) (*config.Route, bool)
-	// Complete is whether what is not there is not configured.
+	// Complete reports whether all of the configuration is known here: what is missing then
+	// is not configured.
 	Complete() bool
 }
 
@@ -53,7 +54,7 @@ type Admitter interface {
 	Now(root string) time.Time
 }
 
-// Claims say which call has a name.
+// Claims say which call has a name, that of an Idempotency-Key.
 type Claims interface {
 	Take(ctx context.Context, claim idempotency.Claim) (standing idempotency.Claim, taken bool, err error)
 	Release(ctx context.Context, claim idempotency.Claim) error
@@ -86,7 +87,7 @@ type Options struct {
 	// answers of those that have one.
 	Claims  Claims
 	Replays *answercache.Cache
-	// Providers take what is seen of providers; nil for nobody.
+	// Providers take what is seen of providers; nil if nothing wants to know.
 	Providers ProviderReports
 	Metrics   *Metrics
 	Log       *slog.Logger
@@ -94,18 +95,18 @@ type Options struct {
 	Tracer trace.Tracer
 	// Session is the session that the holds belong to.
 	Session string
-	// Begun is closed when others know of that session: no call is taken before.
+	// Begun is closed when others know of that session. No call is taken before that.
 	Begun <-chan struct{}
 }
 
 // Calls are the calls of a process, through whichever door they come. Its methods may be
-// called from everywhere at once.
+// called concurrently.
 type Calls struct {
 	Options
 
 	// open counts what was admitted and is not settled, and claims that are not ended.
 	open sync.WaitGroup
-	// givenUp are the calls that were not settled and will not be, as they have ended.
+	// givenUp are the ledger entries of the calls that could not be settled and were given up.
 	mu      sync.Mutex
 	givenUp []ledgerv1.Entry
 	// settling ends when calls that could not be settled must be given up.
@@ -144,14 +145,14 @@ func (calls *Calls) Refuse(problem *Problem, p protocol.Protocol) *Response {
 	return problem.response(protocol.Header{}, p)
 }
 
-// UnsettledError is that calls were given up before they were settled.
+// UnsettledError means that calls were given up before they were settled.
 type UnsettledError struct{ Calls int }
 
 func (e *UnsettledError) Error() string { return fmt.Sprintf("%d calls were not settled", e.Calls) }
 
-// Drain waits until all calls are settled. When ctx ends before that, the rest is given
-// up, which is an *UnsettledError: what their calls hold in Redis is left to who adopts the
-// session, and what they cost is known to Unsettled alone.
+// Drain waits until all calls are settled. When ctx ends before that, it gives up the rest
+// and returns an *UnsettledError: the holds of these calls in Redis are left to the adopter
+// of the session, and only Unsettled knows what the calls cost.
 // REQUIRES: every call that has begun was ended, and none will begin.
 func (calls *Calls) Drain(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, calls.giveUp)
@@ -163,9 +164,9 @@ func (calls *Calls) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Unsettled are the calls that Drain has given up, as they have ended. Their holds stay in
-// Redis until somebody charges them in full, who may know no better: the ledger is to be
-// told of these.
+// Unsettled are the ledger entries of the calls that Drain has given up. Their holds stay in
+// Redis until the session's adopter, which may know no better, charges them in full. So
+// these entries must be sent to the ledger.
 func (calls *Calls) Unsettled() []ledgerv1.Entry {
 	calls.mu.Lock()
 	defer calls.mu.Unlock()
@@ -178,9 +179,9 @@ func (calls *Calls) giveUpOn(entry ledgerv1.Entry) {
 	calls.givenUp = append(calls.givenUp, entry)
 }
 
-// newID is a name for a call, unique for all time, and later ones are greater, which
-// indexes like.
+// newID is an ID for a call, unique for all time. Later IDs are greater, which suits
+// indexes.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// Randomness is read for sixteen names at once. No name is a secret.
+// Randomness is read for sixteen IDs at once, and kept in memory: no ID is a secret.
 func init() { uuid.EnableRandPool() }

@@ -13,12 +13,12 @@ import (
 const (
 	// maxIdempotencyKey is the length of the longest name.
 	maxIdempotencyKey = 255
-	// releaseFor is how long the release of a name is tried for.
+	// releaseFor is how long the release of a name is tried.
 	releaseFor = time.Minute
 )
 
-// claimName claims the name that the caller has given the call, or answers what was
-// answered when it was made.
+// claimName claims the name that the caller has given the call. If another call has it,
+// the request gets the answer of that call, or is refused.
 func (c *Call) claimName(ctx context.Context) *Problem {
 	names := c.Header.Values(IdempotencyKeyHeader)
 	if len(names) == 0 {
@@ -44,14 +44,14 @@ func (c *Call) claimName(ctx context.Context) *Problem {
 	return c.repeat(ctx, standing, standing.Request == claim.Request)
 }
 
-// validIdempotencyKey is whether the name is one of visible ASCII characters.
+// validIdempotencyKey reports whether the name is 1 to maxIdempotencyKey visible ASCII characters.
 func validIdempotencyKey(name string) bool {
 	return 0 < len(name) && len(name) <= maxIdempotencyKey &&
 		!strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// repeat answers a request whose name another call has: as that one was answered if
-// the request is the same.
+// repeat answers a request whose name another call has: with the answer of that call,
+// if the request is the same and the answer is there.
 func (c *Call) repeat(ctx context.Context, first idempotency.Claim, same bool) *Problem {
 	if !same {
 		return idempotencyKeyReused(first.Call)
@@ -87,7 +87,7 @@ func (c *Call) free() {
 	}
 }
 
-// release frees a name. When that fails it is tried on, off the client's path.
+// release frees a name. If that fails, it is tried again off the client's path.
 func (calls *Calls) release(claim idempotency.Claim) {
 	ctx, cancel := context.WithTimeout(context.Background(), admitTimeout)
 	defer cancel()
@@ -114,7 +114,7 @@ func (c *Call) endClaim() {
 		return
 	}
 	if answer, ok := c.recording.kept(); ok {
-		removeRateFields(answer.Header, c.Endpoint.Protocol()) // they are no longer so
+		removeRateFields(answer.Header, c.Endpoint.Protocol()) // they will no longer be true
 		delete(answer.Header, LimitHeader)
 		delete(answer.Header, LeftHeader)
 		c.calls.Replays.Put(replayOf(c.id), answer, idempotency.MaxWindow)

@@ -21,12 +21,12 @@ import (
 )
 
 // fallBack tries the tenant's fallbacks in the place of a call that was refused, in
-// their order, and refuses the call where none has an answer. Where one makes
-// another call, that one is admitted; where that has waited, and its caller may not call
-// any more, none answers. The refusal is put on record either way.
+// their order, and refuses the call if none has an answer. A fallback that makes another
+// call has it admitted. If that had to wait, and the caller may not call any more, no
+// fallback answers. The refusal is put on record in any case.
 func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Problem {
 	why := c.refusal(refused)
-	record := c.refusalRecord(refused) // of the call as it was refused: a fallback may bind it anew
+	record := c.refusalRecord(refused) // of the call as it was refused: a fallback may change its model and bound
 	defer func() { c.calls.Refusals.Add(record) }()
 	if !refused.ByMoney() {
 		return why
@@ -85,7 +85,7 @@ func (c *Call) try(ctx context.Context, fallback limiterv1.Fallback) (answers bo
 	case limiterv1.Message:
 		return c.giveMessage(fallback), nil
 	}
-	return false, nil // made by a control plane that is newer
+	return false, nil // a kind of fallback that only a newer control plane knows
 }
 
 // giveCached gives an answer that the same request has got before.
@@ -145,7 +145,7 @@ func (c *Call) callCheapest(ctx context.Context, among []string) (admitted bool,
 	return true, nil
 }
 
-// boundForCheapest binds the call for the cheapest model that can do it.
+// boundForCheapest bounds the call for the cheapest model that can do it.
 func (c *Call) boundForCheapest(among []string) bool {
 	for _, route := range c.routesByPrice(among) {
 		if c.boundFor(route.Model.Name) == nil {
@@ -156,8 +156,8 @@ func (c *Call) boundForCheapest(among []string) bool {
 	return false
 }
 
-// routesByPrice are the routes to models of the protocol, the first the one where what
-// the call was bound to use costs least.
+// routesByPrice are the routes to models of the protocol, ordered by what the most that the
+// call can use would cost there, the cheapest first.
 func (c *Call) routesByPrice(among []string) []*config.Route {
 	type priced struct {
 		*config.Route
@@ -181,9 +181,8 @@ func (c *Call) routesByPrice(among []string) []*config.Route {
 	return routes
 }
 
-// dearestOf is the most that what the call was bound to use costs by the prices. It was bound
-// for another model: where this one has no price for what is written to its cache, it has
-// none of that.
+// dearestOf is the most that a bound of usage can cost by the prices. The bound is that for
+// another model: if this one has no price for writes to its cache, it has no such writes.
 func dearestOf(prices price.Book, bound price.Usage) (money.Nanos, error) {
 	cost, err := prices.Dearest(bound)
 	if errors.Is(err, price.ErrNoPrice) {
@@ -192,7 +191,7 @@ func dearestOf(prices price.Book, bound price.Usage) (money.Nanos, error) {
 	return cost, err
 }
 
-// cacheOf is the tenant's fallback that gives answers anew, if it has one.
+// cacheOf is the tenant's fallback Cache, if it has one.
 func cacheOf(tenant *admission.Tenant) (limiterv1.Fallback, bool) {
 	for _, fallback := range tenant.Document().Fallbacks() {
 		if fallback.Kind == limiterv1.Cache {
@@ -202,9 +201,9 @@ func cacheOf(tenant *admission.Tenant) (limiterv1.Fallback, bool) {
 	return limiterv1.Fallback{}, false
 }
 
-// remember keeps a whole answer to the call for the tenant's fallback Cache. Of its
-// header, what is about that call alone is left out. An answer that was made shorter for
-// want of room is no answer for others.
+// remember keeps a whole answer to the call for the tenant's fallback Cache, without the
+// header fields that are about this call alone. It does not keep an answer whose output was
+// lowered to fit the limits, which may be too short for others.
 func (c *Call) remember() {
 	fallback, ok := cacheOf(c.tenant)
 	if !ok || c.forward.status != protocol.StatusOK || c.forward.usage == nil || c.fitted > 0 {

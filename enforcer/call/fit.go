@@ -19,7 +19,7 @@ import (
 // refuses lowers it once, and calls that are admitted meanwhile may do so again.
 const maxFits = 4
 
-// outputLimits are what bounds the output of a call of the model beside its request.
+// outputLimits are the bounds on the output of a call of the model that are not in its request.
 func (c *Call) outputLimits(model string) protocol.OutputLimits {
 	document := c.tenant.Document()
 	limits := protocol.OutputLimits{Assumed: document.AssumedOutputTokens, Cap: document.OutputCap(c.subject.Caller(), model)}
@@ -29,8 +29,8 @@ func (c *Call) outputLimits(model string) protocol.OutputLimits {
 	return limits
 }
 
-// lowered is why the call asks for less output than its caller may think, and for how much of it;
-// empty where it does not.
+// lowered is why the call asks for less output than its request does, and for how many tokens;
+// empty if it does not.
 func (c *Call) lowered() (why ledgerv1.Lowering, output int64) {
 	switch output := c.bounded.Output; {
 	case output.Tokens >= output.Uncapped:
@@ -42,7 +42,7 @@ func (c *Call) lowered() (why ledgerv1.Lowering, output int64) {
 	}
 }
 
-// setOutputFields tells the client that its call asks for less output than it may think.
+// setOutputFields tells the client if its call asks for less output than its request does.
 func (c *Call) setOutputFields() {
 	if why, output := c.lowered(); why != "" {
 		c.header.Set(MaxOutputHeader, strconv.FormatInt(output, 10))
@@ -57,10 +57,10 @@ type size struct {
 	tokens int64
 }
 
-// size is that of the call as it is bound.
+// size is that of the call with its present bound.
 func (c *Call) size() size { return size{c.bounded.Output, c.bounded.Cost, c.bounded.Bound.Total()} }
 
-// tooLarge is a call of a model that was refused with all the output that it may have.
+// tooLarge is a call of a model that was refused when its output was not lowered yet.
 type tooLarge struct {
 	model      string
 	downgraded bool
@@ -68,7 +68,7 @@ type tooLarge struct {
 	refusal    *admission.Refusal
 }
 
-// noteRefusal adds the call as it is bound, if it was refused and may be fitted.
+// noteRefusal adds the call with its present bound, if it was refused and may be fitted.
 func (c *Call) noteRefusal(to []tooLarge, decision admission.Result) []tooLarge {
 	if decision.Refusal == nil || decision.Hold != nil || c.tenant.Document().FitOutputTokens == 0 {
 		return to
@@ -76,9 +76,10 @@ func (c *Call) noteRefusal(to []tooLarge, decision admission.Result) []tooLarge 
 	return append(to, tooLarge{c.route.Model.Name, c.downgraded, c.size(), decision.Refusal})
 }
 
-// fit has a call that was refused admitted with less output, for the first of its models
-// that there is room for. Else it returns the decision that there is; or, where that would
-// stand for ever, one that says for how long. The call is bound as the decision says.
+// fit has a refused call admitted with less output, for the first of its models for which
+// there is room. Otherwise it returns the decision that it was given; or, if waiting would not
+// help there, the refusal of a smaller call, which says how long to wait. The call's route and
+// bound are those of the decision that it returns.
 func (c *Call) fit(ctx context.Context, refused []tooLarge, decision admission.Result) (admission.Result, error) {
 	least := c.tenant.Document().FitOutputTokens
 	if least == 0 {
@@ -99,14 +100,14 @@ func (c *Call) fit(ctx context.Context, refused []tooLarge, decision admission.R
 	return decision, nil
 }
 
-// binding returns what binds the call again as it is bound now.
+// binding returns a function that restores the present route and bound of the call.
 func (c *Call) binding() (restore func()) {
 	route, model, bounded, downgraded := c.route, c.model, c.bounded, c.downgraded
 	return func() { c.route, c.model, c.bounded, c.downgraded = route, model, bounded, downgraded }
 }
 
-// fitModel asks for less output, but not less than the least, of a model that was refused,
-// until that is admitted or there is no room. Its result is empty if nothing was asked.
+// fitModel lowers the output of a refused call of one model, never below the least, until the
+// call is admitted or there is no room. Its result is empty if the limiter was not asked.
 func (c *Call) fitModel(ctx context.Context, r tooLarge, least int64) (decision admission.Result, err error) {
 	if !lowers(r.refusal) || r.whole.output.Tokens <= least || !c.bindWith(r, least) {
 		return decision, nil
@@ -119,7 +120,7 @@ func (c *Call) fitModel(ctx context.Context, r tooLarge, least int64) (decision 
 		}
 		decision, err = c.ask(ctx)
 		if errors.Is(err, admission.ErrRungChanged) {
-			return admission.Result{}, nil // another model is to be called now
+			return admission.Result{}, nil // the ladder asks for another model now
 		}
 		if err != nil || decision.Hold != nil {
 			return decision, err
@@ -129,8 +130,8 @@ func (c *Call) fitModel(ctx context.Context, r tooLarge, least int64) (decision 
 	return decision, nil
 }
 
-// bindWith binds the call for the model that was refused, with an output of so many tokens
-// at most, if its request is valid with those.
+// bindWith bounds the call for the model that was refused, with at most the given output, in
+// tokens, and reports whether the request is valid with that.
 func (c *Call) bindWith(r tooLarge, output int64) bool {
 	c.fitted, c.downgraded = output, r.downgraded
 	return c.boundFor(r.model) == nil
@@ -145,9 +146,9 @@ func lowers(r *admission.Refusal) bool {
 func isOfTokens(r *admission.Refusal) bool { return r.Unit == limiterv1.Tokens }
 
 // outputFor is the most output for which a limit that refused a call has room, from low,
-// the call with the least, to whole, the call that it refused; 0 if it has none. Where the
-// limit would refuse for ever, and low would only have to wait, it is that of low, so that
-// the limit says for how long.
+// the call with the least, to whole, the call that it refused; 0 if it has none. If whole
+// never fits, and low would only have to wait, it is the output of low, so that the limiter
+// says how long to wait.
 func outputFor(r *admission.Refusal, low, whole size) int64 {
 	var output int64
 	var waits bool
@@ -194,8 +195,8 @@ func outputIn(room, needLow, needWhole int64, low, whole size) int64 {
 	return low.output.Tokens + int64(more)
 }
 
-// advice is what to do about the refusal of a call, which is bound as it was refused: one
-// or two sentences, or none.
+// advice is what to do about the refusal of a call, which still has the bound that was refused:
+// one sentence, or none.
 func (c *Call) advice(r *admission.Refusal) string {
 	if r.Reason != ledgerv1.BudgetExhausted && r.Reason != ledgerv1.TooLarge {
 		return ""

@@ -35,8 +35,8 @@ type Head struct {
 	// answer that is not streamed has more when Finish has returned, for a door that has not
 	// sent the head by then.
 	Header protocol.Header
-	// Streamed is whether the head is to be sent before there is any of the body. When the
-	// first of the body has come, it may be otherwise.
+	// Streamed is whether to send the head before any of the body has come. It may change
+	// when the first of the body comes.
 	Streamed bool
 }
 
@@ -77,7 +77,7 @@ func (c *Call) NoAnswer(sent bool, err error) *Response {
 
 // Answer takes the status and the header of the provider's answer; the header is the
 // call's from then on. It returns what the client sees of them, or else what it gets in
-// the place of an answer that is none of its business.
+// the place of an answer that it must not see.
 func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 	f := &c.forward
 	f.status = status
@@ -205,9 +205,9 @@ func (c *Call) Unshown() {
 	c.recording.forget()
 }
 
-// Progress is how far the answer has come, by which a door decides whether to leave the
-// provider when the client has gone: not before anything was seen, as nobody could say then
-// what the call costs, and not when all that is still to come is what it costs.
+// Progress is how far the answer has come. A door decides by it whether to leave the
+// provider when the client has gone: not before anything was seen, because the cost would be
+// unknown, and not when only the cost is still to come.
 // REQUIRES: Answer returned a Head, and Finish was not called.
 func (c *Call) Progress() protocol.Progress { return c.forward.answer.Progress() }
 
@@ -267,7 +267,8 @@ func (c *Call) undecided() []byte {
 	return slices.Clone(f.answer.Pass(first))
 }
 
-// judge judges by what was seen of an answer that was cut off what the call can have used.
+// judge finds the most that the call can have used, by what was seen of an answer that was
+// cut off.
 func (c *Call) judge(cut error) {
 	f := &c.forward
 	if f.encoded || f.unreadable {
@@ -286,13 +287,13 @@ func (c *Call) judge(cut error) {
 	}
 	if !f.head.Streamed && f.come > 0 && f.length > 0 && !c.bounded.Hidden {
 		seen := c.bounded.Bound
-		seen.Output = min(seen.Output, f.length) // a token is a byte of the answer at least
+		seen.Output = min(seen.Output, f.length) // a token is at least one byte of the answer
 		f.seen = &seen
 	}
 }
 
-// withCost tells the client what the call has cost: in the head, if the door has not sent it, and
-// else behind the body.
+// withCost tells the client what the call has cost: in the head, if the door has not sent it,
+// otherwise behind the body.
 func (c *Call) withCost(rest Rest) Rest {
 	f := &c.forward
 	var end ledgerv1.Entry
@@ -320,7 +321,8 @@ func (c *Call) costComment(cost string) string {
 }
 
 // finishCut tells the client that the answer was cut off: with a refusal if it has seen
-// nothing of it, else in the answer's midst if that has a way to, else by a cut.
+// nothing of the answer; otherwise by an error within the answer, if its protocol has one;
+// otherwise by cutting the connection.
 func (c *Call) finishCut(piece []byte, cut error) Rest {
 	provider := c.route.Provider.Name
 	if errors.Is(cut, ErrClientGone) {

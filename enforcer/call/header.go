@@ -10,13 +10,13 @@ import (
 )
 
 // forwardedFields are the header fields of a client that are sent to every provider.
-// Fields choose who is billed (Authorization, OpenAI-Project), and make requests
-// repeat (Idempotency-Key), so that one is sent only when it is known to be harmless.
-// A trace (Traceparent, Tracestate) is the caller's, and no matter of a provider's.
+// Some fields choose who is billed (Authorization, OpenAI-Project), or make requests
+// repeat (Idempotency-Key), so a field is sent only if it is known to be harmless. The
+// caller's trace (Traceparent, Tracestate) is none of a provider's business.
 var forwardedFields = []string{"Accept", "User-Agent"}
 
 // forwardedHeader is the header of the call with the given ID to a provider of the
-// protocol, except for its key, of which the client may have written some fields.
+// protocol, without its key. Some of the fields may come from the client.
 func forwardedHeader(id string, client protocol.HeaderView, p protocol.Protocol) protocol.Header {
 	header := protocol.Header{
 		"Content-Type": {"application/json"}, "X-Request-Id": {id},
@@ -44,7 +44,7 @@ type withheldFields struct{ names, prefixes []string }
 // newWithheldFields are those of connections, and of all the protocols: a gateway that
 // speaks one of them may be a customer of a provider that speaks another.
 func newWithheldFields(protocols []protocol.Protocol) withheldFields {
-	// Which pages may read an answer is no matter of the provider's, nor what Bursar says of it.
+	// A provider must not say which pages may read an answer (CORS), nor write Bursar's own fields.
 	w := withheldFields{names: slices.Clone(connectionFields), prefixes: []string{"Access-Control-", "X-Bursar-"}}
 	for _, p := range protocols {
 		for _, name := range p.Fields().Withheld {

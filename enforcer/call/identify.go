@@ -29,23 +29,23 @@ func (c *Call) identify(ctx context.Context) (problem *Problem) {
 	return nil
 }
 
-// unknownError means that a call has waited, and may not be made any more by who makes it.
+// unknownError means that a call has waited, and its caller may not make it any more.
 type unknownError struct{ problem *Problem }
 
 func (e *unknownError) Error() string { return e.problem.Message }
 
-// identifyAgain finds out anew who calls, and who pays, when a call has waited: the limits may be others by
-// now, and this process may have slept while the key was deleted.
+// identifyAgain finds out anew who calls, and who pays, when a call has waited: the limits may have changed,
+// and this process may have slept while the key was deleted.
 func (c *Call) identifyAgain(ctx context.Context) error {
 	ctx, cancel := context.WithDeadline(ctx, c.decideBy)
 	defer cancel()
 	subject, tenant := c.subject, c.tenant
 	problem := c.identify(ctx)
 	if problem == nil && (c.subject.Tenant != subject.Tenant || c.subject.User != subject.User) {
-		problem = storeLost() // what was done for the other is not this one's
+		problem = storeLost() // what was done so far was done for another caller
 	}
 	if problem != nil {
-		c.subject, c.tenant = subject, tenant // it is their call that is refused
+		c.subject, c.tenant = subject, tenant // the call that is refused is theirs
 		return &unknownError{problem}
 	}
 	return nil
@@ -60,14 +60,14 @@ func identityQuery(p protocol.Protocol, query string) url.Values {
 	return parseQuery(query)
 }
 
-// parseQuery is what of a query can be understood.
+// parseQuery is the well-formed part of a query.
 func parseQuery(query string) url.Values {
 	values, _ := url.ParseQuery(query) // what is malformed is left out, as servers do
 	return values
 }
 
-// Identify is who has sent a request, or why it is refused: the caller is unknown, or the
-// session has not begun. It waits for the session, for a moment.
+// Identify returns who has sent a request, or why it is refused: the caller is unknown, or
+// the session has not begun. It waits a moment for the session.
 func (calls *Calls) Identify(ctx context.Context, request identity.Request) (admission.Subject, *Problem) {
 	subject, err := calls.Identifier.Identify(ctx, request)
 	if err != nil {
@@ -76,7 +76,7 @@ func (calls *Calls) Identify(ctx context.Context, request identity.Request) (adm
 	return subject, calls.awaitSession(ctx)
 }
 
-// awaitSession waits, for a moment, until others know of the session. Not before do they
+// awaitSession waits, for a moment, until others know of the session: only then do they
 // wait for this process to follow the configuration.
 func (calls *Calls) awaitSession(ctx context.Context) *Problem {
 	select {

@@ -60,8 +60,8 @@ func (s suspending) Admit(ctx context.Context, tenant *admission.Tenant, r admis
 	return s.Admitter.Admit(ctx, tenant, r)
 }
 
-// TestKeyEndedDuringFallback: no fallback answers who may not call any more since the one before it
-// has begun to wait.
+// TestKeyEndedDuringFallback: no fallback answers a caller whose key ended while the fallback before
+// it waited.
 func TestKeyEndedDuringFallback(t *testing.T) {
 	for name, tc := range map[string]struct {
 		why    identify.Status

@@ -86,7 +86,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	return m
 }
 
-// begin makes what is known to be counted begin at zero, so that its first increase
+// begin begins the series that are known in advance at zero, so that their first increase
 // can be seen.
 func (m *Metrics) begin() {
 	m.admissions.WithLabelValues("admitted", "")

@@ -26,8 +26,8 @@ func (calls *Calls) Models(caller admission.Subject) (all []protocol.ListedModel
 	return slices.DeleteFunc(all, func(m protocol.ListedModel) bool { return !mayAskFor(caller, m.Name) })
 }
 
-// mayAskFor is whether a caller's credential lets it ask for a model by a name. What is
-// called in the place of that model is for its tenant to say.
+// mayAskFor reports whether a caller's credential lets it ask for a model by a name. Which
+// model is called in its place is up to the tenant's configuration.
 func mayAskFor(caller admission.Subject, model string) bool {
 	return len(caller.Models) == 0 || limiterv1.Matches(caller.Models, model)
 }

@@ -19,7 +19,7 @@ type ProviderReports interface {
 	Answered(provider limiterv1.Provider, model, endpoint string, status int) (broken bool)
 }
 
-// noReports is where nobody wants to know.
+// noReports ignores all reports.
 type noReports struct{}
 
 func (noReports) Failed(limiterv1.Provider, error) {}
@@ -42,7 +42,7 @@ func (c *Call) reportAnswer(status int) (broken bool) {
 }
 
 // withhold takes the next bytes of an answer that may say that the provider rejects Bursar's
-// key. It returns what the client may see: nothing, until too much has come for that.
+// key. It returns what the client may see: nothing, until the answer is too long to say that.
 func (c *Call) withhold(piece []byte) []byte {
 	f := &c.forward
 	f.first = append(f.first, piece...)
@@ -78,9 +78,9 @@ func (c *Call) operators() string {
 	return fmt.Sprintf(" Your request did not cause this: the operator of Bursar must fix it. Report call %s.", c.id)
 }
 
-// blamed is the name of the model of which the status of an answer says something: empty if
-// the call's provider does not list it, or if what was denied or not found may be something else
-// that the caller has named.
+// blamed is the name of the model that the status of an answer says something about. It is
+// empty if the call's provider does not list the model, or if what was denied or not found may be
+// something else that the caller has named.
 func (c *Call) blamed(status int) string {
 	if c.asked.refers && (status == protocol.StatusForbidden || status == protocol.StatusNotFound) {
 		return ""
@@ -91,8 +91,8 @@ func (c *Call) blamed(status int) string {
 	return ""
 }
 
-// unreached is the refusal of a call whose provider could not be asked. To try again helps
-// where the network is to blame.
+// unreached is the refusal of a call whose provider could not be asked. Trying again helps
+// if the network is to blame.
 func (c *Call) unreached(err error) *Problem {
 	trouble := limiterv1.TroubleOf(err)
 	why, known := troubles[trouble]
@@ -107,8 +107,8 @@ func (c *Call) unreached(err error) *Problem {
 	return problem
 }
 
-// unusable is whether an answer says nothing to a client: a redirect; that the provider does
-// not know Bursar's key; that it is not there, in a text that no client can read; or that all
+// unusable reports whether an answer is of no use to a client: a redirect; a rejection of
+// Bursar's key; a denial or a "not found" in a form that no client can read; or one that all
 // calls of the model get, so that none of them is to blame.
 func unusable(status int, header protocol.Header, broken bool) bool {
 	switch {

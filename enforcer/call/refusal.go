@@ -56,7 +56,7 @@ func (r *Problem) after(wait time.Duration) *Problem {
 	return r
 }
 
-// finally says that to try again does not help.
+// finally says that trying again does not help.
 func (r *Problem) finally() *Problem {
 	r.Final = true
 	return r
@@ -107,7 +107,7 @@ func unidentified(err error) *Problem {
 	return r
 }
 
-// sentence is a text as a sentence. A way to sign in need not have said anything.
+// sentence makes a text a sentence. The text of an identify.Error may be empty.
 func sentence(text string) string {
 	if text == "" {
 		text = "the caller could not be identified"
@@ -133,7 +133,7 @@ func unlimitedTier(subject admission.Subject, policy string) *Problem {
 			"Your request did not cause this: whoever manages the budget can correct your tier, or add a limit.", policy, ofTier(subject.Tier))).finally()
 }
 
-// ofTier is who has a tier.
+// ofTier names the users of a tier.
 func ofTier(tier string) string {
 	if tier == "" {
 		return "users without a tier"
@@ -151,8 +151,8 @@ func notConfigured() *Problem {
 	return unavailable("Bursar's configuration is not complete yet, so the call was not made. Try again later.")
 }
 
-// absent is the refusal of a call for what is not configured: while the configuration is
-// not complete, nobody can say that it is not.
+// absent is the refusal of a call for something that is not configured. While the
+// configuration is not complete, it may still come, and the refusal says that instead.
 func (calls *Calls) absent(refusal *Problem) *Problem {
 	if !calls.Config.Complete() {
 		return notConfigured()
@@ -189,7 +189,7 @@ func badRequest(err error) *Problem {
 	return r
 }
 
-// unknownModel is the refusal of a request for a model that there is not. The caller is asked whether
+// unknownModel is the refusal of a request for a model that does not exist. The caller is asked whether
 // it meant one of the models that it may ask for.
 func unknownModel(name string, available []string) *Problem {
 	r := refuseWith(protocol.StatusNotFound, protocol.InvalidRequest, "model_not_found", "Model not found",
@@ -214,7 +214,7 @@ func modelForbidden(name string, available []string) *Problem {
 	return r
 }
 
-// tooManyLimits is the refusal of a call whose caller is in so many groups.
+// tooManyLimits is the refusal of a call that too many limits count, one for each group of its caller.
 func tooManyLimits(groups int) *Problem {
 	return refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, "too_many_limits", "Too many limits",
 		fmt.Sprintf("The caller is in %d groups, and the tenant has too many limits per Group to check them all for one call: put the caller into fewer groups, or remove limits with per: Group.", groups)).finally()
@@ -243,8 +243,8 @@ func tooManyTokens(message string) *Problem {
 	return refuseWith(protocol.StatusBadRequest, protocol.InvalidRequest, "request_too_large", "Request too large", message).finally()
 }
 
-// tooFast is the refusal of a call by a rate limit that will allow it later. Of those in
-// flight nobody knows when one ends; most do soon.
+// tooFast is the refusal of a call by a rate limit that will allow it later. Nobody knows
+// when a call in flight ends; most end soon.
 func tooFast(r *admission.Refusal) *Problem {
 	message := fmt.Sprintf("The rate limit %q of %s per %s has too little left for this call; try again in %s.",
 		r.Limit, r.Unit, scope(r), protocol.RoundUp(r.RetryAfter, time.Millisecond))
@@ -262,7 +262,7 @@ func rateLimit(r *admission.Refusal) protocol.LimitMembers {
 	return protocol.LimitMembers{Limit: r.Limit, Per: string(r.Per), Group: r.Owner.Group}
 }
 
-// outOfMoney is the refusal of a call by a money limit. To try again does not help
+// outOfMoney is the refusal of a call by a money limit. Trying again does not help
 // before the period turns, which clients would not wait for.
 func outOfMoney(r *admission.Refusal, advice string) *Problem {
 	whose := cmp.Or(r.Owner.String(), "tenant "+r.Tenant)
@@ -287,8 +287,8 @@ func outOfMoney(r *admission.Refusal, advice string) *Problem {
 	})
 }
 
-// scope is what the limit counts apart, and which one of them is meant where a caller may have
-// several.
+// scope is what the limit counts separately: users, keys or groups, say. It names the group,
+// because a caller may be in several.
 func scope(r *admission.Refusal) string {
 	if r.Owner.Group != "" {
 		return "group, here " + r.Owner.Group + ","
@@ -303,8 +303,8 @@ func providerFault(code, title, message string) *Problem {
 	return r
 }
 
-// noAnswer is the refusal of a call whose provider was asked and did not answer. What may
-// have been paid for is not to be tried again.
+// noAnswer is the refusal of a call whose provider was asked and did not answer. Clients must
+// not retry by themselves what may have been paid for.
 func noAnswer() *Problem {
 	return providerFault("provider_failed", "Provider failed", "The call was sent to the provider, which did not answer. Sending it again makes, and pays for, a new call.").finally()
 }

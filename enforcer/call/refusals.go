@@ -10,11 +10,11 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// refusalWords are all that decides what is said to the caller of a call that a limit refused.
+// refusalWords are all that the answer to a call that a limit refused depends on.
 type refusalWords struct {
 	refusal admission.Refusal
-	// advice is what else there is to say, and owners what the budget's owner has callers told;
-	// both begin with a blank, or are empty.
+	// advice is what else there is to say, and owners what the budget's owner wants callers to be
+	// told; both begin with a blank, or are empty.
 	advice, owners string
 	// status is that of refusals for money, if the tenant has another than the usual one.
 	status int
@@ -35,8 +35,8 @@ func (w refusalWords) build() *Problem {
 // mostRefusals bounds the refusals that are kept. One takes some two kilobytes.
 const mostRefusals = 1000
 
-// refusals keeps refusals for money with their bodies: as long as a limit refuses what it
-// refused before, what it says is the same.
+// refusals keeps refusals for money with their bodies: as long as a limit refuses for the same
+// reason, its refusals say the same.
 type refusals struct {
 	mu   sync.RWMutex
 	kept map[refusalWords]*Problem
@@ -46,7 +46,7 @@ type refusals struct {
 // and not to be changed.
 func (r *refusals) of(words refusalWords, p protocol.Protocol) *Problem {
 	if reason := words.refusal.Reason; reason == ledgerv1.BreakerOpen || reason == ledgerv1.BreakerForced {
-		words.refusal.Bound, words.refusal.Tokens = 0, 0 // what the call wanted is not said
+		words.refusal.Bound, words.refusal.Tokens = 0, 0 // the refusal does not say what the call wanted
 	}
 	r.mu.RLock()
 	why, ok := r.kept[words]

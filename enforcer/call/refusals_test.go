@@ -9,8 +9,8 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// TestRefusalsAreKept: what is said again is not built again, also where a call wanted something
-// else that is not said, and no more is kept than may be.
+// TestRefusalsAreKept: a refusal with the same words is not built again, even if the call wanted
+// something else that the words do not name, and no more than mostRefusals are kept.
 func TestRefusalsAreKept(t *testing.T) {
 	var kept refusals
 	refuse := func(reason ledgerv1.Reason, bound money.Nanos) *Problem {

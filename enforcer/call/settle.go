@@ -28,10 +28,11 @@ func (c *Call) closing(ended time.Time) (entry ledgerv1.Entry, tokens int64) {
 	return entry, tokens
 }
 
-// charge says how the call ended and what it cost, and returns its tokens: nothing
-// where the provider was not asked, or refused and reports no usage, what it says was used where that
-// can be believed, the most that can have been used by what was seen of an answer that
-// was cut off, and the hold where nobody knows.
+// charge says how the call ended and what it cost, and returns its tokens. The cost is
+//   - nothing, if the provider was not asked, or refused and reports no usage;
+//   - that of the usage that the provider reports, if that can be believed;
+//   - that of the most that can have been used, by what was seen of an answer that was cut off;
+//   - otherwise the hold, or the tokens of a usage that is not believed, if they cost more.
 func (c *Call) charge(entry *ledgerv1.Entry) (tokens int64) {
 	usage := c.forward.usage
 	if c.voided() && usage == nil {
@@ -54,8 +55,8 @@ func (c *Call) charge(entry *ledgerv1.Entry) (tokens int64) {
 	return tokens
 }
 
-// saved is what usage that cost so much would have cost more with the model that was asked for,
-// if a rung of the ladder or a fallback has put another in its place; 0 where nobody can say.
+// saved is how much more than cost the usage would have cost with the model that was asked for,
+// if a rung of the ladder or a fallback has put another in its place; 0 if that is unknown.
 func (c *Call) saved(usage price.Usage, cost money.Nanos) money.Nanos {
 	if c.decision != ledgerv1.Replaced && c.decision != ledgerv1.Fallback {
 		return 0
@@ -101,10 +102,10 @@ type settlement int
 const (
 	// settled: the cost is posted.
 	settled settlement = iota
-	// late: this session was declared dead, and another may have ended the hold. The cost
-	// takes the place of what that has charged when the ledger has it.
+	// late: this session was declared dead, and another may have ended the hold. In the
+	// ledger, the cost takes the place of what that session has charged.
 	late
-	// givenUp: the hold stays, until somebody charges it in full.
+	// givenUp: the hold stays until the session's adopter charges it in full.
 	givenUp
 )
 
@@ -127,7 +128,7 @@ func (c *Call) settle(entry *ledgerv1.Entry, tokens int64) settlement {
 	return result
 }
 
-// post ends the hold with what the call has cost. Its error is why that is given up.
+// post ends the hold with what the call has cost. An error is why that was given up.
 func (c *Call) post(entry *ledgerv1.Entry, tokens int64) (result settlement, err error) {
 	logged := false
 	err = retry.UntilBounded(c.calls.settling, func(ctx context.Context) error {

@@ -122,7 +122,8 @@ func (c *Call) End() {
 	}()
 }
 
-// record hands a settled call to the ledger: what the ledger has, the counters have.
+// record hands a call to the ledger. It must be settled, so that the counters have all that the
+// ledger has.
 func (c *Call) record(entry ledgerv1.Entry) {
 	if span := c.startAfter(recordStep); span != nil {
 		defer span.End()

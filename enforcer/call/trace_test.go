@@ -9,7 +9,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// TestNoTrace: without a tracer, a call costs what it would if there were none.
+// TestNoTrace: without a tracer, the code for traces allocates nothing.
 func TestNoTrace(t *testing.T) {
 	c := &Call{calls: New(Options{}), Request: Request{Endpoint: protocol.ChatCompletions{}, Header: textproto.MIMEHeader{}}}
 	idle := step{"idle", func(*Call, context.Context) *Problem { return nil }}

@@ -11,7 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// routeTo is where the call can be made of a model.
+// routeTo is the route to a model for the call.
 func (c *Call) routeTo(model string) (*config.Route, *Problem) {
 	route, listed := c.calls.Config.Route(model)
 	switch {
@@ -41,8 +41,8 @@ func (c *Call) asksFor(model string) bool {
 	return model == c.asked.model && !virtual
 }
 
-// routeToUnlisted is where the call can be made of a model that no provider lists, if
-// both the tenant and a provider say that it may.
+// routeToUnlisted is the route to a model that no provider lists, if both the tenant and
+// a provider allow such calls.
 func (c *Call) routeToUnlisted(model string) (*config.Route, *Problem) {
 	if c.tenant.Document().UnknownModel != limiterv1.PriceAsMostExpensive {
 		return nil, c.denied(model)
@@ -67,7 +67,7 @@ func mayBeUnlisted(endpoint protocol.Endpoint, name string) bool {
 	return limiterv1.IsModelName(name)
 }
 
-// pricing is whose prices the call is held and settled at; empty for its own model's.
+// pricing says by which prices the call is held and settled; empty for those of its own model.
 func (c *Call) pricing() ledgerv1.Pricing {
 	if c.model.Unlisted {
 		return ledgerv1.MostExpensive
@@ -75,7 +75,7 @@ func (c *Call) pricing() ledgerv1.Pricing {
 	return ""
 }
 
-// unknown is the refusal of a call for a model that there is not for its protocol.
+// unknown is the refusal of a call for a model that does not exist in its protocol.
 func (c *Call) unknown(model string) *Problem {
 	if !c.asksFor(model) {
 		return unknownModel(model, nil)
