@@ -12,19 +12,19 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// checkTimeout bounds what is waited for a provider's answer to a check.
+// checkTimeout bounds the wait for a provider's answer to a check.
 const checkTimeout = 10 * time.Second
 
-// Checker asks the providers that want it, while no call does, for something that costs nothing:
-// so what is wrong with a key or a connection is told before there is a caller.
+// Checker asks providers whose ModelProvider has checks, while no call asks them, for something that
+// costs nothing. So a wrong key or a broken connection is reported before a caller meets it.
 type Checker struct {
 	client    *Client
 	reports   *Reports
 	protocols map[limiterv1.Protocol]protocol.Protocol
 
 	mu sync.Mutex
-	// last is when a provider was last asked, and guarded whether it refuses those without a
-	// key, as far as it was asked.
+	// last is when a provider was last checked, and guarded whether it refuses requests without
+	// a key, once that was asked.
 	last    map[target]time.Time
 	guarded map[target]bool
 }
@@ -126,8 +126,8 @@ func (c *Checker) ask(ctx context.Context, p limiterv1.Provider) {
 	}
 }
 
-// isGuarded is whether a provider refuses those without a key. If it answers them, too, its answer
-// says nothing of a key.
+// isGuarded reports whether a provider refuses requests without a key. If it answers them, too, its
+// answer says nothing about a key.
 func (c *Checker) isGuarded(ctx context.Context, p limiterv1.Provider) bool {
 	c.mu.Lock()
 	guarded, known := c.guarded[targetOf(p)]

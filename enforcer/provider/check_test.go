@@ -104,8 +104,8 @@ func newChecker(t *testing.T) (*provider.Reports, *provider.Checker) {
 	return reports, provider.NewChecker(client, reports, protocol.Protocols())
 }
 
-// TestWhenIsChecked: only who wants it, only while no call is answered, and once an interval; whether
-// those without a key are shown the list is asked once.
+// TestWhenIsChecked: only providers with checks, only while no call is answered, and once an interval;
+// whether a provider shows its list without a key is asked once.
 func TestWhenIsChecked(t *testing.T) {
 	server := startChecked(t, 200, 401, "")
 	reports, checker := newChecker(t)

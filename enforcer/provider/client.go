@@ -75,13 +75,13 @@ type Outgoing struct {
 	Header protocol.Header
 	Body   []byte
 	// Written, if set, is called when there is an answer and all of Body is written, so that nobody
-	// needs it any more. It may be called from anywhere, and after Send has returned.
+	// needs it any more. It may be called from any goroutine, and after Send has returned.
 	Written func()
 }
 
 // Send sends a call and returns the answer as soon as its header is there. The caller
 // closes the answer's body.
-// Errors, those of reading the body too, say nothing that the provider has sent.
+// Errors, including those of reading the body, quote nothing that the provider has sent.
 //
 // A provider may close an idle connection just when a call takes it. A call of which the
 // provider then certainly read nothing is sent again, once, on a new connection. No other
@@ -190,8 +190,8 @@ func (p *progress) mayHaveBeenSent() bool {
 	return p.begun
 }
 
-// readNothing is whether the provider certainly read nothing of the request, because it had
-// closed the connection, which it had kept for more than one request, before.
+// readNothing reports whether the provider certainly read nothing of the request, because it
+// had closed the connection, which was kept from an earlier request, before.
 func (p *progress) readNothing() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

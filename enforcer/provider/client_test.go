@@ -239,8 +239,8 @@ func closedPort(t *testing.T) string {
 	return "http://" + listener.Addr().String()
 }
 
-// TestRotatedKey: the key that is used is the one that its file has, however that came to be
-// another.
+// TestRotatedKey: the key that is used is the one that its file has, however the file was
+// changed.
 func TestRotatedKey(t *testing.T) {
 	long := time.Now().Add(-time.Hour)
 	write := func(path, key string) {

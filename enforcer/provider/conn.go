@@ -124,7 +124,7 @@ func (c *conn) mayWrite() bool {
 	}
 	now := stateOf(c.tcp)
 	if c.ended || now.pending {
-		return false // also where there is an answer to nothing: the next might be taken for this request's
+		return false // bytes that answer no request could be taken for the answer to this one
 	}
 	c.waiting, c.before = false, 0
 	if now.settled {

@@ -17,13 +17,13 @@ import (
 // the text of a call. They must not reach the log, and are not kept.
 type failure struct {
 	text string
-	// trouble is what whoever runs Bursar can mend, if it is that.
+	// trouble is what the operator of Bursar can mend; empty if it is something else.
 	trouble limiterv1.ProviderTrouble
 }
 
 func (f failure) Error() string { return f.text }
 
-// Trouble is what whoever runs Bursar can mend; empty if it is something else.
+// Trouble is what the operator of Bursar can mend; empty if it is something else.
 func (f failure) Trouble() limiterv1.ProviderTrouble { return f.trouble }
 
 // failureOf is the kind of an error of the transport.
@@ -49,7 +49,7 @@ func failureOf(err error) failure {
 	return otherFailure(err)
 }
 
-// isTLS is whether no secure connection came about.
+// isTLS reports whether the TLS handshake failed.
 func isTLS(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var invalid x509.CertificateInvalidError
@@ -58,12 +58,12 @@ func isTLS(err error) bool {
 	return errors.As(err, &certificate) || errors.As(err, &invalid) || errors.As(err, &alert) || errors.As(err, &header)
 }
 
-// timedOut is the trouble of a timeout: a provider that takes long to answer has none.
+// timedOut is the trouble of a timeout: none, if the provider only takes long to answer.
 func timedOut(err error) limiterv1.ProviderTrouble {
 	return connecting(err, limiterv1.ConnectionTimedOut)
 }
 
-// connecting is the trouble, if the error is that no connection came about.
+// connecting is the trouble, if the error is that no connection could be made.
 func connecting(err error, trouble limiterv1.ProviderTrouble) limiterv1.ProviderTrouble {
 	var network *net.OpError
 	if errors.As(err, &network) && network.Op == "dial" {

@@ -13,8 +13,8 @@ import (
 
 // keyring is a directory with the keys of providers, one in a file.
 //
-// It looks at a file for each call, and reads it only when it is another than it was: so a key
-// that was rotated, however its file was swapped, is the one that is used at once.
+// It looks at the file's attributes for each call, and reads the file only if they have changed:
+// so a rotated key is used at once, however its file was swapped.
 type keyring struct {
 	dir string
 	// known are the keys that were read, by file: string -> knownKey.
@@ -27,8 +27,8 @@ type knownKey struct {
 	file os.FileInfo
 }
 
-// settledAfter is how old a file must be for a key that was read from it to be known: a later
-// change within what the file system's clock tells apart could not be seen.
+// settledAfter is how old a file must be before its key is remembered: a later change within the
+// resolution of the file system's clock could not be seen.
 const settledAfter = 2 * time.Second
 
 // isOf is whether the file is still the one that the key was read from.
@@ -57,7 +57,7 @@ func (k *keyring) read(file string) (string, error) {
 	if key == "" {
 		return "", failure{fmt.Sprintf("provider key %q: the file is empty", file), limiterv1.CredentialFileMissing}
 	}
-	// What was looked at before it was read may have been an older one: then it is read again.
+	// The attributes may be those of an older file than was read: the next call then reads it again.
 	if time.Since(now.ModTime()) > settledAfter {
 		k.known.Store(file, knownKey{key, now})
 	}

@@ -29,10 +29,10 @@ func withhold(key string, response *http.Response) {
 	}
 }
 
-// common are the bytes of which keys are made, from those that are most common in answers on.
+// common are the bytes of which keys are made, the most common in answers first.
 const common = `etaonirsldhcumpfgybw-vk_0123459786ESTAICONRLDMPUFBGHYWVxjqzKJXQZ`
 
-// rarestOf is where in a key the byte is that is rarest in answers.
+// rarestOf is the index of the byte of a key that is rarest in answers.
 func rarestOf(key string) (at int) {
 	rarity := func(i int) int {
 		if rank := strings.IndexByte(common, key[i]); rank >= 0 {
@@ -52,11 +52,11 @@ func rarestOf(key string) (at int) {
 type redactor struct {
 	io.ReadCloser
 	key, stars []byte
-	// rarest is where in the key the byte is by which it is looked for.
+	// rarest is the index of the byte of the key that is searched for.
 	rarest int
 	// held is the end of what was read, if the key may begin there.
 	held []byte
-	// ready is what was read for somebody who took less, and then how that reading ended.
+	// ready is what was read and not yet returned, and then is the error of that read.
 	ready []byte
 	then  error
 }
@@ -96,8 +96,8 @@ func (r *redactor) readInto(p []byte) (int, error) {
 	}
 }
 
-// redact puts asterisks in the place of the key. To look for one byte that is rare is faster than
-// to look for all of the key at every place.
+// redact puts asterisks in the place of the key. Searching for one rare byte is faster than
+// comparing the whole key at every place.
 func (r *redactor) redact(read []byte) {
 	for from := 0; ; {
 		found := bytes.IndexByte(read[from:], r.key[r.rarest])

@@ -13,17 +13,17 @@ import (
 const (
 	// lookEvery is how often the files with the providers' keys are looked for.
 	lookEvery = 5 * time.Second
-	// lasting is how long a trouble is told after it was seen last, so that a provider that
-	// fails now and then does not make news with every call.
+	// lasting is how long a trouble is reported after it was last seen, so that a provider that
+	// fails now and then does not change the report with every call.
 	lasting = 30 * time.Second
-	// inARow is how many calls of a model a provider answers with 403 or 404, one after the
-	// other, before it is told of a model that had answers before: a call may be to blame.
+	// inARow is how many calls of a model in a row a provider must answer with 403 or 404 before
+	// that is reported of a model that had answers before: the calls may be to blame.
 	inARow = 3
 )
 
 // Reports is what was seen of the providers, from the calls to them and from the files with
-// their keys. It keeps nothing that a provider has sent. Its methods may be called from
-// everywhere at once.
+// their keys. It keeps nothing that a provider has sent. Its methods may be called
+// concurrently.
 type Reports struct {
 	keys *keyring
 	now  func() time.Time
@@ -36,7 +36,7 @@ type Reports struct {
 
 // seen is what was seen of a provider.
 type seen struct {
-	// endpoint and file are what it was seen with: with others it is another provider.
+	// endpoint and file are those that it was seen with: with others it counts as another provider.
 	endpoint, file string
 	// connection is how connections come about; keyFile and key are about its key.
 	connection, keyFile, key sighting
@@ -55,7 +55,7 @@ func (s *sighting) fails(now time.Time, trouble limiterv1.ProviderTrouble) {
 	s.bad, s.trouble = now, trouble
 }
 
-// told is what is to be told of it.
+// told is what to report of it.
 func (s *sighting) told(now time.Time) limiterv1.ProviderTrouble {
 	switch {
 	case s.trouble != "" && (!s.good.After(s.bad) || now.Sub(s.bad) < lasting):
@@ -70,12 +70,12 @@ func (s *sighting) told(now time.Time) limiterv1.ProviderTrouble {
 type answers struct {
 	sighting
 	refused int // in a row, with 403 or 404
-	// endpoints are those where calls had answers. Where none had, the provider may not have the
-	// endpoint: that says nothing of the model.
+	// endpoints are those at which calls had answers. The provider may not have any other endpoint,
+	// so that a refusal there says nothing about the model.
 	endpoints map[string]bool
 }
 
-// broken is whether it is the operator's matter rather than that of the last call.
+// broken reports whether the operator must mend it, rather than the caller of the last call.
 func (a *answers) broken() bool { return a.refused >= inARow || a.refused > 0 && a.good.IsZero() }
 
 // NewReports makes Reports of providers whose keys are in the files of a directory.
@@ -101,8 +101,8 @@ func (r *Reports) Failed(provider limiterv1.Provider, err error) {
 
 // Answered notes with which status a provider has answered a call of a model at an endpoint of
 // its API; model is empty if the provider does not list it, or if the status says nothing of it.
-// It reports whether the provider answers all calls of that
-// model so, as far as is known, so that no caller is to blame.
+// It reports whether the provider answers all calls of that model so, as far as is known, so that
+// no caller is to blame.
 func (r *Reports) Answered(provider limiterv1.Provider, model, endpoint string, status int) (broken bool) {
 	r.change(provider, func(s *seen, now time.Time) {
 		s.connection.works(now)
@@ -180,8 +180,8 @@ func (s *seen) keep(models []limiterv1.Model) {
 	maps.DeleteFunc(s.models, func(name string, _ *answers) bool { return !listed[name] })
 }
 
-// change changes what was seen of a provider, and says so if there is something else to
-// report.
+// change changes what was seen of a provider, and sends to Changed if there is something else
+// to report.
 func (r *Reports) change(provider limiterv1.Provider, note func(s *seen, now time.Time)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -239,7 +239,7 @@ func (s *seen) report(now time.Time) limiterv1.ProviderReport {
 	return report
 }
 
-// isOpen is whether a trouble is to be told beside what is told already.
+// isOpen reports whether a trouble may still be reported, given what is reported already.
 func isOpen(told, trouble limiterv1.ProviderTrouble) bool {
 	return told == "" || told == limiterv1.NoTrouble || told == limiterv1.Untried || told == trouble
 }

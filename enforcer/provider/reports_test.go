@@ -17,7 +17,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestTroubles: what whoever runs Bursar can mend is told apart, and from what he cannot.
+// TestTroubles: the troubles that the operator can mend are told apart, and from what they cannot.
 func TestTroubles(t *testing.T) {
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	testkit.Must(t, err)

@@ -9,9 +9,9 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/call"
 )
 
-// The parts of what is free that remain free for each part that is taken. A credential
-// alone gets a third of all, a tenant alone a half; with others beside them less. However
-// many have taken their part, there is some left for who comes next.
+// How many bytes must stay free for each byte that a credential, or a tenant, has taken. A
+// credential alone gets a third of all memory, a tenant alone a half; with others beside
+// them, less. However many have taken their part, some is left for the next.
 const (
 	forCredential = 2
 	forTenant     = 1
@@ -28,7 +28,7 @@ type bodies struct {
 	by map[taker]int64
 }
 
-// taker is a tenant, or one of its callers: an API key, or who an IdentityProvider says.
+// taker is a tenant, or one of its callers: an API key, or a subject of an IdentityProvider.
 type taker struct{ tenant, credential, subject string }
 
 func takerOf(s admission.Subject) taker {

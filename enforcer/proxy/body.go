@@ -13,7 +13,8 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/call"
 )
 
-// A body of unknown length is read in pieces, of which each is as large as all before it.
+// A body of unknown length is read in pieces, each as large as all before it together, within
+// these bounds.
 const firstPiece, lastPiece = 16 << 10, 1 << 20
 
 // timeouts are how long clients may take.
@@ -78,8 +79,8 @@ func (p *Proxy) readUnknown(from io.Reader, room *room) ([]byte, error) {
 	}
 }
 
-// readUpTo fills as much of a buffer as there is to read. It returns io.EOF as a reader does,
-// and not where the reader was cut off.
+// readUpTo reads until the buffer is full or from fails. It returns the error of from as it is:
+// io.EOF only at the end of the body.
 func readUpTo(from io.Reader, buffer []byte) (filled []byte, err error) {
 	n := 0
 	for n < len(buffer) && err == nil {
@@ -90,7 +91,7 @@ func readUpTo(from io.Reader, buffer []byte) (filled []byte, err error) {
 	return buffer[:n], err
 }
 
-// timedBody is a body whose client must not let it wait.
+// timedBody is a body that its client must send in time.
 type timedBody struct {
 	timeouts
 	from    io.Reader
@@ -98,7 +99,7 @@ type timedBody struct {
 	stop    func() bool
 
 	mu sync.Mutex
-	// until is when all of it must be there; over is whether it is read no more.
+	// until is when all of it must have come; over is whether reading it has ended.
 	until time.Time
 	over  bool
 }
@@ -145,8 +146,7 @@ func (t *timedBody) hurry() {
 	_ = t.setDeadline(at) // fails when the client has gone
 }
 
-// done ends the reading. The deadline is not for what comes after: the answer may take its
-// time.
+// done ends the reading. It clears the deadline, which must not apply to the answer.
 func (t *timedBody) done() {
 	t.stop()
 	t.mu.Lock()

@@ -146,7 +146,7 @@ func TestNoMemoryWhileAnswersPass(t *testing.T) {
 	}
 }
 
-// TestHeapWhileAnswersPass: what is said of the memory of bodies is so.
+// TestHeapWhileAnswersPass: bodies that are not counted any more take no memory.
 func TestHeapWhileAnswersPass(t *testing.T) {
 	const streams, size = 30, 1 << 20
 	upstream := newGated()
@@ -241,7 +241,8 @@ func TestRefusedBodies(t *testing.T) {
 	}
 }
 
-// TestStopReading: who is told to end waits a moment for bodies, and not for their senders.
+// TestStopReading: a proxy that is told to end waits a moment for bodies, but not as long as their
+// senders take.
 func TestStopReading(t *testing.T) {
 	d := newDoor(t, whole(200, answer))
 	d.proxy.SetReadTimeouts(time.Minute, time.Minute, 200*time.Millisecond)
@@ -303,8 +304,8 @@ func TestChunkedBodies(t *testing.T) {
 	testkit.Eventually(t, "all memory is free", func() bool { return d.proxy.MemoryInUse() == 0 })
 }
 
-// TestBodiesShare: the bodies never take more than all memory, and however much others
-// have, who has nothing gets something.
+// TestBodiesShare: the bodies never take more than all memory, and a caller that has none
+// gets some, however much others have.
 func TestBodiesShare(t *testing.T) {
 	const limit = 1 << 20
 	rapid.Check(t, func(t *rapid.T) {
@@ -357,8 +358,8 @@ func TestBodiesShare(t *testing.T) {
 	})
 }
 
-// TestFailures: who has had too much read in vain waits, until time has paid for it; others
-// do not.
+// TestFailures: a caller that has had too much read in vain waits, until time has paid for it;
+// others do not.
 func TestFailures(t *testing.T) {
 	now := time.Unix(0, 0)
 	failures := proxy.NewFailures(func() time.Time { return now })

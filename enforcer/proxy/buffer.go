@@ -9,7 +9,7 @@ const (
 	largeBuffer = 32 << 10
 )
 
-// Buffers are used again. To make one for each call would be half of what is allocated for it.
+// Buffers are reused: one for each call would be half of all that is allocated for a call.
 var (
 	smallBuffers = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
 	largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}

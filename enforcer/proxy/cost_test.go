@@ -71,8 +71,8 @@ type where string
 
 const inHeader, inTrailer where = "header", "trailer"
 
-// TestCostComment: who asks for it gets the cost of a stream in a comment at its end, without a
-// blank line after it, except for clients that would take it for something else.
+// TestCostComment: a client that asks for it gets the cost of a stream in a comment at its end, without
+// a blank line after it, unless its protocol has clients that would take it for something else.
 func TestCostComment(t *testing.T) {
 	for name, tc := range map[string]struct {
 		upstream http.HandlerFunc

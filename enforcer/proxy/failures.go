@@ -7,8 +7,8 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
-// What a caller may have read in vain: so many bytes at once, and so many more each second.
-// A request counts for its body, and for itself.
+// How many bytes a caller may have read in vain: failedBurst at once, and failedPerSecond more
+// each second. A request counts as its body plus failedRequest.
 const (
 	failedBurst     = 64 << 20
 	failedPerSecond = 4 << 20
@@ -35,7 +35,7 @@ func newFailures() *failures { return &failures{now: time.Now, debts: map[taker]
 // forgetAt is how many credentials are remembered before those without debt are forgotten.
 const forgetAt = 1000
 
-// note notes that a request was refused whose body was so large.
+// note notes that a request with a body of that size was refused.
 func (f *failures) note(s admission.Subject, bytes int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -48,7 +48,7 @@ func (f *failures) note(s admission.Subject, bytes int64) {
 	f.debts[who] = debt{min(left+float64(bytes+failedRequest), 2*failedBurst), now}
 }
 
-// wait is how long nothing more is read of the caller's; zero when it is.
+// wait is how long no more is read from the caller; zero if it is not to wait.
 func (f *failures) wait(s admission.Subject) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -328,7 +328,8 @@ func TestDowngradedAnswerSaysSoAgain(t *testing.T) {
 	}
 }
 
-// TestAnswerToWhoHasGoneIsKept: where answers are drained, they are paid for.
+// TestAnswerToWhoHasGoneIsKept: where answers are drained, an answer whose client has gone is paid for,
+// and kept.
 func TestAnswerToWhoHasGoneIsKept(t *testing.T) {
 	d := newFallbackDoor(t, withFallbacks(fromCache))
 	for _, route := range d.config.routes {
@@ -349,7 +350,7 @@ func TestAnswerToWhoHasGoneIsKept(t *testing.T) {
 	}
 }
 
-// TestRateLimitsHaveNoFallback: that a caller is too fast is no matter of money.
+// TestRateLimitsHaveNoFallback: fallbacks are for refusals for money only.
 func TestRateLimitsHaveNoFallback(t *testing.T) {
 	document := withFallbacks(fromMessage)
 	document.Rates = []limiterv1.RateLimit{{Name: "a/b", Per: limiterv1.PerTenant, Unit: limiterv1.Requests, Count: 1, Burst: 1, Window: 60_000}}

@@ -50,7 +50,7 @@ func (p *Proxy) forward(c *call.Call, forward *call.Forward, w http.ResponseWrit
 const (
 	// lag is how long a client that keeps up may take for a piece of an answer.
 	lag = 50 * time.Millisecond
-	// grace is how long an answer is read on after its client has gone where little of it is
+	// grace is how long an answer is read on after its client has gone, if little of it is
 	// left: its usage or its end, or what has come while the client did not take it.
 	grace = 2 * time.Second
 	// lastWords is how long a client has to take in why its connection is going to be cut.
@@ -58,23 +58,23 @@ const (
 	lastWords = 500 * time.Millisecond
 )
 
-// leaving says when the provider is left whose client has gone. The provider is told by
-// closing its connection.
+// leaving decides when to leave a provider whose client has gone. Closing the connection tells
+// the provider.
 type leaving struct {
 	// toItsEnd is whether the answer is read to its end, for as long as answers are drained.
 	toItsEnd bool
 	// progress is how far the answer has come.
 	progress atomic.Int32
-	// lagging is whether the client has not taken the last piece at once, and writing since
-	// when it is being sent the next, in nanoseconds; 0 while it is not. What has come of the
-	// answer may be more than it was sent.
+	// lagging is whether the client did not take the last piece at once, and writing is since
+	// when the next one is being sent, in nanoseconds since the Unix epoch; 0 while none is. More
+	// of the answer may have come, then, than the client was sent.
 	lagging atomic.Bool
 	writing atomic.Int64
 	// provider ends when the provider is left, for the reason that is its cause.
 	provider context.Context
 }
 
-// why is why the answer has ended, which fails with err.
+// why is why the answer has ended, whose reading has failed with err.
 func (l *leaving) why(err error) error {
 	if left := context.Cause(l.provider); left != nil {
 		return left
@@ -82,7 +82,7 @@ func (l *leaving) why(err error) error {
 	return err
 }
 
-// after is how long the answer is still read whose client goes now.
+// after is how long the answer is still read if its client goes now.
 func (l *leaving) after(drain time.Duration) time.Duration {
 	switch progress := protocol.Progress(l.progress.Load()); {
 	case l.toItsEnd || progress == protocol.NotBegun:

@@ -90,7 +90,7 @@ func checkCounted(t *testing.T, admitted admission.AdmitRequest) {
 	}
 }
 
-// TestHelpersRefused: they are calls like any other to who may not call.
+// TestHelpersRefused: they are refused for the same reasons as any other call.
 func TestHelpersRefused(t *testing.T) {
 	d, asked := helperDoor(t, "{}")
 	for name, tc := range map[string]struct {

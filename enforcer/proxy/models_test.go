@@ -49,8 +49,8 @@ func TestModelOfAnotherProtocol(t *testing.T) {
 	}
 }
 
-// TestNearestModel: who asks for a model that there is not is asked whether they meant one of those that
-// they may call here, and of no other.
+// TestNearestModel: a caller that asks for a model that does not exist is asked whether it meant one of
+// those that it may call here, and no other.
 func TestNearestModel(t *testing.T) {
 	d := newDoor(t, func(http.ResponseWriter, *http.Request) { t.Error("the provider was asked") })
 	virtual := dollarADay

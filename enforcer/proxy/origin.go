@@ -11,7 +11,7 @@ import (
 )
 
 // ParseOrigin reads an origin whose pages may call: "https://app.example.com", with a port if that
-// is not the scheme's own. There is none that stands for several.
+// is not the scheme's own. There are no wildcards.
 func ParseOrigin(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Scheme+"://"+u.Host != text || strings.Contains(text, "*") {

@@ -89,8 +89,8 @@ func (p *Proxy) endpointsOf(spoken protocol.Protocol) (all []endpoint) {
 // ServeHTTP serves a request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
-		// Whoever stands between may have found another end of the request than is found
-		// here (RFC 9112, 6.1): what follows it must not be taken for the next.
+		// A proxy in between may see another end of the request than this server does
+		// (RFC 9112, 6.1): what follows must not be taken for the next request.
 		w.Header().Set("Connection", "close")
 	}
 	defer p.hurryRest(http.NewResponseController(w))

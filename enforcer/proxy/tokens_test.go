@@ -60,7 +60,7 @@ func (d *door) callWith(credential string) reply {
 	return d.do(request)
 }
 
-// TestTokens: who signs in is counted as who they are.
+// TestTokens: a call with a token is counted for the user that the token names.
 func TestTokens(t *testing.T) {
 	d := newDoor(t, whole(200, answer))
 	project := newProject(t)
@@ -76,8 +76,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestAttacksOnTokens: of tokens that somebody has made up, none is admitted, and the
-// provider is not called.
+// TestAttacksOnTokens: no forged token is admitted, and the provider is not called.
 func TestAttacksOnTokens(t *testing.T) {
 	t.Parallel()
 	var called atomic.Int64
@@ -320,7 +319,7 @@ func mustMarshal(value any) []byte {
 	return encoded
 }
 
-// TestUnknownKids: who makes up key ids by the thousand has keys fetched once, takes no
+// TestUnknownKids: a caller that makes up key ids by the thousand has keys fetched once, takes no
 // memory, and disturbs nobody.
 func TestUnknownKids(t *testing.T) {
 	var wanted atomic.Int64
