@@ -61,7 +61,7 @@ type unpriced []Unpriced
 func (u unpriced) Unpriced() []Unpriced { return u }
 
 // allowed are the members that an object in a request may have, each with what it can cost.
-// Any other member is unpriced. To allow one more is one line here. A list of nothing asks for
+// Any other member is unpriced. To allow one more is one line here. An empty array asks for
 // nothing.
 type allowed map[string]rule
 
@@ -92,28 +92,28 @@ type rule struct {
 	// pricedBy is the kind of token whose price bounds the value, where the model has one; it
 	// has a why for models that have none.
 	pricedBy price.Kind
-	// name is the member's name, where it is not how it is written.
+	// name is the member's name, if the body may spell it in another way.
 	name string
 }
 
 var (
-	// free costs nothing but the tokens that it has as a part of the body, all of it.
+	// free costs nothing except the tokens that it has as a part of the body, all of it.
 	free = rule{}
 	// bounded is what the reader of the endpoint bounds, or refuses.
 	bounded = rule{}
 )
 
-// unbounded costs what is not bounded here, and why.
+// unbounded is the rule of what has a cost that is not bounded here, and why.
 func unbounded(why string) rule { return rule{why: why} }
 
-// onlyFalse costs nothing as false.
+// onlyFalse is the rule of what costs nothing if it is false.
 func onlyFalse(why string) rule { return rule{why: why, off: true} }
 
-// onlyValues costs nothing as one of these strings.
+// onlyValues is the rule of what costs nothing if it is one of these strings.
 func onlyValues(why string, values ...string) rule { return rule{why: why, values: values} }
 
-// multiplied costs nothing as one of these strings, and multiplies the cost of the call's
-// tokens as any other.
+// multiplied is the rule of a string that costs nothing if it is one of these, and otherwise
+// multiplies the cost of the call's tokens.
 func multiplied(property, why string, values ...string) rule {
 	return rule{why: why, values: values, property: property}
 }
@@ -132,8 +132,8 @@ func (r rule) chargedWithin(fee, uses, why string) rule {
 	return r
 }
 
-// pricedAs costs what tokens of a kind do, as far as its rule says; a model without a price of
-// the kind has no bound for it.
+// pricedAs is the rule of what costs as much as tokens of a kind, where r does not say otherwise;
+// for a model without a price of the kind it has no bound.
 func (r rule) pricedAs(kind price.Kind, why string) rule {
 	r.pricedBy, r.why = kind, why
 	return r
@@ -157,7 +157,7 @@ func (r rule) with(name string, of rule) rule {
 	return r
 }
 
-// plus are both.
+// plus is the union of both.
 func (a allowed) plus(more allowed) allowed {
 	all := maps.Clone(a)
 	maps.Copy(all, more)
@@ -265,13 +265,13 @@ func (c *checker) value(value gjson.Result, rule rule) {
 	}
 }
 
-// isEmptyArray is whether a value asks for nothing, as a list of nothing does.
+// isEmptyArray reports whether a value is an empty array, which asks for nothing.
 func isEmptyArray(value gjson.Result) bool {
 	return value.IsArray() && !hasSomething(value)
 }
 
-// addMultiplied notes that where the checker is, is a string that is unpriced for models
-// without a multiplier, if it is one that has multipliers.
+// addMultiplied notes that the string where the checker is, if multipliers can be for it, is
+// unpriced for models without one.
 func (c *checker) addMultiplied(of rule, value gjson.Result) {
 	var u Unpriced
 	if of.property != "" && value.Type == gjson.String {
@@ -331,8 +331,8 @@ func (c *checker) typed(object gjson.Result, rule rule) {
 	}
 }
 
-// add notes that something is unpriced for all models: the member of that name, or else where
-// the checker is, and its value if that is what matters.
+// add notes that something is unpriced for all models: the member of that name or, without a
+// name, the value where the checker is. value is set if only this value is unpriced.
 func (c *checker) add(why, member, value string) { c.note(Unpriced{}, why, member, value) }
 
 // note notes that something is unpriced as u says, unless it is noted already.
@@ -359,7 +359,7 @@ func (c *checker) note(u Unpriced, why, member, value string) {
 	c.found = append(c.found, u)
 }
 
-// addPriced notes that where the checker is, is unpriced for models without a price.
+// addPriced notes that models without a price have no bound for the value where the checker is.
 func (c *checker) addPriced(of rule) {
 	c.note(Unpriced{PricedBy: of.pricedBy}, of.why, "", "")
 }
@@ -387,7 +387,7 @@ func (c *checker) appendPath(to []byte, indexed bool) []byte {
 	return to
 }
 
-// maxName is how many bytes of a name that a caller has made up are said to others.
+// maxName is how many bytes of a name that a caller has made up are repeated.
 const maxName = 128
 
 func clipped(name string) string {

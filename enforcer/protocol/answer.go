@@ -10,14 +10,14 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 )
 
-// doubtCut is why nobody knows what an answer has cost whose end has not come.
+// doubtCut is the doubt about the cost of an answer whose end has not come.
 const doubtCut = "the answer was cut off"
 
-// doubtRunning is why a usage is not believed that was not the last word.
+// doubtRunning is the doubt about a usage that was not the last word.
 const doubtRunning = "more output came after it"
 
-// doubtTwice is why a usage is not believed that stands in its place twice: parsers differ in
-// which they take.
+// doubtTwice is the doubt about a usage that is in its place twice: parsers differ in which
+// one they take.
 const doubtTwice = "it stands there twice"
 
 // isTwice is whether an object has a member of that name twice.
@@ -42,7 +42,7 @@ func Doubt(answer Answer) string {
 	return ""
 }
 
-// AtLeast is what a call has used at least by a usage that is not believed; zero where the answer
+// AtLeast is the least that a call has used, by a usage that is not believed; zero if the answer
 // cannot say. REQUIRES: End was called.
 func AtLeast(answer Answer) price.Usage {
 	if doubtful, ok := answer.(interface{ AtLeast() price.Usage }); ok {
@@ -51,7 +51,7 @@ func AtLeast(answer Answer) price.Usage {
 	return price.Usage{}
 }
 
-// wholeAnswer is an answer that comes as one JSON object. It passes as it comes.
+// wholeAnswer is an answer that comes as one JSON object. Its bytes pass through as they come.
 type wholeAnswer struct {
 	members *memberScanner
 	// read reads the usage among the members.
@@ -95,8 +95,8 @@ func (a *wholeAnswer) reading() reading {
 	return *a.got
 }
 
-// Opaque is whether the part of an answer that has come names a model of which its length does
-// not tell what the call can have cost: one that hides its thoughts, or has other prices.
+// Opaque reports whether the part of an answer that has come names a model for which its length
+// does not bound the cost of the call: one that hides its thoughts, or has other prices.
 func (a *wholeAnswer) Opaque() bool {
 	member, within, nested := strings.Cut(a.model, ".")
 	model := gjson.ParseBytes(a.members.found[member])
@@ -187,8 +187,8 @@ func (n *numbers) readIfAny(number gjson.Result) int64 {
 	return n.read(number)
 }
 
-// spelled is a number that providers have under several names, of which any may be there.
-// Where one of them is 0, another may say what it is; all others must say the same.
+// spelled is a number that providers have under several names, any of which may be there. One
+// that is 0 does not count; all others must be the same.
 func (n *numbers) spelled(paths ...string) (value int64) {
 	for _, path := range paths {
 		also := n.may(path)
@@ -211,7 +211,7 @@ func (n *numbers) modality(path, modality string) (tokens int64) {
 	return tokens
 }
 
-// mayElse0 is a number on which no money depends.
+// mayElse0 is a number on which no money depends; 0 if it is not there, or not whole.
 func (n *numbers) mayElse0(path string) int64 {
 	value, _ := wholeNumber(n.get(path))
 	return value

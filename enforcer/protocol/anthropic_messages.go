@@ -528,7 +528,7 @@ var (
 	contentDelta = []byte(`"content_block_delta"`)
 )
 
-// again takes an event that says what one before it said, but for its text.
+// again takes an event that says what one before it said, except for its text.
 func (s *messagesStream) again(v values) {
 	s.seen.again(v.text)
 	s.since = s.since || s.told

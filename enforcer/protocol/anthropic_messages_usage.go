@@ -17,8 +17,8 @@ var messagesKnown = knownMembers{
 	"output_tokens_details": neutral, "total_tokens": neutral, // thoughts are compared with the output
 }.plus(costKnown)
 
-// iterationKnown are the members of one of its iterations. What each has used beside tokens is
-// told of all.
+// iterationKnown are the members of one of its iterations. What they have used beside tokens is
+// reported for all of them together.
 var iterationKnown = knownMembers{
 	"input_tokens": counted, "output_tokens": counted, "cache_read_input_tokens": counted, "cache_creation_input_tokens": counted,
 	"cache_creation":        {"ephemeral_5m_input_tokens": counted, "ephemeral_1h_input_tokens": counted},
@@ -58,7 +58,7 @@ type messagesUsage struct {
 
 	members map[string]gjson.Result
 	model   gjson.Result
-	// beside is what the answer says beside its usage of what the price depends on.
+	// beside is what the answer says, outside of its usage, that the price depends on.
 	beside map[string]gjson.Result
 	// wrong is what is wrong with the pieces of the usage.
 	wrong string
@@ -213,8 +213,8 @@ func (u *messagesUsage) reading() reading {
 	return u.bill.judge(&n, statement{usage: usage, known: messagesKnown, used: used, model: u.model})
 }
 
-// tokens are the tokens that a usage, or a part of one, counts. What was written to the cache,
-// and not said for how long, is written for as long as the request has asked.
+// tokens are the tokens that a usage, or a part of one, counts. Where it does not say for how long
+// something was written to the cache, that is as long as the request has asked.
 func (u *messagesUsage) tokens(n *numbers) price.Usage {
 	used := price.Usage{
 		Input: n.must("input_tokens"), CachedInput: n.may("cache_read_input_tokens"), Output: n.must("output_tokens"),

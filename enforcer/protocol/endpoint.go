@@ -56,7 +56,7 @@ func MatchPath(pattern, path string) (model string, ok bool) {
 func PathNamesModel(e Endpoint) bool { return strings.Contains(e.Path(), wildcard) }
 
 // ParsedRequest is a request that was read: it is well formed, says the same to every
-// parser, and asks for nothing whose cost cannot be bounded, except for what it says.
+// parser, and asks for nothing whose cost cannot be bounded, except for what is in Unpriced.
 type ParsedRequest interface {
 	// Unpriced is what the request asks for whose cost is not bounded. Unless all of it
 	// may be passed on, the request must be refused.
@@ -130,7 +130,7 @@ func (l OutputLimits) within(model limiterv1.Model, asked int64, param string) (
 	return b, nil
 }
 
-// Text is what an answer is to say that no model gave.
+// Text is the text of an answer that Bursar gives in the place of a model.
 type Text struct {
 	// ID names the answer, and At is when it is given.
 	ID string
@@ -160,7 +160,7 @@ type BoundedCall struct {
 	Bound price.Usage
 	// Cost is the most that the call can cost. 0 <= Cost <= money.Max.
 	Cost money.Nanos
-	// Dearest is the most that the call can cost if it has used no more than so much: in the
+	// Dearest is the most that the call can cost if it has used no more than the usage: in the
 	// service tier of the usage, or, where that is empty, in any that is possible.
 	Dearest func(price.Usage) (money.Nanos, error)
 	// Hidden is whether the model may generate output that it does not show.
@@ -188,9 +188,9 @@ type Answer interface {
 	// than it has used, as far as that can be known. It is not ok where nothing has come by
 	// which it can be judged. REQUIRES: End was called.
 	Seen(cut Cut) (price.Usage, bool)
-	// Problem is how the answer tells the client, in its midst, of a problem with
-	// the given JSON body; nil when the answer has no way to. Where not all clients
-	// take that for an error, the connection is to be cut as well.
+	// Problem is what tells the client, in the middle of the answer, of a problem with
+	// the given JSON body; nil if the answer has no way to. cutAsWell says that not all
+	// clients take that for an error, so that the connection must be cut as well.
 	Problem(body []byte) (frame []byte, cutAsWell bool)
 }
 
@@ -212,8 +212,8 @@ func dearest(model limiterv1.Model, bound price.Usage, tier serviceTier) (deares
 	return dearest, nil
 }
 
-// dearestIn is the most that the call can cost in one tier. A tier in which what is written
-// to the cache has no price has none of that.
+// dearestIn is the most that the call can cost in one tier. In a tier without a price for writes
+// to the cache there are no such writes.
 func dearestIn(tier price.ServiceTier, model limiterv1.Model, bound price.Usage) (money.Nanos, error) {
 	cost, err := model.Prices.Dearest(bound, tier)
 	if errors.Is(err, price.ErrNoPrice) && tier != price.Default {

@@ -1,11 +1,12 @@
 package protocol
 
-// ends are those of the answers to one call, choices or candidates, that have said why they
-// have come to their ends. Some say so more than once.
+// ends are the answers to one call, choices or candidates, that have given their reason to
+// stop. Some give it more than once.
 type ends struct {
 	// of is how many answers were asked for.
 	of int64
-	// indexes are theirs. There are no more than of, whatever a provider sends.
+	// indexes are those of the answers, no more of them than were asked for, whatever a
+	// provider sends.
 	indexes map[int64]bool
 }
 

@@ -47,7 +47,7 @@ type LimitMembers struct {
 	Limit string `json:"limit"`
 	Per   string `json:"per"`
 	Group string `json:"group,omitempty"`
-	// The rest is of limits of money alone, with amounts in dollars.
+	// The rest is set only for limits of money, with amounts in dollars.
 	Period   string     `json:"period,omitempty"`
 	ResetsAt *time.Time `json:"resetsAt,omitempty"`
 	Amount   string     `json:"amount,omitempty"`

@@ -5,12 +5,12 @@ import (
 	"strconv"
 )
 
-// asciiEscape is how an escape begins of a character that need not be escaped. Those that must
-// be begin so, too.
+// asciiEscape is how the escape of an ASCII character begins, whether the character needs one or
+// not.
 var asciiEscape = []byte(`\u00`)
 
-// appendPlain appends JSON with the letters, digits and signs of names in the place of their
-// escapes: it has the same values, and the names in it can be found.
+// appendPlain appends JSON in which the letters, digits and signs of names are not escaped: its
+// values are the same, and names can be found in it as they are.
 func appendPlain(to, json []byte) []byte {
 	for len(json) > 0 {
 		i := bytes.IndexByte(json, '\\')

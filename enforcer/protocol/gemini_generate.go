@@ -148,7 +148,7 @@ func snakeCase(camel string) string {
 	return snake.String()
 }
 
-// oneOrEach reads an object, or the elements of an array, for which one may stand.
+// oneOrEach reads an object, or each element of an array: one object may stand for an array of it.
 func oneOrEach(value gjson.Result, name string, read func(gjson.Result) *RequestError) *RequestError {
 	if value.IsArray() {
 		return eachOf(value, name, read)

@@ -22,7 +22,7 @@ var generateKnown = knownMembers{
 // generateModalities divide a count, which is billed as the reader has it.
 var generateModalities = knownMembers{"tokenCount": counted, "modality": neutral}
 
-// generateUsage is by what the usage of an answer is judged. It holds nothing of the request.
+// generateUsage is what the usage of an answer is judged by. It holds nothing of the request.
 type generateUsage struct {
 	bill bill
 	// searches is whether a search was asked for that the model has a fee for.
@@ -67,8 +67,8 @@ func (u generateUsage) reading() reading {
 // is billed once.
 var oneSearch = price.UsesOf(map[string]int64{googleSearchFee: 1})
 
-// usualTraffic are the kinds of traffic that are billed as usual, or were paid for beforehand. What
-// others have behind onDemand is the service tier.
+// usualTraffic are the kinds of traffic that are billed as usual, or were paid for beforehand. Of
+// others, what follows onDemand is the service tier.
 var usualTraffic = []string{"", "TRAFFIC_TYPE_UNSPECIFIED", "ON_DEMAND", "PROVISIONED_THROUGHPUT"}
 
 const onDemand = "ON_DEMAND_"

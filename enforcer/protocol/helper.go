@@ -13,7 +13,7 @@ import (
 
 // helper is a request that providers bill nothing for, such as to count the tokens of another:
 // its model runs nothing. It is a call like any other, so that rate limits count it and the
-// ledger has it, whose bound and cost are 0. What it asks for is no matter.
+// ledger has it, except that its bound and cost are 0. What it asks for does not matter.
 type helper struct {
 	unpriced
 	body []byte
@@ -24,8 +24,8 @@ type helper struct {
 	inPath bool
 	// path is where the provider is asked.
 	path func(upstreamName string) string
-	// rename writes the model's name at the provider into the body, where the body has it
-	// otherwise than in member.
+	// rename writes the model's name at the provider into the body, if the body does not have it
+	// in member.
 	rename func(body []byte, upstreamName string) []byte
 }
 

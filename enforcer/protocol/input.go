@@ -66,8 +66,8 @@ func (in *input) callsOnly(members ...*member) {
 	}
 }
 
-// saved is how many tokens fewer than their bytes in the body the texts have, and
-// their template, by the tokenizer; 0 when nobody knows it.
+// saved is by how much the tokens of the texts and of their template are fewer than their
+// bytes in the body, by the tokenizer; 0 if it is not known.
 func (in *input) saved(by limiterv1.Tokenizer) int64 {
 	load, known := tokenizers[by]
 	if !known || len(in.texts) == 0 {
@@ -98,14 +98,14 @@ func (in *input) only(what string) {
 	}
 }
 
-// recording notes sound, of whose length the request does not speak.
+// recording notes sound, whose length the request does not say.
 func (in *input) recording() {
 	in.audible = true
 	in.only("audio")
 }
 
-// usage is the most that a call can use that has so much output at most, where perImage is the most
-// tokens that one image is for a model; it is asked if there are images. Where some of the input is
+// usage is the most that a call with at most that much output can use. perImage is the most tokens
+// that one image is for a model; it is called only if there are images. If some of the input is
 // sound, it is bounded as if all were.
 func (in *input) usage(
 	body []byte, model limiterv1.Model, perImage func(limiterv1.Model) int64, output int64,
@@ -120,8 +120,8 @@ func (in *input) usage(
 	return price.Usage{Input: tokens, Output: output}, nil
 }
 
-// asWritten is the bound where all input may be written to the provider's cache, of which it
-// decides by itself, if that has a price of its own.
+// asWritten is the bound if all input may be written to the provider's cache, as the provider
+// itself decides, and if writing has a price of its own.
 func asWritten(bound price.Usage, model limiterv1.Model) price.Usage {
 	if model.Prices.Offers(price.CacheWrite5m) {
 		bound.Input, bound.CacheWrite5m = 0, bound.Input

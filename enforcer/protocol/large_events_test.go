@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// streamsThatEnd are streams of each protocol but for their first event: a piece of output, which
+// streamsThatEnd are streams of each protocol except for their first event: a piece of output, which
 // is %, and the end, with the usage.
 var streamsThatEnd = map[string]struct {
 	endpoint   protocol.Endpoint

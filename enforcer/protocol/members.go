@@ -11,7 +11,7 @@ import (
 const maxMember = 64 << 10
 
 // maxOutput is the size of the largest member with the answer's output that is read, to see
-// whether there is any. Of a larger one it is known that there is.
+// whether there is any output. A larger one certainly has some.
 const maxOutput = 4 << 10
 
 // outputs are the members that have the output of answers, or may have all of an answer again.
@@ -28,8 +28,8 @@ type memberScanner struct {
 	inString bool
 	escaped  bool
 	state    scanState
-	// key is the last key at depth 1, with its quotes, name the one of names that it is, if it is
-	// one, and value what has come of the value that is being kept.
+	// key is the last key at depth 1, with its quotes, name the one of names that it is, if any,
+	// and value what has come of the value that is being kept.
 	key, value []byte
 	name       string
 	keeping    bool
@@ -40,7 +40,8 @@ type memberScanner struct {
 	marked int
 	// maxOutput is the size of the largest of outputs that is kept.
 	maxOutput int
-	// output is whether the value is one of outputs, and tooLong those that are longer.
+	// output is whether the value is one of outputs, and tooLong the names of members that are
+	// too long to be kept.
 	output  bool
 	tooLong []string
 }
@@ -108,7 +109,7 @@ func (s *memberScanner) scanString(piece []byte) int {
 	return n
 }
 
-// indexFrom is where c is first, from a place on; behind the end where it is not.
+// indexFrom is the index of the first c at or after from; len(b) if there is none.
 func indexFrom(b []byte, from int, c byte) int {
 	if i := bytes.IndexByte(b[from:], c); i >= 0 {
 		return from + i
@@ -231,5 +232,5 @@ func (s *memberScanner) member(name string) gjson.Result {
 	return gjson.ParseBytes(value)
 }
 
-// long is whether a member was there that is longer than what is read of it.
+// long reports whether a member was there that is too long to be kept.
 func (s *memberScanner) long(name string) bool { return slices.Contains(s.tooLong, name) }

@@ -35,7 +35,7 @@ func messageJSON(v any) []byte {
 	return body
 }
 
-// with is a copy of an object with more members: names and values by turns.
+// with is a copy of an object with more members, given as alternating names and values.
 func with(object map[string]any, more ...any) map[string]any {
 	object = maps.Clone(object)
 	for i := 0; i < len(more); i += 2 {

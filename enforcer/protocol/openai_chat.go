@@ -270,7 +270,7 @@ func (r *chatRequest) readImage(part gjson.Result) *RequestError {
 	return nil
 }
 
-// eachOf reads the elements of an array, and says of an error in which it is.
+// eachOf reads the elements of an array. An error names the element that it is in.
 func eachOf(array gjson.Result, name string, read func(gjson.Result) *RequestError) *RequestError {
 	var err *RequestError
 	i := 0

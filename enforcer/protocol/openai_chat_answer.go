@@ -60,8 +60,8 @@ func chatUsage(n *numbers, served price.ServiceTier) price.Usage {
 	return used
 }
 
-// withThoughts is the output with the model's thoughts. Some compatible providers leave them,
-// which they bill as output, out of completion_tokens and in total_tokens.
+// withThoughts is the output with the model's thoughts. Some compatible providers bill thoughts
+// as output, but count them in total_tokens only, not in completion_tokens.
 func (n *numbers) withThoughts(prompt, completion int64) int64 {
 	total, thoughts := n.may("total_tokens"), n.may("completion_tokens_details.reasoning_tokens")
 	switch {
@@ -242,7 +242,7 @@ func (s *chatStream) read(data []byte) hidden {
 	return hidden{}
 }
 
-// varies is what may differ in a chunk that tells no more than the last one, but for its text.
+// varies is what may differ in a chunk that tells no more than the last one, except for its text.
 func (s *chatStream) varies(data []byte) []varying {
 	if !s.repeats || !speaksIn(gjson.Parse(view(data))) {
 		return nil
@@ -250,7 +250,7 @@ func (s *chatStream) varies(data []byte) []varying {
 	return s.seen.varies(data)
 }
 
-// again takes a chunk that says what one before it said, but for its text.
+// again takes a chunk that says what one before it said, except for its text.
 func (s *chatStream) again(v values) {
 	s.seen.again(v)
 	s.since = s.since || s.usage.Exists()
@@ -309,8 +309,8 @@ func (s *chatStream) readUsage(chunk gjson.Result, data []byte) hidden {
 	return hidden{all: s.last && s.hide}
 }
 
-// take takes a usage in the place of the one before it, unless it says nothing, and that one
-// something.
+// take takes a usage in the place of the one before it, if any. A usage that counts nothing
+// replaces none.
 func (s *chatStream) take(usage gjson.Result) {
 	if !usage.IsObject() || s.usage.Exists() && !countsSomething(usage) {
 		return

@@ -53,8 +53,8 @@ type responsesRequest struct {
 	searches  bool
 	maxTools  member
 	toolCalls int64
-	// compacts is whether the answer is what was said so far, in short, which the client sends in
-	// its place from then on.
+	// compacts is whether the answer is a compaction: a short form of what was said so far, which
+	// the client sends in its place from then on.
 	compacts bool
 }
 
@@ -264,7 +264,7 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 	bounded := bound.Uses
 	bound.Uses = price.UsesOf(map[string]int64{webSearchFee: searches})
 	seen := responsesSeen{seen: seen{outlook: outlookOf(r.body, bound, model)}}
-	seen.hidden = seen.hidden || r.compacts // what is short comes encrypted
+	seen.hidden = seen.hidden || r.compacts // a compaction comes encrypted
 	whole := func() Answer { return wholeResponse(bill, searches) }
 	if r.path == compactPath {
 		whole = func() Answer { return wholeCompaction(bill) }
@@ -276,8 +276,8 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 	}, nil
 }
 
-// outputWithin bounds the output, and says how much of it there may be at most. What is short
-// may be as long as any output of the model: a bound in the request would cut it off.
+// outputWithin bounds the output, and says how much of it there may be at most. A compaction may
+// be as long as any output of the model: a bound in the request would cut it off.
 func (r *responsesRequest) outputWithin(model limiterv1.Model, limits OutputLimits) (output OutputBound, most int64, err *RequestError) {
 	if r.compacts && model.MaxOutputTokens > 0 {
 		return OutputBound{}, model.MaxOutputTokens, nil
@@ -321,7 +321,7 @@ func (r *responsesRequest) bound(model limiterv1.Model, searches, output int64) 
 	return asWritten(bound, model), nil
 }
 
-// times is a product of which only matters that it is too large.
+// times is a product, or price.MaxTokens if that is less.
 func times(a, b int64) int64 {
 	if b > 0 && a > price.MaxTokens/b {
 		return price.MaxTokens

@@ -29,7 +29,7 @@ var responsesKnown = knownMembers{
 // toolUsageKnown has the searches that a model bills by the search.
 var toolUsageKnown = knownMembers{"web_search": {"num_requests": counted}}
 
-// responsesJudged says what a call used by what its response says, which has so many searches
+// responsesJudged says what a call used by what its response says, and by the number of searches
 // among its items.
 func responsesJudged(b bill, response func(name string) gjson.Result, spoke bool, searches int64) reading {
 	n := numbers{of: response("usage")}
@@ -92,8 +92,8 @@ func isSearch(item gjson.Result) bool {
 // maxSearched is the size of the largest output that is read to count the searches in it.
 const maxSearched = 1 << 20
 
-// wholeResponse is an answer for which the provider has searched so often at the most. Of one
-// that is too long to be read, it is taken to have.
+// wholeResponse is an answer for which the provider may have searched mostSearches times. If the
+// answer is too long to be read, it counts as if the provider had.
 func wholeResponse(b bill, mostSearches int64) Answer {
 	answer := newWholeAnswer(b, "model", func(members *memberScanner) reading {
 		spoke, searches := false, int64(0)
@@ -218,13 +218,13 @@ func (s *responsesStream) read(data []byte) hidden {
 	return hidden{}
 }
 
-// again takes an event that says what one before it said, but for its text.
+// again takes an event that says what one before it said, except for its text.
 func (s *responsesStream) again(v values) {
 	s.seen.again(v)
 	s.since = s.done
 }
 
-// noteSearch notes an item that is at its end, which some providers tell twice.
+// noteSearch notes an item that is at its end, which some providers report twice.
 func (s *responsesStream) noteSearch(item gjson.Result) {
 	id := item.Get("id").Str
 	if !isSearch(item) || id != "" && id == s.searched {
@@ -245,8 +245,8 @@ func (s *responsesStream) mostSearches() int64 {
 	return max(s.searches, last)
 }
 
-// member is a member of the response: of the service tier, what the first event says if the
-// last one says nothing.
+// member is a member of the response. For the service tier, it is what the first event says if
+// the last one says nothing.
 func (s *responsesStream) member(name string) gjson.Result {
 	if value := s.response.Get(name); value.Type != gjson.Null || name != "service_tier" {
 		return value
@@ -254,8 +254,8 @@ func (s *responsesStream) member(name string) gjson.Result {
 	return s.begun.Get(name)
 }
 
-// take takes the response of the last event, unless its usage says nothing, and that of one
-// before it something.
+// take takes the response of the last event. A response whose usage counts nothing does not
+// replace one whose usage counts something.
 func (s *responsesStream) take(response gjson.Result) {
 	s.done, s.since = true, false
 	for _, name := range []string{"usage.input_tokens", "usage.output_tokens"} {

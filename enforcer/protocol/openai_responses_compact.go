@@ -4,9 +4,9 @@ import (
 	"maps"
 )
 
-// Compact is the API of OpenAI's Responses that makes what was said so far short, as coding
-// agents need when it comes near to the model's window. The model is called for it, and billed as
-// for any answer, except that no request bounds its output.
+// Compact is the part of OpenAI's Responses API that makes a short form of what was said so far, as
+// coding agents need when that comes near to the model's window. The model is called for it, and
+// billed as for any answer, except that no request bounds its output.
 type Compact struct{}
 
 // Protocol is OpenAI.
@@ -51,8 +51,8 @@ func compactTools() map[string]rule {
 	return tools
 }
 
-// compact notes that the request asks for what was said in short. What the provider itself says
-// to the model for that is nowhere told.
+// compact notes that the request asks for a compaction. The prompt that the provider adds for that
+// is not documented.
 func (r *responsesRequest) compact() {
 	r.compacts = true
 	r.input.only("a compaction")

@@ -6,8 +6,8 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// TestRefers: what names something that a provider may not find is known, so that nobody makes
-// a model look as if it were gone.
+// TestRefers: a request that names something that a provider may not find is told apart, so that
+// no caller makes a model look as if it were gone.
 func TestRefers(t *testing.T) {
 	chat := func(part string) string {
 		return `{"model":"maxi","messages":[{"role":"user","content":[` + part + `]}]}`

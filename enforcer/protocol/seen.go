@@ -88,7 +88,7 @@ type seen struct {
 
 // frameSeen is what was seen in a frame.
 type frameSeen struct {
-	// repeats is whether a frame that is the same but for its text tells of no more than the text.
+	// repeats is whether a frame that is the same except for its text tells of no more than the text.
 	repeats bool
 	// pieces is how often output was counted, and text where the last text of it is in the data,
 	// if it is a string.
@@ -101,16 +101,16 @@ type frameSeen struct {
 // nextFrame begins a frame with data.
 func (s *seen) nextFrame() { s.frames, s.frame = s.frames+1, frameSeen{} }
 
-// again takes a frame that says what one before it said, but for its text.
+// again takes a frame that says what one before it said, except for its text.
 func (s *seen) again(text []byte) {
 	s.nextFrame()
 	s.text(view(text))
 }
 
-// varies is what may differ in a frame that says no more than the last one, whose data this is, but
-// for its text: that, and what numbers and pads frames, which are members of these names, if any.
-// It is nothing where the last one said more than text, or is no JSON, of which nobody can say what
-// is text.
+// varies is what may differ between the last frame, whose data this is, and one that says no more
+// except for its text: the text, and the members with these names, if any, that number and pad
+// frames. It is nothing if the last frame said more than text, or is no JSON, in which text cannot be
+// told apart.
 func (s *seen) varies(data []byte, number, pad string) []varying {
 	f := s.frame
 	if !f.repeats || f.pieces != 1 || f.text.isEmpty() || !gjson.ValidBytes(data) {
@@ -127,7 +127,7 @@ func (s *seen) varies(data []byte, number, pad string) []varying {
 	return all
 }
 
-// insideOf is where the inside of a string without escapes is; nowhere if the value is none.
+// insideOf is where the inside of a string without escapes is; the zero span for any other value.
 func insideOf(value gjson.Result) span {
 	if value.Type != gjson.String || len(value.Raw) != len(value.Str)+len(`""`) {
 		return span{}
@@ -191,8 +191,8 @@ func tokensOf(value gjson.Result) int64 {
 	return n
 }
 
-// report notes how much output the provider says that there is so far. It does not count
-// as long as it does not grow with what comes.
+// report notes how much output the provider says that there is so far. A report that is no
+// higher than the one before it does not count.
 func (s *seen) report(output int64) {
 	since := output - s.reported
 	if since <= 0 || output > price.MaxTokens {
@@ -370,8 +370,8 @@ func (s *seen) name(model gjson.Result) {
 	}
 }
 
-// asksToThink is whether a model thinks that is told so about its reasoning, where it does,
-// or does not, by itself.
+// asksToThink reports whether a model thinks that is told this about its reasoning; byItself is
+// whether it thinks if it is told nothing.
 func asksToThink(value gjson.Result, byItself bool) bool {
 	effort, kind := value.Str, ""
 	if value.IsObject() {

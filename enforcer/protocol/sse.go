@@ -26,9 +26,9 @@ type eventStream struct {
 	hiding bool
 	// tap, if set, is given the data of each frame that has come to its end, before read is.
 	tap func(data []byte)
-	// varies, if set, says of the data that was read last what may differ in frames that say the
-	// same but for the text in them; nothing where it says more. If it is anything, again is given
-	// the values of such frames, which are not read, until it says so of other data.
+	// varies, if set, says what may differ between the data that was read last and frames that say
+	// the same except for the text in them; nothing if that data says more than text. As long as
+	// there is something, such frames are not read: again is given their values.
 	varies func(data []byte) []varying
 	again  func(values)
 
@@ -80,7 +80,7 @@ func (s *eventStream) pass(chunk []byte) []byte {
 	return s.out
 }
 
-// takeRepeated takes the frame with which b begins, if that is the same as one before but for a few
+// takeRepeated takes the frame with which b begins, if that is the same as one before except for a few
 // values, and returns how long it is; else 0. Where such a frame ends need not be looked for.
 func (s *eventStream) takeRepeated(b []byte) int {
 	if s.open() || s.afterCR || !s.template.isWhole() {

@@ -7,8 +7,8 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// What demands of an answer more than text: a schema, or a call of a tool. A program that
-// asks for either cannot read a message that is none, so there is no Message for it.
+// Some requests demand more than text of an answer: that it follows a schema, or calls a tool. A
+// program that asks for either cannot read mere text, so there is no Message for it.
 
 // given is whether there is a value that is not null.
 func given(value gjson.Result) bool { return value.Exists() && value.Type != gjson.Null }

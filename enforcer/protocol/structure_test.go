@@ -6,8 +6,8 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// TestNoMessageForStructure: who asks for JSON, or for a call of a tool, gets no message of
-// text; who merely may get one, does.
+// TestNoMessageForStructure: a request that demands JSON, or a call of a tool, gets no message of
+// text; a request that only allows it does.
 func TestNoMessageForStructure(t *testing.T) {
 	chat, responses, messages, gemini := protocol.ChatCompletions{}, protocol.Responses{}, protocol.Messages{}, protocol.GenerateContent{}
 	const chatHead, responsesHead = `{"model":"maxi","messages":[],`, `{"model":"maxi","input":"hi",`

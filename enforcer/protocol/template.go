@@ -5,7 +5,7 @@ import "bytes"
 // maxTemplate is the size of the largest frame that is made a template. Most are hundreds of bytes.
 const maxTemplate = 4 << 10
 
-// template recognises frames that are the same as one before them but for a few values: the text
+// template recognises frames that are the same as one before them except for a few values: the text
 // that came, and what numbers or pads frames. Nearly all frames of a stream are so, and what they
 // say is known without parsing them.
 type template struct {
@@ -31,7 +31,7 @@ type varying struct {
 	span
 }
 
-// what is what a value is that differs from frame to frame.
+// what is the kind of a value that differs from frame to frame.
 type what int
 
 const (
@@ -60,8 +60,8 @@ func (t *template) isWhole() bool {
 	return bytes.HasSuffix(t.frame, []byte("\n\n")) || bytes.HasSuffix(t.frame, []byte("\n\r\n"))
 }
 
-// match is how long the frame is with which b begins, if the template matches it, the values in it, and
-// what of it the client is not to see; 0 where it does not.
+// match matches the frame with which b begins. It returns the values in the frame, what of it the client
+// is not to see, and how long it is; 0 if the template does not match.
 func (t *template) match(b []byte) (found values, hide hidden, length int) {
 	at, of := 0, 0 // as far as the frame, and the template, are compared
 	hide = t.hide

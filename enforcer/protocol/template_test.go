@@ -178,9 +178,9 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-// TestTemplatesAmongOthers is the same of all streams in which a frame that repeats comes before and
-// after any other, which comes three times, and any ends them: chance seldom has a usage, and after it text
-// alone.
+// TestTemplatesAmongOthers is the same for all streams in which a frame that repeats comes before and
+// after any other, which comes three times, and in which any frame is the last: random streams seldom
+// have a usage that is followed by text only.
 func TestTemplatesAmongOthers(t *testing.T) {
 	for of, s := range streamers {
 		frames := len(s.repeats) + len(s.others)

@@ -38,7 +38,7 @@ func tierAsked(name string) serviceTier {
 	return serviceTier{asked: tierNamed(name), open: leftOpen(name)}
 }
 
-// leftOpen is whether the name is none of a tier, but leaves the choice to the provider.
+// leftOpen reports whether the name is not that of a tier, but leaves the choice to the provider.
 func leftOpen(name string) bool { return name == "" || name == "auto" || name == "unspecified" }
 
 // tierNamed is the service tier by one of the names that providers have for it.

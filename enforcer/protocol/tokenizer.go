@@ -36,7 +36,7 @@ var tokenizers = map[limiterv1.Tokenizer]func() *codec.Codec{
 // two things are so in both of the expressions:
 //
 //   - No piece has a space after a character that is not white: a space begins a
-//     piece, or has but white before it. A piece therefore begins with each space that
+//     piece, or has only white before it. A piece therefore begins with each space that
 //     comes after such a character, in any text: a word begins there.
 //   - They look behind nothing, and ahead only of white. What is cut from the
 //     beginning of a word to that of the next one is therefore the word's alone.
@@ -47,7 +47,7 @@ var tokenizers = map[limiterv1.Tokenizer]func() *codec.Codec{
 //
 //   - words that are long, for the sake of time;
 //   - words with "<|", where a provider may read a special token;
-//   - words with characters of which two editions of an expression may think otherwise:
+//   - words with characters that two versions of an expression may treat differently:
 //     those that are not graphic, such as what Unicode will give a meaning one day, and
 //     the long s, which some take for an s in what they cut off after an apostrophe. The
 //     library loses one of these, U+007F, altogether.
@@ -65,8 +65,8 @@ func boundText(tokenizer *codec.Codec, text string) int64 {
 	return bound
 }
 
-// nextWord is where the first word begins that does not begin before from; the end of
-// the text when there is none.
+// nextWord is where the first word begins that begins at or after from; the end of the
+// text if there is none.
 func nextWord(text string, from int) int {
 	for i := max(from, 1); i < len(text); i++ {
 		if text[i] != ' ' {
@@ -89,7 +89,7 @@ func boundWord(tokenizer *codec.Codec, word string, open bool) int64 {
 	return int64(len(word))
 }
 
-// isPlain is whether every edition of an expression thinks alike of a word.
+// isPlain reports whether every version of an expression treats a word alike.
 func isPlain(word string) bool {
 	return strings.IndexFunc(word, func(r rune) bool {
 		return !unicode.IsGraphic(r) && r != '\n' && r != '\r' && r != '\t' || r == 'ſ'

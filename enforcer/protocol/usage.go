@@ -167,7 +167,7 @@ func (s statement) reporting() gjson.Result {
 	return s.usage
 }
 
-// bill is by what a call is billed. Answers keep it: it holds nothing of the request.
+// bill is what a call is billed by. Answers keep it: it holds nothing of the request.
 type bill struct {
 	tier  serviceTier
 	model limiterv1.Model

@@ -10,14 +10,14 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// costMember is a member of a usage in which a provider says what it bills for the call, all
-// in all.
+// costMember is a member of a usage in which a provider says what it bills for the call in
+// total.
 type costMember struct {
 	path string
 	// perUSD is how many of its units are a US dollar.
 	perUSD int64
-	// beside is what is billed beside it, by another provider whose key is used, where the
-	// usage says that one is.
+	// beside is the member with what another provider bills in addition, if the usage says
+	// that the customer's own key at that provider was used (is_byok).
 	beside string
 }
 
@@ -35,7 +35,7 @@ var costKnown = knownMembers{
 	"cost": neutral, "cost_in_usd_ticks": neutral, "estimated_cost": neutral, "cost_details": neutral, "is_byok": neutral,
 }
 
-// plus are both.
+// plus is the union of both.
 func (k knownMembers) plus(more knownMembers) knownMembers {
 	all := knownMembers{}
 	for _, some := range []knownMembers{k, more} {

@@ -7,9 +7,9 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 )
 
-// chargeMembers makes the members of a usage that the model has a fee for, by their paths,
-// uses of what they count. They are known then: what it returns is how the provider bills all
-// others.
+// chargeMembers turns the members of a usage for which the model has a fee, by their paths, into
+// uses of what they count. They count as known from then on: the result is how the provider bills
+// all others.
 func (b bill) chargeMembers(n *numbers, s *statement) limiterv1.Billing {
 	billing := b.model.Billing
 	var counts map[string]int64

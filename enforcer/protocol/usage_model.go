@@ -23,8 +23,8 @@ func (b bill) pricesOf(name string) (price.Book, bool) {
 	return m.Prices, sameModel(m.UpstreamName, name) || sameModel(m.Name, name)
 }
 
-// isPricedApart is whether an answer that names a model, if it names one, may cost something
-// else than one of the model that was asked.
+// isPricedApart reports whether an answer that names this model, if it names one, may have other
+// prices than one of the model that was asked.
 func (b bill) isPricedApart(name string) bool {
 	if b.anyModel || b.model.Billing.CostReported {
 		return false
@@ -33,16 +33,16 @@ func (b bill) isPricedApart(name string) bool {
 	return !priced || !reflect.DeepEqual(prices, b.model.Prices)
 }
 
-// snapshots is what a name ends in that is one of a snapshot: dates and versions, and words
-// that say that there are some.
+// snapshots matches how the name of a model's snapshot goes on after the model's name: with dates
+// and versions, and with words that say that there are some.
 var snapshots = regexp.MustCompile(`^(-(\d{4}-\d{2}-\d{2}|\d{2}-\d{2}|\d{2}-\d{4}|\d{8}|\d{6}|\d{4}|\d{3}|v\d+|latest|preview|exp|experimental|beta))*$`)
 
 // variants are what may stand behind a colon in the name of a model: how it is reached at
 // OpenRouter, or which of its files Ollama takes.
 var variants = map[string]bool{"nitro": true, "floor": true, "exacto": true, "online": true, "free": true, "latest": true}
 
-// sameModel is whether two names are those of one model. They are compared without the
-// folders before them, and by what is left when one of them is taken from the other.
+// sameModel reports whether two names are those of one model: without the folders before them,
+// the longer one is the shorter one, or goes on as snapshots do.
 func sameModel(asked, answered string) bool {
 	a, b := plainName(asked), plainName(answered)
 	if len(a) > len(b) {
@@ -60,5 +60,5 @@ func plainName(name string) string {
 	return strings.TrimSuffix(separators.Replace(name), "-latest")
 }
 
-// separators are what some write for a hyphen.
+// separators are what some write in the place of a hyphen.
 var separators = strings.NewReplacer(".", "-", "_", "-", "@", "-")

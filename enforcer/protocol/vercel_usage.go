@@ -192,8 +192,8 @@ func (s *vercelStream) read(data []byte) hidden {
 	return hidden{}
 }
 
-// take takes a usage in the place of the one before it, unless it says nothing, and that one
-// something.
+// take takes a usage in the place of the one before it, if any. A usage that counts nothing
+// replaces none.
 func (s *vercelStream) take(usage gjson.Result) {
 	if s.answer.usage.Exists() && !countsSomething(usage) {
 		return

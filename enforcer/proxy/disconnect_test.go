@@ -47,7 +47,7 @@ type replay struct {
 	mu     sync.Mutex
 	frames []string
 	broken bool
-	// step, if set, is waited for before each frame but the first.
+	// step, if set, is waited for before each frame except the first.
 	step chan struct{}
 }
 
