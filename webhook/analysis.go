@@ -8,7 +8,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 )
 
-// possibleMistakes are the warnings of what in an object is valid and surely not meant, as its
+// possibleMistakes are the warnings about what is valid in an object and surely not meant, as its
 // condition Warning will say them. What could not be found out is left to the condition.
 func possibleMistakes(ctx context.Context, found []analysis.Warning, err error) []string {
 	if err != nil {

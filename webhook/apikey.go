@@ -42,7 +42,7 @@ func (k apiKeys) warn(ctx context.Context, was, is *v1alpha1.APIKey) (warnings [
 	return append(warnings, possibleMistakes(ctx, found, err)...)
 }
 
-// hasBudget is whether the TenantBudget is there that the key names, as far as is known.
+// hasBudget reports whether the TenantBudget that the key names exists, as far as is known.
 func (k apiKeys) hasBudget(ctx context.Context, key *v1alpha1.APIKey) bool {
 	var budget v1alpha1.TenantBudget
 	err := k.reader.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Spec.BudgetRef.Name}, &budget)

@@ -11,7 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
-// TestOfMetadataAloneNobodyIsAsked: labels and finalizers cost no call of the webhooks.
+// TestOfMetadataAloneNobodyIsAsked: changes of labels and finalizers cost no call of the webhooks.
 func TestOfMetadataAloneNobodyIsAsked(t *testing.T) {
 	budget := objects.TenantBudget(newNamespace(t))
 	before := asked(t)

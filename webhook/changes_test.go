@@ -52,7 +52,7 @@ WHERE tenant_id = $1 ORDER BY recorded_at, generation`, tenant)
 }
 
 // TestWhoChangedALimit: it is on record who asked for each change, whatever they write into the
-// object and call themselves, and who asked for a deletion. Who only tries is not.
+// object and call themselves, and who asked for a deletion. Dry runs are not on record.
 func TestWhoChangedALimit(t *testing.T) {
 	namespace := newNamespace(t)
 	ana, bo := clientOf(t, "ana"), clientOf(t, "bo")
@@ -114,7 +114,7 @@ func updateAs(t *testing.T, c client.Client, budget *v1alpha1.TenantBudget, owne
 }
 
 // TestWhoChangedARateLimit: it is on record who asked for each rate limit that came into force, for
-// its change and for its end; who only tries is not.
+// its change and for its end; dry runs are not.
 func TestWhoChangedARateLimit(t *testing.T) {
 	namespace := newNamespace(t)
 	ana, bo := clientOf(t, "ana"), clientOf(t, "bo", "company/zoe")

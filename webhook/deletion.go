@@ -37,7 +37,7 @@ func (b tenantBudgets) warnOfDeletion(ctx context.Context, budget *v1alpha1.Tena
 	return append(warnings, b.made(ctx, budget)...)
 }
 
-// lockedOut are the warnings of who calls no more without a budget: its keys and its members.
+// lockedOut are the warnings about the keys and members whose calls are refused without a budget.
 func (b tenantBudgets) lockedOut(ctx context.Context, budget *v1alpha1.TenantBudget) (warnings []string) {
 	for _, naming := range []struct {
 		list client.ObjectList
@@ -56,7 +56,7 @@ func (b tenantBudgets) lockedOut(ctx context.Context, budget *v1alpha1.TenantBud
 	return warnings
 }
 
-// mostNamed is how many names a warning has.
+// mostNamed is the most names that a warning lists.
 const mostNamed = 5
 
 // namesOf are the names of the objects of a list.
@@ -69,8 +69,8 @@ func namesOf(list client.ObjectList) (names []string) {
 	return names
 }
 
-// made is the warning of how many calls were made of the last days of the tenant, and of those
-// below it.
+// made is the warning that says how many calls of the last days the budget's limits counted: those
+// of the tenant, and of the tenants below it.
 func (b tenantBudgets) made(ctx context.Context, budget *v1alpha1.TenantBudget) []string {
 	decided, err := acceptance.DecideTenantBudget(ctx, b.reader, budget)
 	if err != nil || decided.Document == nil || !replays.TryLock() {

@@ -55,8 +55,8 @@ func TestIdentityProviderIsRefused(t *testing.T) {
 	}
 }
 
-// TestMembershipIsRefused: who may not be named is refused where the IdentityProvider lets
-// the namespace name others, and warned of where it might yet.
+// TestMembershipIsRefused: a member that the IdentityProvider does not let the namespace name is
+// refused; if the IdentityProvider does not exist yet, there is a warning only.
 func TestMembershipIsRefused(t *testing.T) {
 	namespace := newNamespace(t)
 	budget := objects.TenantBudget(namespace)

@@ -24,7 +24,7 @@ func (p identityProviders) decide(ctx context.Context, provider *v1alpha1.Identi
 	return decided.Decision, err
 }
 
-// warn tells how many members lose what they had by a change.
+// warn says how many members lose access by a change.
 func (p identityProviders) warn(ctx context.Context, was, is *v1alpha1.IdentityProvider) []string {
 	if was == nil {
 		return nil

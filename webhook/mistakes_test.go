@@ -92,7 +92,7 @@ func TestTierThatNoRateLimitSelects(t *testing.T) {
 	awaitWarning(t, key, metav1.ConditionFalse, "")
 }
 
-// TestOutOfShadow: who enforces limits that are used up already is told, as of a new budget.
+// TestOutOfShadow: enforcing limits that are used up already gives the same warning as a new budget.
 func TestOutOfShadow(t *testing.T) {
 	budget := budgetOf(newNamespace(t), func(b *v1alpha1.TenantBudget) { b.Spec.Enforcement = v1alpha1.EnforcementShadow })
 	testkit.Must(t, api.Create(t.Context(), budget))
@@ -105,7 +105,7 @@ func TestOutOfShadow(t *testing.T) {
 		"spec.limits[0].amount: limit daily is set to 5.00 USD and 7.00 are already spent: calls are refused until ")
 }
 
-// TestDeletion: who deletes an object is told what ends with it.
+// TestDeletion: the deletion of an object gives warnings about what ends with it.
 func TestDeletion(t *testing.T) {
 	namespace := newNamespace(t)
 	parent, key, policy := objects.TenantBudget(namespace), objects.APIKey(namespace, "key"), objects.RateLimitPolicy(namespace, "policy")

@@ -22,9 +22,9 @@ import (
 // request that comes meanwhile gets no warning.
 var replays sync.Mutex
 
-// replayed are the warnings of how many calls of the last days a document would have refused
-// and, where it is looser than before, admitted of those that were refused, if there is time to
-// find out.
+// replayed are the warnings that say how many calls of the last days a document would have refused
+// and, if it is looser than before, how many of the refused ones it would have admitted. There are
+// none if there is no time to find out.
 func replayed(
 	ctx context.Context, reader client.Reader, ledger history.PastCalls, document limiterv1.Tenant, now time.Time, looser bool,
 ) []string {

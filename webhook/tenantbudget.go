@@ -51,8 +51,8 @@ func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget)
 	return append(warnings, b.refusing(ctx, was, is, *decided.Document)...)
 }
 
-// refusing are the warnings of limits by which calls are refused, or would have been, that
-// were not before, and of calls that no longer would be.
+// refusing are the warnings about calls that the limits refuse, or would have refused, and that
+// they did not before; and about refused calls that they would have admitted.
 func (b tenantBudgets) refusing(ctx context.Context, was, is *v1alpha1.TenantBudget, document limiterv1.Tenant) []string {
 	if document.Enforcement == limiterv1.Shadow {
 		return nil
@@ -69,7 +69,7 @@ func (b tenantBudgets) refusing(ctx context.Context, was, is *v1alpha1.TenantBud
 	return append(warnings, replayed(ctx, b.reader, b.ledger, document, time.Now(), looser)...)
 }
 
-// stopping are the warnings of limits that refuse calls from now on, for what is spent already.
+// stopping are the warnings about limits that refuse calls from now on, because of what is spent already.
 func (b tenantBudgets) stopping(ctx context.Context, before, document limiterv1.Tenant, currency *v1alpha1.Currency) []string {
 	counters, err := b.counters.Read(ctx, document.Root(), document.Tenant, document.Money...)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
-// TestUnlistedModels: who lets through what no ModelProvider lists is told where nobody
-// takes it, and what does not see it where somebody does. A model that the YAML names is
-// to be listed all the same.
+// TestUnlistedModels: a budget that admits models that no ModelProvider lists gets a warning
+// if none accepts them and, if one does, about the limits and rungs that do not count them. A
+// model that the YAML names must be listed all the same.
 func TestUnlistedModels(t *testing.T) {
 	namespace := newNamespace(t)
 	provider := objects.ModelProvider("listed-" + namespace)

@@ -22,8 +22,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
-// refused are the reasons for which an object is not let in. What else stands in the
-// way of its effect may pass without it: an object that it names may yet be created.
+// refused are the reasons for which an object is rejected. Other reasons for which it has
+// no effect may pass without a change of it: an object that it names may yet be created.
 var refused = sets.New(
 	v1alpha1.ReasonInvalid,
 	v1alpha1.ReasonConflicted,
@@ -35,7 +35,7 @@ var refused = sets.New(
 	v1alpha1.ReasonMemberNotAllowed,
 )
 
-// byOthers are those of them for which other objects are the cause.
+// byOthers are the reasons in refused that other objects cause.
 var byOthers = refused.Clone().Delete(v1alpha1.ReasonInvalid)
 
 // catchUp bounds how long the manager may take to hear of other objects: one that was
@@ -45,15 +45,15 @@ const (
 	lookAgain = 100 * time.Millisecond
 )
 
-// warnWithin bounds what is waited for stores to find out whether there is something
-// to warn of. The API server waits for twice as long.
+// warnWithin bounds how long the search for warnings waits for stores. The API server
+// waits for twice as long.
 const warnWithin = 1500 * time.Millisecond
 
-// askedWithin bounds what a request waits for Postgres to remember who made it. A request
-// that is not remembered has nobody's name on record.
+// askedWithin bounds how long a request waits for Postgres to record who made it. A change
+// whose request is not recorded has nobody's name.
 const askedWithin = time.Second
 
-// asked remembers who asks that an object be as the gist has it.
+// asked records who asks for a change of an object. The gist identifies what is asked for.
 func (v validator[T]) asked(ctx context.Context, object T, gist string) {
 	request, err := admission.RequestFromContext(ctx)
 	if err != nil || v.changes == nil || ptr.Deref(request.DryRun, false) {
@@ -69,9 +69,9 @@ func (v validator[T]) asked(ctx context.Context, object T, gist string) {
 	}
 }
 
-// userOf is who makes a request: of one that the console makes for a person, the person, too. The
-// API server has the extra value from whom it lets impersonate with it, or from its own
-// authentication.
+// userOf is who makes a request: if the console makes it for a person, the person, too. The extra
+// value can be believed: the API server has it from its own authentication, or from a client that
+// may impersonate with it.
 func userOf(user authenticationv1.UserInfo) string {
 	if people := user.Extra[v1alpha1.PersonExtra]; len(people) > 0 {
 		return strings.Join(people, ", ") + " via " + user.Username
@@ -87,8 +87,8 @@ type rules[T client.Object] interface {
 	spec(object T) any
 	// decide decides whether the object is to have effect.
 	decide(ctx context.Context, object T) (acceptance.Decision, error)
-	// warn says what may not be meant in an object that is not refused, which is
-	// created or, unless was is nil, changed.
+	// warn says what may not be meant in an object that is not refused: one that is
+	// created if was is nil, otherwise changed.
 	warn(ctx context.Context, was, is T) []string
 	// warnOfDeletion says what else ends with an object that is about to be deleted.
 	warnOfDeletion(ctx context.Context, object T) []string
@@ -97,7 +97,7 @@ type rules[T client.Object] interface {
 // validator answers the API server by the rules of a kind.
 type validator[T client.Object] struct {
 	rules[T]
-	// changes is told who asks for what; nil where nobody wants to know.
+	// changes records who asks for what; nil if nothing does.
 	changes Changes
 }
 
@@ -108,7 +108,7 @@ func register[T client.Object](mgr ctrl.Manager, object T, r rules[T], changes C
 
 // ValidateCreate answers whether an object may be created.
 func (v validator[T]) ValidateCreate(ctx context.Context, object T) (admission.Warnings, error) {
-	// It is younger than all that there are, even those of the same second.
+	// It counts as younger than all that exist, even those of the same second.
 	newest := object.DeepCopyObject().(T)
 	newest.SetCreationTimestamp(metav1.NewTime(time.Now().Add(24 * time.Hour)))
 	var none T
@@ -162,8 +162,8 @@ func (v validator[T]) answer(ctx context.Context, was, is T) (admission.Warnings
 	return clip(append(warnings, v.warn(warnCtx, was, is)...)), nil
 }
 
-// decideCaughtUp decides, and for as long as other objects are in the way once more: what
-// the manager knows of them may be of a moment ago.
+// decideCaughtUp decides. While other objects are in the way, it decides again, for catchUp:
+// what the manager knows of them may be a moment old.
 func (v validator[T]) decideCaughtUp(ctx context.Context, is T) (decided acceptance.Decision, err error) {
 	stands := wait.PollUntilContextTimeout(ctx, lookAgain, catchUp, true, func(ctx context.Context) (bool, error) {
 		decided, err = v.decide(ctx, is)

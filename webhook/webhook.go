@@ -20,7 +20,7 @@ type Counters interface {
 	Read(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Reading, error)
 }
 
-// Changes is where it is kept who asked for changes.
+// Changes records who asked for changes.
 type Changes interface {
 	Asked(ctx context.Context, request budgetstore.ChangeRequest) error
 }

@@ -453,8 +453,9 @@ SELECT gen_random_uuid()::text, $1, 'user', 'tier', 'key', 'model', 'model', '/'
 	}
 }
 
-// TestLooser: who raises a limit is told how many of the calls that were refused would have been
-// admitted, and what they would have cost: their bounds, by what calls have cost of theirs.
+// TestLooser: raising a limit gives a warning that says how many of the refused calls would have
+// been admitted, and what they would have cost: their bounds, times the part of their bounds that
+// calls have cost.
 func TestLooser(t *testing.T) {
 	budget := budgetOf(newNamespace(t), func(b *v1alpha1.TenantBudget) { b.Spec.Limits = b.Spec.Limits[:1] })
 	create(t, budget)
@@ -485,8 +486,8 @@ func TestLooser(t *testing.T) {
 	}
 }
 
-// TestKeyOfAnotherBudget: whose key leaves its budget for one that is not there is told
-// that calls are refused.
+// TestKeyOfAnotherBudget: moving a key to a budget that does not exist gives a warning that
+// its calls are refused.
 func TestKeyOfAnotherBudget(t *testing.T) {
 	namespace := newNamespace(t)
 	budget, key := objects.TenantBudget(namespace), objects.APIKey(namespace, "moved")

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// lookEvery is how often the Keeper sees whether all is as it should be. Looking needs
-// less rights than watching does.
+// lookEvery is how often the Keeper checks that all is as it should be. Polling needs
+// fewer rights than watching.
 const lookEvery = 10 * time.Second
 
 // Keeper ensures that there is an authority, and that the API server trusts it.
@@ -70,8 +70,8 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	return errors.Join(k.tellMutating(ctx, trusted), k.tellValidating(ctx, trusted))
 }
 
-// tellMutating takes it for no error that there is no MutatingWebhookConfiguration: releases
-// before it had none, and controllers add the finalizers that no webhook has added.
+// tellMutating accepts that there is no MutatingWebhookConfiguration: earlier releases had
+// none, and controllers add the finalizers that no webhook has added.
 func (k *Keeper) tellMutating(ctx context.Context, trusted []byte) error {
 	var configuration admissionv1.MutatingWebhookConfiguration
 	if err := k.client.Get(ctx, types.NamespacedName{Name: k.configuration}, &configuration); err != nil {

@@ -13,10 +13,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// refreshEvery is how long a server goes on with the authority that it has read.
+// refreshEvery is how long a server uses an authority before it reads it again.
 const refreshEvery = 10 * time.Second
 
-// readWithin bounds what a handshake waits for the Secret.
+// readWithin bounds how long a handshake waits for the Secret.
 const readWithin = 2 * time.Second
 
 // Server has the certificate of one server of webhooks.
@@ -33,8 +33,8 @@ type Server struct {
 	certificate *tls.Certificate
 }
 
-// NewServer makes the certificates of a server that is called by the names. The reader
-// must not be one that keeps what it reads, nor watch: that would need more rights.
+// NewServer makes a Server that is called by the names. The reader must have no cache and
+// must not watch: that would need more rights.
 func NewServer(reader client.Reader, secret types.NamespacedName, names []string, clock clock.PassiveClock) *Server {
 	return &Server{reader: reader, secret: secret, names: names, clock: clock}
 }
