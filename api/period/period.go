@@ -63,8 +63,8 @@ type Span struct{ Start, End time.Time }
 // Contains reports whether t lies in the span.
 func (s Span) Contains(t time.Time) bool { return !t.Before(s.Start) && t.Before(s.End) }
 
-// Containing is the period of the given kind that t lies in, by the calendar of zone. It panics if kind is not
-// valid, which the API server ensures.
+// Containing is the period of the given kind that t lies in, by the calendar of zone. It
+// panics if kind is not valid; the API server refuses such kinds.
 func Containing(kind Kind, zone *time.Location, t time.Time) Span {
 	if length, fixed := kind.window(); fixed {
 		return windowAt(length, t)

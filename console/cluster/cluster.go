@@ -28,7 +28,7 @@ type Cluster struct {
 
 	manager ctrl.Manager
 	client  client.Client
-	// writes writes and reads past the cache, for a Writer.
+	// writes is the client of Writers, which writes and reads past the cache.
 	writes client.Client
 	log    *slog.Logger
 	// complete is set once everything that existed at the start is known.

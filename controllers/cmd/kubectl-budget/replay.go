@@ -114,7 +114,7 @@ func runReplay(cmd *cobra.Command, c *cluster, o replayOptions) error {
 	return nil
 }
 
-// replays replays what is changed, with the calls of the ledger.
+// replays runs the changed budgets with the calls of the ledger.
 func (o *replayOptions) replays(ctx context.Context, c *cluster, changed resources, namespace string, length time.Duration) ([]replayReport, error) {
 	reader, closeIt, err := o.ledger.open(ctx)
 	if err != nil {
