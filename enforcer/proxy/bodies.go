@@ -78,6 +78,8 @@ type room struct {
 	bodies *bodies
 	of     admission.Subject
 	bytes  atomic.Int64
+	// whole is whether the body was read to its end.
+	whole bool
 }
 
 // grow takes more memory.

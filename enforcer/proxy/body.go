@@ -31,7 +31,7 @@ type timeouts struct {
 var defaultTimeouts = timeouts{body: time.Minute, pause: 10 * time.Second, rest: 5 * time.Second, write: time.Minute}
 
 // readBody reads the body of a call, whose memory is that of room until it is left.
-func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request, c *call.Call, room *room) ([]byte, error) {
+func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request, c *call.Call, room *room) (body []byte, err error) {
 	if r.ContentLength > p.maxBody {
 		return nil, &call.BodyTooLarge{Limit: p.maxBody}
 	}
@@ -42,9 +42,12 @@ func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request, c *call.Call, r
 	timed := p.newTimedBody(w, r)
 	defer timed.done()
 	if r.ContentLength >= 0 {
-		return readKnown(timed, r.ContentLength, room)
+		body, err = readKnown(timed, r.ContentLength, room)
+	} else {
+		body, err = p.readUnknown(timed, room)
 	}
-	return p.readUnknown(timed, room)
+	room.whole = err == nil
+	return body, err
 }
 
 // readKnown reads a body of known length into memory of that size.

@@ -60,6 +60,7 @@ func (p *Proxy) listerFor(path string, header http.Header) (found protocol.Model
 // modelsFor are the models that a client sees, unless it is refused: those that it can call in its
 // protocol, and all where that is a common one.
 func (p *Proxy) modelsFor(w http.ResponseWriter, r *http.Request, lister protocol.ModelLister) (models []protocol.ListedModel, ok bool) {
+	p.hurryRest(w) // nobody reads a body here
 	subject, problem := p.Calls.Identify(r.Context(), identity.Request{Protocol: lister, Header: r.Header, Query: r.URL.Query()})
 	if problem != nil {
 		p.refuse(w, problem, lister)

@@ -93,8 +93,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// (RFC 9112, 6.1): what follows must not be taken for the next request.
 		w.Header().Set("Connection", "close")
 	}
-	defer p.hurryRest(http.NewResponseController(w))
 	if p.allowOrigin(w.Header(), r) && isPreflight(r) {
+		p.hurryRest(w)
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}

@@ -27,7 +27,11 @@ func (p *Proxy) serveCalls(endpoint protocol.Endpoint) http.HandlerFunc {
 		} else {
 			p.noteRefused(response, room)
 		}
-		if response != nil {
+		switch {
+		case response == nil:
+		case room.whole:
+			p.give(w, response)
+		default:
 			p.respond(w, response)
 		}
 	}
@@ -42,21 +46,25 @@ func (p *Proxy) noteRefused(response *call.Response, room *room) {
 
 // hurryRest bounds how long the server waits for what its client still sends of a body that
 // is not read, before it answers, and after that.
-func (p *Proxy) hurryRest(control *http.ResponseController) {
-	_ = control.SetReadDeadline(time.Now().Add(p.timeouts.rest)) // fails when the client has gone
+func (p *Proxy) hurryRest(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(p.timeouts.rest)) // fails when the client has gone
 }
 
-// respond gives a client a whole answer.
+// respond gives a client a whole answer, to a request that may not have been read to its end.
 func (p *Proxy) respond(w http.ResponseWriter, response *call.Response) {
+	p.hurryRest(w)
+	p.give(w, response)
+}
+
+// give gives a client a whole answer, for which it has as long as for a piece of one. The server
+// sends what is left of it in its buffer, and then sets no more bound.
+func (p *Proxy) give(w http.ResponseWriter, response *call.Response) {
 	maps.Copy(w.Header(), response.Header)
-	control := http.NewResponseController(w)
-	p.hurryRest(control)
-	if control.SetWriteDeadline(time.Now().Add(p.timeouts.write)) != nil {
+	if http.NewResponseController(w).SetWriteDeadline(time.Now().Add(p.timeouts.write)) != nil {
 		return // the client has gone
 	}
 	w.WriteHeader(response.Status)
 	_, _ = w.Write(response.Body) // the client may have gone
-	_ = control.SetWriteDeadline(time.Time{})
 }
 
 // refuse refuses a request that is no call.
