@@ -77,12 +77,15 @@ func (b Book) Cost(u Usage) (money.Nanos, error) {
 		return 0, err
 	}
 	lists := tariff.upTo(u.TotalInput())
-	return tariff.total(lists[len(lists)-1], u, u.Uses, factors)
+	return tariff.total(lists[len(lists)-1].price, u, u.Uses, factors)
 }
 
-// total is what the tokens cost by the list, times the factors, and what the uses cost.
-func (t Tariff) total(list List, u Usage, uses Uses, factors []Factor) (money.Nanos, error) {
-	tokens, err := list.cost(u, factors)
+// prices are the price of each kind of token, if it has one.
+type prices func(Kind) (PerMillion, bool)
+
+// total is what the tokens cost by the prices, times the factors, and what the uses cost.
+func (t Tariff) total(by prices, u Usage, uses Uses, factors []Factor) (money.Nanos, error) {
+	tokens, err := by.cost(u, factors)
 	if err != nil {
 		return 0, err
 	}
@@ -125,7 +128,7 @@ func (b Book) Dearest(bound Usage, tiers ...ServiceTier) (dearest money.Nanos, e
 			return 0, err
 		}
 		for _, list := range tariff.upTo(bound.TotalInput()) {
-			cost, err := tariff.total(list.dearest(), bound, tariff.mostUses(bound.Uses), factors)
+			cost, err := tariff.total(list.dearest, bound, tariff.mostUses(bound.Uses), factors)
 			if err != nil {
 				return 0, err
 			}
@@ -194,27 +197,32 @@ var mayBe = map[Kind][]Kind{
 	ImageOutput:  {Output},
 }
 
-// dearest is the list with each kind at the dearest price that its tokens in a
-// bound can have.
-func (l List) dearest() List {
-	dearest := List{}
-	for kind, price := range l {
-		for _, other := range mayBe[kind] {
-			price = max(price, l[other])
-		}
-		dearest[kind] = price
+// price is the price of a kind.
+func (l List) price(of Kind) (PerMillion, bool) {
+	price, ok := l[of]
+	return price, ok
+}
+
+// dearest is the dearest price that tokens of a kind in a bound can have.
+func (l List) dearest(of Kind) (PerMillion, bool) {
+	price, ok := l[of]
+	for _, other := range mayBe[of] {
+		price = max(price, l[other])
 	}
-	return dearest
+	return price, ok
 }
 
 // cost is what the tokens of a valid usage cost, times the factors, rounded up to the
 // nano-dollar once.
-func (l List) cost(u Usage, factors []Factor) (money.Nanos, error) {
+func (by prices) cost(u Usage, factors []Factor) (money.Nanos, error) {
 	var hi, lo uint64
 	for _, kind := range Kinds() {
 		tokens := u.Tokens(kind)
-		price, ok := l[kind]
-		if tokens > 0 && !ok {
+		if tokens == 0 {
+			continue
+		}
+		price, ok := by(kind)
+		if !ok {
 			return 0, fmt.Errorf("%w for tokens of kind %s", ErrNoPrice, kind)
 		}
 		h, m := bits.Mul64(uint64(tokens), uint64(price))

@@ -498,3 +498,12 @@ func TestTotal(t *testing.T) {
 		t.Errorf("total is %d, want %d", got, want)
 	}
 }
+
+// BenchmarkDearest bounds a call of text by a list of three prices.
+func BenchmarkDearest(b *testing.B) {
+	for b.Loop() {
+		if _, err := gpt4o.Dearest(price.Usage{Input: 1000, Output: 2000}, price.Default); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
