@@ -6,7 +6,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 )
 
-// accept decides whether the key is to work, and compiles it if so.
+// accept decides whether the APIKey is valid, and compiles its keys if so.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
 	decided, err := acceptance.DecideAPIKey(ctx, c.client, s.Object)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // kind is the kind that is reconciled here.
 const kind = "APIKey"
 
-// Documents is where documents go.
+// Documents puts, withdraws and observes documents in Redis.
 type Documents interface {
 	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
@@ -70,14 +70,15 @@ func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 type scope struct {
 	rollout.Scope[*v1alpha1.APIKey]
 
-	// documents are what says to the enforcers that the keys work, nil when there are to be
-	// none. forfeited is set when what the APIKey
-	// programmed before must not stay in force. tenant is the only one that it may charge.
+	// documents tell the enforcers that the keys are valid; nil if there must be none.
+	// forfeited is set if what the APIKey programmed before must not stay in force. tenant
+	// is the only tenant that the keys may charge.
 	documents []limiterv1.Credential
 	forfeited bool
 	tenant    string
-	// left are the hashes of keys that the APIKey has no more, and of which enforcers may know.
+	// left are the hashes of keys that the APIKey does not have any more, and that may still
+	// be programmed.
 	left []string
-	// used is when keys were used last, by their hashes, as the status is to say.
+	// used has, by the hashes of keys, when each was last used, for the status.
 	used map[string]*metav1.Time
 }

@@ -19,8 +19,8 @@ func documentID(key *v1alpha1.APIKey, hash string) limiterv1.DocumentID {
 // programs reports whether the APIKey is about to program something.
 func (s *scope) programs() bool { return len(s.documents) > 0 }
 
-// program puts the documents, and takes back what must not stay in force: the keys that the
-// APIKey has no more, even where it is not accepted, or all.
+// program puts the documents, and withdraws what must not stay in force: keys that the APIKey
+// does not have any more, even if it is not accepted, or all of its keys.
 func (c *Controller) program(ctx context.Context, s *scope) error {
 	storeCtx, cancel := s.StoreContext(ctx)
 	defer cancel()
@@ -46,7 +46,7 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 	return err
 }
 
-// leftOf are the hashes of keys that an APIKey had, by its status, and has no more.
+// leftOf are the hashes of keys that are in the status of an APIKey, and not in its spec any more.
 func leftOf(key *v1alpha1.APIKey) (left []string) {
 	hashes := key.Hashes()
 	for _, known := range key.Status.Keys {
@@ -57,8 +57,9 @@ func leftOf(key *v1alpha1.APIKey) (left []string) {
 	return left
 }
 
-// forfeited reports whether what the APIKey programmed before must not stay in force, such as
-// because it charges another tenant than the APIKey says by now, or is not in force any more.
+// forfeited reports whether what the APIKey programmed before must be withdrawn, for example
+// because it charges another tenant than the APIKey names now. It is also true if nothing of the
+// APIKey is in force any more.
 func (c *Controller) forfeited(ctx context.Context, s *scope) (bool, error) {
 	if s.forfeited || !rollout.HasFinalizer(s.Object) {
 		return s.forfeited, nil
@@ -81,7 +82,7 @@ func (c *Controller) forfeited(ctx context.Context, s *scope) (bool, error) {
 	return nothing, nil
 }
 
-// observe reads how far the documents have got: as far as the one that has got least far.
+// observe reads how far the documents have got. The one that has got least far counts.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
 	var least *conditions.Rollout
 	for _, hash := range s.Object.Hashes() {
@@ -97,7 +98,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// withdraw withdraws what an APIKey that is going has programmed.
+// withdraw withdraws what an APIKey that is being deleted has programmed.
 func (c *Controller) withdraw(ctx context.Context, key *v1alpha1.APIKey) (bool, error) {
 	return c.withdrawKeys(ctx, key, slices.Concat(key.Hashes(), leftOf(key)))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// Statuses are the status that the key has, and what is to be said of it now.
+// Statuses are the status that the key has, and the one that it should have now.
 func (s *scope) Statuses() (before, after v1alpha1.APIKeyStatus) { return s.Object.Status, s.status() }
 
 func (s *scope) status() v1alpha1.APIKeyStatus {
@@ -28,8 +28,8 @@ func (s *scope) status() v1alpha1.APIKeyStatus {
 	}
 }
 
-// keys are the keys of which enforcers may know, those that the APIKey has no more included
-// until they are withdrawn.
+// keys are the keys that may be programmed, including those that the APIKey does not have any
+// more, until they are withdrawn.
 func (s *scope) keys() (all []v1alpha1.KeyStatus) {
 	if !s.programs() && len(s.Object.Status.Keys) == 0 {
 		return nil // it has programmed nothing
@@ -40,7 +40,7 @@ func (s *scope) keys() (all []v1alpha1.KeyStatus) {
 	return all
 }
 
-// lastUsed is when any of the keys was used last, those that the APIKey had before included.
+// lastUsed is when any of the keys was last used, including those that the APIKey had before.
 func (s *scope) lastUsed() *metav1.Time {
 	last := s.Object.Status.LastUsedTime
 	for _, used := range s.used {
@@ -71,7 +71,7 @@ func (s *scope) expired() bool {
 	return expiry != nil && !s.Now.Before(expiry.Time)
 }
 
-// RequeueAfter is the pause until there may be something new to say of the key.
+// RequeueAfter is the pause until the status of the key may change by itself.
 func (s *scope) RequeueAfter() time.Duration {
 	pause := s.Scope.RequeueAfter()
 	if expiry := s.Object.Spec.ExpiresAt; expiry != nil && !s.expired() {

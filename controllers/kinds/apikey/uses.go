@@ -17,21 +17,21 @@ import (
 )
 
 const (
-	// lookAtUses is how often it is looked which keys were used, and usesAtOnce how many
-	// statuses follow each time: 10,000 keys in use are 300 writes a minute.
+	// lookAtUses is how often the controller reads which keys were used, and usesAtOnce how many
+	// statuses it then updates at most: with 10,000 keys in use, that is 300 writes a minute.
 	lookAtUses = 30 * time.Second
 	usesAtOnce = 150
 )
 
-// KeyUses is where enforcers say when keys were used.
+// KeyUses has the times at which keys were used, as enforcers report them.
 type KeyUses interface {
 	Since(ctx context.Context, from time.Time) (map[string]time.Time, error)
 	Drop(ctx context.Context, before time.Time) error
 }
 
-// lastUses are the uses of keys whose turn it is to be written into statuses. A status that is
-// written for another cause has no more of them: a manager that begins does not write the
-// statuses of all keys at once.
+// lastUses chooses the keys whose last use is written into statuses now. The last use of other keys
+// stays as the status has it, even if their reconcile sees a later one: otherwise a manager that
+// starts would write the statuses of all keys at once.
 type lastUses struct {
 	store KeyUses
 
@@ -45,7 +45,7 @@ func newLastUses(store KeyUses) *lastUses {
 	return &lastUses{store: store, due: map[string]time.Time{}, written: map[string]time.Time{}}
 }
 
-// of is when the key was used last as far as it is due, and was, which its status has.
+// of is when the key was last used, if that is due to be written, or else was, which its status has.
 func (u *lastUses) of(document string, was *metav1.Time) *metav1.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -56,8 +56,8 @@ func (u *lastUses) of(document string, was *metav1.Time) *metav1.Time {
 	return &metav1.Time{Time: at}
 }
 
-// choose takes in what was used, and returns the names of up to usesAtOnce documents whose
-// statuses are to follow now.
+// choose is given the last use of each document's key, and returns the names of up to usesAtOnce
+// documents whose statuses have to be updated now.
 func (u *lastUses) choose(uses map[string]time.Time) (chosen []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -97,7 +97,7 @@ func (c *Controller) hearUses(ctx context.Context, queue feed.Queue) error {
 	return nil
 }
 
-// addUsed adds the APIKeys whose statuses are to say that they were used.
+// addUsed adds the APIKeys whose last use is due to be written.
 func (c *Controller) addUsed(ctx context.Context, queue feed.Queue) {
 	now := c.clock.Now()
 	uses, err := c.uses.store.Since(ctx, now.Add(-limiterv1.KeyUsesKept))
@@ -116,7 +116,7 @@ func (c *Controller) addUsed(ctx context.Context, queue feed.Queue) {
 	}
 }
 
-// lastUse finds when the keys were used last.
+// lastUse finds when the keys were last used, as the status may say it.
 func (c *Controller) lastUse(_ context.Context, s *scope) error {
 	s.used = map[string]*metav1.Time{}
 	for _, known := range s.Object.Status.Keys {

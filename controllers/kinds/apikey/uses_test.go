@@ -8,8 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestUsesAreWrittenInTurn: of many keys in use, so many statuses follow at once, each once an
-// hour, and a status that is written meanwhile does not have more.
+// TestUsesAreWrittenInTurn: of many keys in use, only so many statuses are updated at once, each once an
+// hour, and a status that is written for another reason does not get a later use.
 func TestUsesAreWrittenInTurn(t *testing.T) {
 	const keys = 10_000
 	hour := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)

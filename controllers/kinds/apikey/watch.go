@@ -24,12 +24,12 @@ import (
 //+kubebuilder:rbac:groups=bursar.dev,resources=tenantbudgets,verbs=list;watch
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
-// watch says what is news to the controller.
+// watch adds the watches of the controller.
 func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	return b.
 		For(&v1alpha1.APIKey{}, specChanged).
-		// The others of the namespace with the same hash: one of them may have it now.
+		// The other APIKeys of the namespace with the same hash: it may now belong to one of them.
 		Watches(&v1alpha1.APIKey{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.keysOf),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: concerns})).
@@ -38,8 +38,8 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.APIKeyList{}, Waiting: c.waiting}))
 }
 
-// concerns reports whether a budget changed in what its keys follow: whether it is
-// accepted, and whether it is going.
+// concerns reports whether a budget changed in what its keys depend on: whether it is
+// accepted, and whether it is being deleted.
 func concerns(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
 	return was.DeletionTimestamp.IsZero() != is.DeletionTimestamp.IsZero() ||

@@ -17,7 +17,7 @@ import (
 
 //+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies,verbs=list;watch
 
-// limitsTiers lets a policy pass that selects users by their tiers, or did.
+// limitsTiers passes changes of policies that select users by their tiers, or did so before.
 var limitsTiers = predicate.And(predicate.GenerationChangedPredicate{}, predicate.Funcs{
 	CreateFunc: func(e event.CreateEvent) bool { return namesTiers(e.Object) },
 	UpdateFunc: func(e event.UpdateEvent) bool { return namesTiers(e.ObjectOld) || namesTiers(e.ObjectNew) },
@@ -28,8 +28,7 @@ func namesTiers(policy client.Object) bool {
 	return slices.ContainsFunc(policy.(*v1alpha1.RateLimitPolicy).Spec.Limits, func(l v1alpha1.RateLimit) bool { return len(l.Tiers) > 0 })
 }
 
-// limitedBy are the keys of which something else is surely not meant now that a policy has
-// changed: those of its targets.
+// limitedBy are the keys of a policy's targets whose condition Warning changes with the policy.
 func (c *Controller) limitedBy(ctx context.Context, object client.Object) []reconcile.Request {
 	targets, err := c.targetsOf(ctx, object.(*v1alpha1.RateLimitPolicy))
 	if err != nil {

@@ -11,8 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// accept decides whether the grant is valid and gives something to a budget that is
-// in force.
+// accept decides whether the grant is valid and adds to a budget that is in force.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
 	decided, err := acceptance.DecideBudgetGrant(ctx, c.client, s.Object)
 	if err != nil {
@@ -22,7 +21,7 @@ func (c *Controller) accept(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// close leaves a grant that is over as it was: there is nothing left to decide.
+// close keeps the last decision on a grant that has expired: there is nothing left to decide.
 func (c *Controller) close(_ context.Context, s *scope) error {
 	if !s.expired() {
 		return nil

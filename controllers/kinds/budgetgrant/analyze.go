@@ -6,8 +6,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 )
 
-// analyze finds what in the spec looks like a mistake. A grant that is over is a record, of which
-// nothing needs to be said.
+// analyze finds what in the spec looks like a mistake. A grant that has expired is only a record, and has
+// no warnings.
 func (c *Controller) analyze(ctx context.Context, s *scope) error {
 	if s.expired() {
 		s.Warning = analysis.Verdict(nil)

@@ -20,7 +20,7 @@ import (
 // kind is the kind that is reconciled here.
 const kind = "BudgetGrant"
 
-// Documents is where documents are found.
+// Documents observes documents in Redis.
 type Documents interface {
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
 	List(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
@@ -31,7 +31,7 @@ type StoreClock interface {
 	Now(ctx context.Context, root string) (time.Time, error)
 }
 
-// Grants is where it is kept what was granted.
+// Grants keeps on record what was granted.
 type Grants interface {
 	Record(ctx context.Context, grant budgetstore.Grant) error
 	Close(ctx context.Context, uid string) (closed bool, err error)
@@ -82,7 +82,7 @@ func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 type scope struct {
 	rollout.Scope[*v1alpha1.BudgetGrant]
 
-	// budget is the one that gets more; nil when there is none.
+	// budget is the budget that the grant adds to; nil if there is none.
 	budget *v1alpha1.TenantBudget
 	// root is the tenant at the top of the budget's tree, whose clock counts.
 	root string

@@ -3,6 +3,6 @@
 // what was granted, why and until when.
 //
 // It must never write a document, nor decide by its own clock. A grant is a part of
-// its tenant's document, which package tenantbudget puts; enforcers and Redis see to
-// its start and its end by themselves, and this package finds out.
+// its tenant's document, which package tenantbudget puts; enforcers and Redis start and
+// end it by themselves, and this package observes that.
 package budgetgrant

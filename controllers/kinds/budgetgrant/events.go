@@ -9,7 +9,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 )
 
-// Events are the Events of the way from one status to the next.
+// Events are the Events of the change from one status to the next.
 func (s *scope) Events(before, after v1alpha1.BudgetGrantStatus) []events.Event {
 	events := events.OfStatusChange(before.ProgrammedStatus, after.ProgrammedStatus)
 	if before.State == after.State {

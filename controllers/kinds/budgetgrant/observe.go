@@ -12,8 +12,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
-// observe looks for the grant in the document of its budget's tenant, in those that
-// inherit from it, and for those who run them.
+// observe finds how far the grant has got: in the document of its budget's tenant, in
+// those that inherit from it, and at the enforcers that run them.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
 	if s.budget == nil {
 		return nil
@@ -37,8 +37,8 @@ func (c *Controller) readClock(ctx context.Context, s *scope) (err error) {
 	return err
 }
 
-// rootOf is the tenant at the top of the budget tree by a tenant's document, and the
-// tenant itself while it has none.
+// rootOf is the tenant at the top of the budget tree, by a tenant's document; the tenant
+// itself while it has no document.
 func rootOf(document []byte, tenant string) string {
 	var compiled limiterv1.Tenant
 	if json.Unmarshal(document, &compiled) != nil {

@@ -15,8 +15,8 @@ import (
 // gives reports whether the grant gives something, which is on record.
 func (s *scope) gives() bool { return s.Accepted.Holds() }
 
-// record keeps on record what is granted. The budget counts the grant once the status
-// says that this is done.
+// record records the grant in Postgres. The budget counts the grant once its status says
+// that it is on record.
 func (c *Controller) record(ctx context.Context, s *scope) error {
 	if s.budget == nil || !s.Accepted.Holds() || s.expired() {
 		return nil
@@ -53,8 +53,8 @@ func (c *Controller) recordGrant(ctx context.Context, grant *v1alpha1.BudgetGran
 	})
 }
 
-// withdraw closes the record of a grant that is going. The tenant's document loses the
-// grant by its budget's doing.
+// withdraw closes the record of a grant that is being deleted. The budget's controller
+// removes the grant from the tenant's document.
 func (c *Controller) withdraw(ctx context.Context, grant *v1alpha1.BudgetGrant) (bool, error) {
 	decided, err := acceptance.DecideBudgetGrant(ctx, c.client, grant)
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// afterTurn is how long after its start or its end a grant is looked at, at most.
+// afterTurn is how long after its start or its end a grant is reconciled, at most.
 const afterTurn = 250 * time.Millisecond
 
-// Statuses are the status that the grant has, and what is to be said of it now.
+// Statuses are the status that the grant has, and the one that it should have now.
 func (s *scope) Statuses() (before, after v1alpha1.BudgetGrantStatus) {
 	return s.Object.Status, s.status()
 }
@@ -24,7 +24,7 @@ func (s *scope) status() v1alpha1.BudgetGrantStatus {
 	expired := conditions.Typed{Type: v1alpha1.ConditionExpired, Verdict: s.isOver()}
 	recorded := conditions.Typed{Type: v1alpha1.ConditionRecorded, Verdict: s.isRecorded()}
 	if s.expired() {
-		// Documents are without it from now on, and need not have got so far.
+		// The grant is over whether or not the documents without it have reached the enforcers.
 		programmed := verdict.False(v1alpha1.ReasonExpired, s.over())
 		ready := verdict.True(v1alpha1.ReasonExpired, s.over())
 		return v1alpha1.BudgetGrantStatus{
@@ -56,7 +56,7 @@ func (s *scope) state(programmed verdict.Verdict) v1alpha1.GrantState {
 	return v1alpha1.GrantPending
 }
 
-// isRecorded is the verdict on whether the grant is on record, which it stays.
+// isRecorded is the verdict on whether the grant is on record. Once it is, it stays so.
 func (s *scope) isRecorded() verdict.Verdict {
 	switch {
 	case s.recorded, s.Object.IsRecorded():
@@ -96,7 +96,7 @@ func (s *scope) started() bool {
 	return starts == nil || !s.storeNow.Before(starts.Time)
 }
 
-// RequeueAfter is the pause until there may be something new to say of the grant.
+// RequeueAfter is the pause until the status of the grant may change by itself.
 func (s *scope) RequeueAfter() time.Duration {
 	pause := s.Scope.RequeueAfter()
 	if s.storeNow.IsZero() || s.expired() {

@@ -24,7 +24,7 @@ import (
 //+kubebuilder:rbac:groups=bursar.dev,resources=tenantbudgets,verbs=list;watch
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
-// watch says what is news to the controller.
+// watch adds the watches of the controller.
 func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	return b.
@@ -36,9 +36,9 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.BudgetGrantList{}, Waiting: c.waiting}))
 }
 
-// concerns reports whether a budget changed in what its grants follow beside its
-// spec: whether it is accepted, and how far its document has got; not in what it has
-// spent.
+// concerns reports whether a budget changed in what its grants depend on besides its
+// spec: whether it is accepted, and how far its document has got. What it has spent
+// does not concern them.
 func concerns(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
 	return was.Status.Revision != is.Status.Revision ||
@@ -48,8 +48,8 @@ func concerns(e event.UpdateEvent) bool {
 
 func never(event.CreateEvent) bool { return false }
 
-// gone reports whether a grant was found to be over, or is going: another may count
-// in its stead.
+// gone reports whether a grant has expired, or is being deleted: another grant may then
+// count in its place.
 func gone(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.BudgetGrant), e.ObjectNew.(*v1alpha1.BudgetGrant)
 	return was.IsExpired() != is.IsExpired() || was.DeletionTimestamp.IsZero() != is.DeletionTimestamp.IsZero()
@@ -60,8 +60,8 @@ func (c *Controller) grantsOf(ctx context.Context, budget client.Object) []recon
 	return c.requests(ctx, budget.GetNamespace(), budget.GetName(), func(*v1alpha1.BudgetGrant) bool { return true })
 }
 
-// inLine are the grants that wait for others to make room for them, as the given
-// one may have.
+// inLine are the grants of the same budget that were one too many, for which the given
+// grant may have made room.
 func (c *Controller) inLine(ctx context.Context, object client.Object) []reconcile.Request {
 	grant := object.(*v1alpha1.BudgetGrant)
 	return c.requests(ctx, grant.Namespace, grant.Spec.BudgetRef.Name, func(g *v1alpha1.BudgetGrant) bool {
@@ -70,7 +70,7 @@ func (c *Controller) inLine(ctx context.Context, object client.Object) []reconci
 	})
 }
 
-// requests are those of the grants for a budget that are wanted, and not over.
+// requests are the grants for a budget that are wanted, and have not expired.
 func (c *Controller) requests(
 	ctx context.Context, namespace, budget string, wanted func(*v1alpha1.BudgetGrant) bool,
 ) []reconcile.Request {

@@ -32,9 +32,9 @@ func (a *absent) Fetch(context.Context, v1alpha1.Issuer) (Fetched, error) {
 	return Fetched{Keys: a.keys, IDs: []string{"first"}}, nil
 }
 
-// TestIssuerIsAwayForTenMinutes: no token is refused that was signed with a key which was
-// known before, neither by the manager that has fetched it nor by one that begins meanwhile,
-// and the issuer is not asked all the time.
+// TestIssuerIsAwayForTenMinutes: keys that were known before stay programmed while the issuer is
+// unreachable, both by the manager that has fetched them and by one that starts meanwhile, and the
+// issuer is not asked all the time.
 func TestIssuerIsAwayForTenMinutes(t *testing.T) {
 	project, err := issuer.NewStackAuth("https://api.stack-auth.com", "f3f0")
 	testkit.Must(t, err)

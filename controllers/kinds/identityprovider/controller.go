@@ -17,20 +17,20 @@ import (
 // kind is the kind that is reconciled here.
 const kind = "IdentityProvider"
 
-// Documents is where documents go.
+// Documents puts, withdraws and observes documents in Redis.
 type Documents interface {
 	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
 }
 
-// WantedKeys is where enforcers say whose keys they miss.
+// WantedKeys has the IdentityProviders whose keys enforcers miss.
 type WantedKeys interface {
 	// Take returns the names of the IdentityProviders, each once.
 	Take(ctx context.Context) ([]string, error)
 }
 
-// Keys are fetched from issuers.
+// Keys fetches the keys of issuers.
 type Keys interface {
 	Fetch(ctx context.Context, issuer v1alpha1.Issuer) (Fetched, error)
 }
@@ -80,16 +80,15 @@ func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 type scope struct {
 	rollout.Scope[*v1alpha1.IdentityProvider]
 
-	// document is what says to the enforcers which tokens are valid, nil when there is to
-	// be none. forfeited is set when what the provider programmed before must not stay in
-	// force.
+	// document tells the enforcers which tokens are valid; nil if there must be none.
+	// forfeited is set if what the provider programmed before must not stay in force.
 	document  *limiterv1.IdentityProvider
 	forfeited bool
 	// issuer is what the claim iss must be, and keys are those that were fetched last; nil
-	// where there are none.
+	// if there are none.
 	issuer string
 	keys   *v1alpha1.FetchedKeys
-	// fetch is how fetching the keys stands.
+	// fetch is the state of fetching the keys.
 	fetch standing
 }
 

@@ -13,14 +13,14 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 )
 
-// Events are those of any kind's way from one status to the next, and what became of the
+// Events are those that a status change of any kind has, and what became of the
 // keys.
 func (s *scope) Events(before, after v1alpha1.IdentityProviderStatus) []events.Event {
 	happened := events.OfStatusChange(before.ProgrammedStatus, after.ProgrammedStatus)
 	return append(append(happened, ofFetch(before, after)...), ofKeys(before.Keys, after.Keys)...)
 }
 
-// ofFetch tells that fetching the keys fails, or does not any more.
+// ofFetch reports that fetching the keys has begun to fail, or succeeds again.
 func ofFetch(before, after v1alpha1.IdentityProviderStatus) []events.Event {
 	was := conditions.LastKnown(ptr.Deref(meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionKeysFetched), metav1.Condition{}))
 	is := ptr.Deref(meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionKeysFetched), metav1.Condition{})
@@ -38,7 +38,7 @@ func ofFetch(before, after v1alpha1.IdentityProviderStatus) []events.Event {
 	return nil
 }
 
-// ofKeys tells that the issuer has other keys.
+// ofKeys reports that the issuer's keys have changed.
 func ofKeys(before, after *v1alpha1.FetchedKeys) []events.Event {
 	if before == nil || after == nil || before.JWKS == after.JWKS {
 		return nil

@@ -17,7 +17,7 @@ import (
 // clusterSource is the source of the keys of the cluster's own issuer.
 const clusterSource = "cluster"
 
-// sourceOf is where the fetch of an issuer's keys begins; empty where they are inline.
+// sourceOf is where the fetch of an issuer's keys begins; empty if they are inline.
 func sourceOf(issuer v1alpha1.Issuer) string {
 	switch {
 	case issuer.Cluster:
@@ -28,11 +28,11 @@ func sourceOf(issuer v1alpha1.Issuer) string {
 	return cmp.Or(issuer.JWKSURL, issuerclient.DiscoveryURL(issuer))
 }
 
-// fetch fetches the keys if it is time to, and puts those that are in force into the
-// document. An issuer that is away is no error of the reconcile: the status tells of it.
+// fetch fetches the keys if they are due, and puts those that are in force into the document.
+// An unreachable issuer is not an error of the reconcile: the status reports it.
 func (c *Controller) fetch(ctx context.Context, s *scope) error {
 	if s.document == nil {
-		return nil // of no use, or another's to ask
+		return nil // the provider is invalid, or another has the issuer
 	}
 	issuer := s.Object.Spec.Issuer
 	source := sourceOf(issuer)
@@ -63,7 +63,7 @@ func (c *Controller) fetch(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// known leaves of what the status has what is known of the issuer that the spec has.
+// known drops the keys and the issuer that the status has if they are not of the issuer in the spec.
 func (s *scope) known(source string) {
 	issuer := s.Object.Spec.Issuer
 	isSame := s.keys != nil && s.keys.Source == source && (issuer.Cluster || s.issuer == issuer.URL)
@@ -71,11 +71,11 @@ func (s *scope) known(source string) {
 		s.keys = nil
 	}
 	if !issuer.Cluster || !isSame {
-		s.issuer = issuer.URL // unknown of a cluster
+		s.issuer = issuer.URL // empty for the cluster's, which is not known yet
 	}
 }
 
-// take takes in keys that were fetched.
+// take makes fetched keys the known ones.
 func (s *scope) take(fetched Fetched, source string, now time.Time) {
 	at := metav1.NewTime(now.UTC().Truncate(time.Second))
 	keys := &v1alpha1.FetchedKeys{Source: source, FetchedAt: at, ChangedAt: at, IDs: fetched.IDs, JWKS: string(fetched.Keys)}

@@ -22,12 +22,13 @@ const jwksPath = "/openid/v1/jwks"
 
 // Fetched are keys that were fetched.
 type Fetched struct {
-	// Issuer is what the claim iss is, as the cluster says; empty of other issuers.
+	// Issuer is the claim iss of the cluster's tokens, as the cluster says; empty for other
+	// issuers.
 	Issuer string
-	// Keys is the JWK set, with what verifies signatures alone, and IDs are their ids.
+	// Keys is the JWK set, with only what verifies signatures, and IDs are the IDs of its keys.
 	Keys json.RawMessage
 	IDs  []string
-	// MaxAge is how long the issuer lets them be kept; nil where it does not say.
+	// MaxAge is how long the issuer lets them be kept; nil if it does not say.
 	MaxAge *time.Duration
 }
 
@@ -136,7 +137,7 @@ func idsOf(set json.RawMessage) ([]string, error) {
 	return ids, err
 }
 
-// maxAgeOf is how long an answer may be kept (RFC 9111, 5.2.2); nil where it does not say.
+// maxAgeOf is how long an answer may be kept (RFC 9111, 5.2.2); nil if it does not say.
 func maxAgeOf(header http.Header) *time.Duration {
 	for directive := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")

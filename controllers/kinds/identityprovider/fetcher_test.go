@@ -18,7 +18,7 @@ const aKeySet = `{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "11
 func TestFetch(t *testing.T) {
 	plainHTTP := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, aKeySet) }))
 	defer plainHTTP.Close()
-	// By its name, it is another machine for all that is known.
+	// By its host name, this counts as another machine.
 	elsewhere := strings.Replace(plainHTTP.URL, "127.0.0.1", "127.0.0.2", 1)
 	for name, tc := range map[string]struct {
 		answer  http.HandlerFunc

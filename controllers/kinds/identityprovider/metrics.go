@@ -31,7 +31,7 @@ func noteFetch(provider string, err error, now time.Time) {
 	fetchedAt.WithLabelValues(provider).Set(float64(now.Unix()))
 }
 
-// forgetFetches ends the metrics of an IdentityProvider that is gone.
+// forgetFetches removes the metrics of an IdentityProvider that is being deleted.
 func forgetFetches(provider string) {
 	fetchesTotal.DeletePartialMatch(prometheus.Labels{"identity_provider": provider})
 	fetchedAt.DeletePartialMatch(prometheus.Labels{"identity_provider": provider})

@@ -12,11 +12,11 @@ func documentID(provider *v1alpha1.IdentityProvider) limiterv1.DocumentID {
 	return limiterv1.DocumentID{Kind: limiterv1.IdentityDocument, Name: provider.Name}
 }
 
-// programs reports whether the provider is about to program something: nothing is said of
-// an issuer whose name is not known yet.
+// programs reports whether the provider is about to program something. It does not before
+// the name of the issuer is known.
 func (s *scope) programs() bool { return s.document != nil && len(s.document.Issuers) > 0 }
 
-// program puts the document, or takes back what must not stay in force.
+// program puts the document, or withdraws what must not stay in force.
 func (c *Controller) program(ctx context.Context, s *scope) error {
 	storeCtx, cancel := s.StoreContext(ctx)
 	defer cancel()
@@ -38,7 +38,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	return err
 }
 
-// withdraw withdraws what a provider that is going has programmed, and forgets its keys.
+// withdraw withdraws what a provider that is being deleted has programmed, and forgets its keys.
 func (c *Controller) withdraw(ctx context.Context, provider *v1alpha1.IdentityProvider) (bool, error) {
 	c.fetches.forget(provider)
 	return c.documents.Withdraw(ctx, documentID(provider), string(provider.UID))

@@ -10,8 +10,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Keys are fetched anew as often as the issuer's Cache-Control says, within bounds: what it
-// does not list any more must not stay in force for long.
+// Keys are fetched anew when the issuer's Cache-Control says, within bounds: keys that the
+// issuer does not list any more must not stay in force for long.
 const (
 	defaultAge = 5 * time.Minute
 	leastAge   = time.Minute
@@ -24,7 +24,7 @@ const (
 	lastRetry  = time.Minute
 )
 
-// fetches are when the keys of each issuer are fetched.
+// fetches has the schedules of all issuers.
 type fetches struct {
 	mu sync.Mutex
 	of map[string]*schedule // by the name of the IdentityProvider
@@ -33,13 +33,14 @@ type fetches struct {
 // schedule is when the keys of one issuer are fetched.
 type schedule struct {
 	uid types.UID
-	// source and authority are what they are fetched from: others are fetched at once.
+	// source and authority are where the keys are fetched from. If they change, keys are fetched
+	// at once.
 	source, authority string
 	next              time.Time
 	standing
 	failures int
-	// keys are those that were fetched last, and issuer is whose they are. The status has
-	// them later: it may wait to be written.
+	// keys are those that were fetched last, and issuer is their issuer. The status may have them
+	// only later, because its write may be delayed.
 	keys   *v1alpha1.FetchedKeys
 	issuer string
 	// wanted is set when an enforcer misses a key. wantedAt is when keys were last fetched
@@ -48,11 +49,11 @@ type schedule struct {
 	wantedAt time.Time
 }
 
-// standing is how fetching the keys of an issuer stands.
+// standing is the state of fetching the keys of an issuer.
 type standing struct {
-	// err is why the last fetch has failed; nil when it has not.
+	// err is why the last fetch has failed; nil if it succeeded.
 	err error
-	// pauseUntil is when the next one is.
+	// pauseUntil is when the next fetch is due.
 	pauseUntil time.Time
 }
 
@@ -67,7 +68,7 @@ func (f *fetches) want(name string) {
 	}
 }
 
-// begin reports whether the keys are to be fetched now. known are those that the status has;
+// begin reports whether the keys have to be fetched now. known are the keys that the status has;
 // failing is whether it says that the last fetch has failed.
 func (f *fetches) begin(provider *v1alpha1.IdentityProvider, known *v1alpha1.FetchedKeys, failing bool, now time.Time) bool {
 	f.mu.Lock()
@@ -88,7 +89,7 @@ func (f *fetches) begin(provider *v1alpha1.IdentityProvider, known *v1alpha1.Fet
 	return !now.Before(s.next)
 }
 
-// end notes how a fetch has ended.
+// end records the result of a fetch.
 func (f *fetches) end(provider *v1alpha1.IdentityProvider, maxAge *time.Duration, err error, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -119,7 +120,7 @@ func (f *fetches) remember(provider *v1alpha1.IdentityProvider, keys *v1alpha1.F
 	}
 }
 
-// last are the keys that were fetched last by this manager, and whose they are; nil for none.
+// last are the keys that this manager has fetched last, and their issuer; nil if there are none.
 func (f *fetches) last(provider *v1alpha1.IdentityProvider) (keys *v1alpha1.FetchedKeys, issuer string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -144,7 +145,7 @@ func (f *fetches) standing(provider *v1alpha1.IdentityProvider) standing {
 	return now
 }
 
-// forget forgets a provider that is going.
+// forget forgets a provider that is being deleted.
 func (f *fetches) forget(provider *v1alpha1.IdentityProvider) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

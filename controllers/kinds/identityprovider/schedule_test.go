@@ -21,7 +21,7 @@ func anyProvider() *v1alpha1.IdentityProvider {
 	}
 }
 
-// TestUnknownKeysAreFetchedOnceAMinute: whoever invents key ids makes nobody fetch more.
+// TestUnknownKeysAreFetchedOnceAMinute: callers that invent key IDs do not cause more fetches.
 func TestUnknownKeysAreFetchedOnceAMinute(t *testing.T) {
 	f, p := newFetches(), anyProvider()
 	fetched := 0
@@ -38,9 +38,9 @@ func TestUnknownKeysAreFetchedOnceAMinute(t *testing.T) {
 	}
 }
 
-// TestUnknownKeysKeepNobodyOutForLong: while somebody sends unknown keys all the time, keys are
-// fetched every minute, whatever the issuer lets them be kept for. So what it has changed is
-// known a minute later at most.
+// TestUnknownKeysKeepNobodyOutForLong: while callers send unknown key IDs all the time, keys are
+// fetched every minute, however long the issuer lets them be kept. So its changes are known after
+// a minute at most.
 func TestUnknownKeysKeepNobodyOutForLong(t *testing.T) {
 	const step = 100 * time.Millisecond
 	f, p := newFetches(), anyProvider()
@@ -120,7 +120,8 @@ func TestFailedFetchesAreSpread(t *testing.T) {
 	}
 }
 
-// TestAnotherManagerKnowsTheKeys: they are fetched when it is time to, unless fetching failed.
+// TestAnotherManagerKnowsTheKeys: keys that another manager has fetched are fetched again when they are
+// due, or at once if fetching had failed.
 func TestAnotherManagerKnowsTheKeys(t *testing.T) {
 	known := &v1alpha1.FetchedKeys{FetchedAt: metav1.NewTime(start)}
 	if newFetches().begin(anyProvider(), known, false, start.Add(time.Minute)) {
@@ -134,7 +135,8 @@ func TestAnotherManagerKnowsTheKeys(t *testing.T) {
 	}
 }
 
-// TestAnotherSourceIsFetchedAtOnce: from where the keys come, and who vouches for it.
+// TestAnotherSourceIsFetchedAtOnce: if the source of the keys, or its certificate authority, changes,
+// keys are fetched at once.
 func TestAnotherSourceIsFetchedAtOnce(t *testing.T) {
 	for name, change := range map[string]func(*v1alpha1.IdentityProvider){
 		"another URL":       func(p *v1alpha1.IdentityProvider) { p.Spec.Issuer.JWKSURL = "https://login.example.com/keys" },

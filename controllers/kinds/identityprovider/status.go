@@ -9,7 +9,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// Statuses are the status that the provider has, and what is to be said of it now.
+// Statuses are the status that the provider has, and the one that it should have now.
 func (s *scope) Statuses() (before, after v1alpha1.IdentityProviderStatus) {
 	return s.Object.Status, s.status()
 }
@@ -28,7 +28,7 @@ func (s *scope) status() v1alpha1.IdentityProviderStatus {
 	}
 }
 
-// lacksKeys reports whether the provider is accepted, and no key is known.
+// lacksKeys reports whether the provider is accepted, but no key is known.
 func (s *scope) lacksKeys() bool { return s.document != nil && len(s.document.Keys) == 0 }
 
 // keysFetched is the verdict on whether the keys were fetched.
@@ -51,8 +51,8 @@ func (s *scope) keysFetched() verdict.Verdict {
 	return verdict.True(v1alpha1.ReasonKeysFetched, fmt.Sprintf("number of keys: %d; source: %s", len(s.keys.IDs), source))
 }
 
-// RequeueAfter is the pause until there may be something new to say of the provider, or its
-// keys are to be fetched.
+// RequeueAfter is the pause until the status of the provider may change by itself, or its keys
+// have to be fetched.
 func (s *scope) RequeueAfter() time.Duration {
 	pause := s.Scope.RequeueAfter()
 	if !s.fetch.pauseUntil.IsZero() {

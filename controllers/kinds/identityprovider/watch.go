@@ -27,21 +27,21 @@ import (
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 //+kubebuilder:rbac:urls=/.well-known/openid-configuration;/openid/v1/jwks,verbs=get
 
-// wantedPriority lets an issuer go first whose keys callers wait for.
+// wantedPriority makes an issuer go first if callers wait for its keys.
 const wantedPriority = 20
 
-// watch says what is news to the controller.
+// watch adds the watches of the controller.
 func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {
 	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: issuerChanged}))
 	return b.
 		For(&v1alpha1.IdentityProvider{}, changed).
-		// The others with the same issuer: one of them may have it now.
+		// The other providers with the same issuer: it may now belong to one of them.
 		Watches(&v1alpha1.IdentityProvider{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), changed).
 		WatchesRawSource(source.Func(c.hearWanted)).
 		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.IdentityProviderList{}, Waiting: c.waiting}))
 }
 
-// issuerChanged reports whether it has become known what the cluster's issuer is named.
+// issuerChanged reports whether the name of the issuer, which may be the cluster's, has become known.
 func issuerChanged(e event.UpdateEvent) bool {
 	return e.ObjectOld.(*v1alpha1.IdentityProvider).Status.Issuer != e.ObjectNew.(*v1alpha1.IdentityProvider).Status.Issuer
 }
@@ -59,7 +59,7 @@ func (c *Controller) rivalsOf(ctx context.Context, object client.Object) []recon
 	return requests
 }
 
-// hearWanted adds the providers of whose issuers enforcers miss keys, until ctx ends.
+// hearWanted adds the providers whose keys enforcers miss, until ctx ends.
 func (c *Controller) hearWanted(ctx context.Context, queue feed.Queue) error {
 	go func() {
 		tick := time.NewTicker(limiterv1.WantedKeysLook)

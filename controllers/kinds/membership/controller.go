@@ -19,7 +19,7 @@ import (
 // kind is the kind that is reconciled here.
 const kind = "Membership"
 
-// Documents is where documents go.
+// Documents puts, withdraws and observes documents in Redis.
 type Documents interface {
 	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)

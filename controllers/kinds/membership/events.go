@@ -5,7 +5,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 )
 
-// Events are those of any kind's way from one status to the next.
+// Events are those that a status change of any kind has.
 func (s *scope) Events(before, after v1alpha1.MembershipStatus) []events.Event {
 	return events.OfStatusChange(before.ProgrammedStatus, after.ProgrammedStatus)
 }

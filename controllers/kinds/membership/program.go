@@ -18,8 +18,8 @@ func documentID(membership *v1alpha1.Membership) limiterv1.DocumentID {
 // programs reports whether the Membership is about to program something.
 func (s *scope) programs() bool { return s.decided.Document != nil }
 
-// program puts the document. A Membership that is not accepted leaves in force what it
-// programmed before, without whom it may not name any more.
+// program puts the document. If a Membership is not accepted, what it programmed before stays
+// in force, except members whom it may not name any more.
 func (c *Controller) program(ctx context.Context, s *scope) error {
 	storeCtx, cancel := s.StoreContext(ctx)
 	defer cancel()
@@ -35,9 +35,9 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 	return err
 }
 
-// giveUp takes out of the document in force whom the Membership may not name, and all of them
-// where it charges another tenant than the Membership says by now. It reports whether anybody is
-// left.
+// giveUp removes from the document in force the members whom the Membership may not name, or all
+// members if the document charges another tenant than the Membership names now. It reports whether
+// any are left.
 func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error) {
 	id, uid := documentID(s.Object), string(s.Object.UID)
 	observed, err := c.documents.Observe(ctx, id)
@@ -84,7 +84,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	return err
 }
 
-// withdraw withdraws what a Membership that is going has programmed.
+// withdraw withdraws what a Membership that is being deleted has programmed.
 func (c *Controller) withdraw(ctx context.Context, membership *v1alpha1.Membership) (bool, error) {
 	return c.documents.Withdraw(ctx, documentID(membership), string(membership.UID))
 }

@@ -5,7 +5,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 )
 
-// Statuses are the status that the Membership has, and what is to be said of it now.
+// Statuses are the status that the Membership has, and the one that it should have now.
 func (s *scope) Statuses() (before, after v1alpha1.MembershipStatus) {
 	return s.Object.Status, s.status()
 }

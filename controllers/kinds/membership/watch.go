@@ -26,7 +26,7 @@ import (
 //+kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
-// watch says what is news to the controller.
+// watch adds the watches of the controller.
 func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {
 	return b.
 		For(&v1alpha1.Membership{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -39,8 +39,8 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.MembershipList{}, Waiting: c.waiting}))
 }
 
-// budgetConcerns reports whether a budget changed in what its Memberships follow: whether it
-// is accepted, and whether it is going.
+// budgetConcerns reports whether a budget changed in what its Memberships depend on: whether it
+// is accepted, and whether it is being deleted.
 func budgetConcerns(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
 	return was.DeletionTimestamp.IsZero() != is.DeletionTimestamp.IsZero() ||
@@ -48,14 +48,14 @@ func budgetConcerns(e event.UpdateEvent) bool {
 }
 
 // providerConcerns reports whether an IdentityProvider changed in what its Memberships
-// follow: its spec, whether it is accepted, and whether it is going.
+// depend on: its spec, whether it is accepted, and whether it is being deleted.
 func providerConcerns(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.IdentityProvider), e.ObjectNew.(*v1alpha1.IdentityProvider)
 	return was.Generation != is.Generation || was.DeletionTimestamp.IsZero() != is.DeletionTimestamp.IsZero() ||
 		reasonOf(was) != reasonOf(is)
 }
 
-// reasonOf is whether the IdentityProvider is accepted, and why not.
+// reasonOf is the status and the reason of the condition Accepted of an IdentityProvider.
 func reasonOf(provider *v1alpha1.IdentityProvider) string {
 	if accepted := meta.FindStatusCondition(provider.Status.Conditions, v1alpha1.ConditionAccepted); accepted != nil {
 		return string(accepted.Status) + accepted.Reason
@@ -63,12 +63,12 @@ func reasonOf(provider *v1alpha1.IdentityProvider) string {
 	return ""
 }
 
-// ofBudget are the Memberships of a budget's tenant.
+// ofBudget are the Memberships that name a budget.
 func (c *Controller) ofBudget(ctx context.Context, budget client.Object) []reconcile.Request {
 	return c.find(ctx, client.InNamespace(budget.GetNamespace()), client.MatchingFields{index.MembershipBudget: budget.GetName()})
 }
 
-// ofProvider are the Memberships of an IdentityProvider's people.
+// ofProvider are the Memberships that name an IdentityProvider.
 func (c *Controller) ofProvider(ctx context.Context, provider client.Object) []reconcile.Request {
 	return c.find(ctx, client.MatchingFields{index.MembershipProvider: provider.GetName()})
 }

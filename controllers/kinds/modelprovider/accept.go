@@ -6,8 +6,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 )
 
-// accept decides whether the provider is valid and has all of its models for
-// itself, and compiles it if so.
+// accept decides whether the provider is valid and no other provider has one of its
+// models, and compiles it if so.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
 	decided, err := acceptance.DecideModelProvider(ctx, c.client, s.Object)
 	if err != nil {

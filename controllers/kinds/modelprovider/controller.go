@@ -19,7 +19,7 @@ import (
 // kind is the kind that is reconciled here.
 const kind = "ModelProvider"
 
-// Documents is where documents go.
+// Documents puts, withdraws and observes documents in Redis.
 type Documents interface {
 	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
@@ -64,8 +64,8 @@ func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 type scope struct {
 	rollout.Scope[*v1alpha1.ModelProvider]
 
-	// document is what says to the enforcers what models there are, nil when there is to
-	// be none. lost is what is another's.
+	// document tells the enforcers the provider's models; nil if there must be none. lost
+	// is what another provider has by now.
 	document *limiterv1.Provider
 	lost     acceptance.Lost
 

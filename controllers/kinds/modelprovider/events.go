@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 )
 
-// Events are those of any kind's way from one status to the next, and those of what the
+// Events are those that a status change of any kind has, and those of what the
 // enforcers see of the provider.
 func (s *scope) Events(before, after v1alpha1.ModelProviderStatus) []events.Event {
 	happened := events.OfStatusChange(before.ProgrammedStatus, after.ProgrammedStatus)
@@ -18,8 +18,8 @@ func (s *scope) Events(before, after v1alpha1.ModelProviderStatus) []events.Even
 	return append(happened, turned(before, after, v1alpha1.ConditionCredentialValid, v1alpha1.EventKeyUnusable, v1alpha1.EventKeyUsable)...)
 }
 
-// turned is the Event of a condition that became False, is False for another reason, or is
-// False no more.
+// turned is the Event of a condition that has become False, is False for another reason, or has
+// become True again.
 func turned(before, after v1alpha1.ModelProviderStatus, condition, bad, good string) []events.Event {
 	was, is := find(before, condition), find(after, condition)
 	switch {

@@ -17,8 +17,8 @@ func documentID(provider *v1alpha1.ModelProvider) limiterv1.DocumentID {
 // programs reports whether the provider is about to program something.
 func (s *scope) programs() bool { return s.document != nil }
 
-// program puts the document. A provider that is not accepted leaves in force what
-// it programmed before, without what is another's now.
+// program puts the document. If a provider is not accepted, what it programmed before
+// stays in force, except what another provider has by now.
 func (c *Controller) program(ctx context.Context, s *scope) error {
 	storeCtx, cancel := s.StoreContext(ctx)
 	defer cancel()
@@ -34,8 +34,8 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// giveUp takes what is another's out of the document in force, and reports whether any
-// models are left.
+// giveUp removes from the document in force what another provider has by now, and reports
+// whether any models are left.
 func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error) {
 	id, uid := documentID(s.Object), string(s.Object.UID)
 	observed, err := c.documents.Observe(ctx, id)
@@ -70,7 +70,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	return err
 }
 
-// withdraw withdraws what a provider that is going has programmed.
+// withdraw withdraws what a provider that is being deleted has programmed.
 func (c *Controller) withdraw(ctx context.Context, provider *v1alpha1.ModelProvider) (bool, error) {
 	return c.documents.Withdraw(ctx, documentID(provider), string(provider.UID))
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// remedies say of each trouble what was seen and what to do, after "2 of 3 enforcers: ".
-// "%s" stands for what the trouble is about.
+// remedies say, for each trouble, what was seen and what to do, after "2 of 3 live
+// enforcers: ". "%s" stands for what the trouble is about.
 var remedies = map[limiterv1.ProviderTrouble]string{
 	limiterv1.NotFound:              "the provider answers 404 to calls of %s: check spec.endpoint, which ends with the version of the API, and the models' upstreamName",
 	limiterv1.HostNotFound:          "the host name of spec.endpoint is not in DNS (%s): check it, and the enforcers' DNS",
@@ -42,8 +42,8 @@ func (s *scope) credentialValid() verdict.Verdict {
 	return s.seen(v1alpha1.ConditionCredentialValid, of, v1alpha1.ReasonKeyAccepted, "the provider accepts the key")
 }
 
-// seen is the verdict on something of which the enforcers report what stands in the way. What
-// most of them report counts before what others do, and that before what works.
+// seen is the verdict of a condition by the troubles that enforcers report. The trouble that most
+// of them report counts, and any trouble takes precedence over success.
 func (s *scope) seen(
 	condition string, of func(limiterv1.ProviderReport) limiterv1.ProviderTrouble, works, message string,
 ) verdict.Verdict {
@@ -93,8 +93,8 @@ func (s *scope) about(trouble limiterv1.ProviderTrouble, of func(limiterv1.Provi
 // maxNamed is how many models a message names.
 const maxNamed = 5
 
-// untried is the verdict while no enforcer has seen anything. What was seen of this
-// generation by enforcers that have ended stands until others see something.
+// untried is the verdict while no live enforcer has seen anything. What enforcers that have
+// ended have seen of this generation stands until others see something.
 func (s *scope) untried(condition string, counts map[limiterv1.ProviderTrouble]int) verdict.Verdict {
 	before := meta.FindStatusCondition(s.Object.Status.Conditions, condition)
 	fileIsThere := counts[limiterv1.Untried] > 0

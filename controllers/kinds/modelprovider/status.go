@@ -8,7 +8,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// Statuses are the status that the provider has, and what is to be said of it now.
+// Statuses are the status that the provider has, and the one that it should have now.
 func (s *scope) Statuses() (before, after v1alpha1.ModelProviderStatus) {
 	return s.Object.Status, s.status()
 }
@@ -24,9 +24,9 @@ func (s *scope) status() v1alpha1.ModelProviderStatus {
 	}
 }
 
-// ready is whether the provider is enforced as written, and can be called. A key that is only
-// denied some models does not count, nor does a network that fails: those come and go, and
-// the object is as it should be.
+// ready is whether the provider is enforced as written, and accepts its key. A key that is only
+// denied some models does not count, nor does a failing network: those come and go, and the
+// object itself needs no change.
 func ready(enforced, credentialValid verdict.Verdict) verdict.Verdict {
 	if !enforced.Holds() || credentialValid.Status != metav1.ConditionFalse || credentialValid.Reason == v1alpha1.ReasonKeyForbidden {
 		return enforced

@@ -20,12 +20,12 @@ import (
 //+kubebuilder:rbac:groups=bursar.dev,resources=modelproviders/status,verbs=patch
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
-// watch says what is news to the controller.
+// watch adds the watches of the controller.
 func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	return b.
 		For(&v1alpha1.ModelProvider{}, specChanged).
-		// The others that name what it does: one of them may have it now.
+		// The other providers with the same models: these may now belong to one of them.
 		Watches(&v1alpha1.ModelProvider{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
 		WatchesRawSource(news.Source(feed.Audience{
 			Objects: c.client, List: &v1alpha1.ModelProviderList{}, OfProvider: named, Waiting: c.waiting,
@@ -37,7 +37,7 @@ func named(_ context.Context, name string) ([]types.NamespacedName, error) {
 	return []types.NamespacedName{{Name: name}}, nil
 }
 
-// rivalsOf are the other providers of which each cannot have what both name.
+// rivalsOf are the other providers that name something that only one provider can have.
 func (c *Controller) rivalsOf(ctx context.Context, object client.Object) []reconcile.Request {
 	rivals, err := acceptance.RivalsOf(ctx, c.client, object.(*v1alpha1.ModelProvider))
 	if err != nil {

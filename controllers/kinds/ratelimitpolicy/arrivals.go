@@ -11,9 +11,9 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// arrivals remembers the targets of a policy whose documents every enforcer has run with the
-// policy's generation. Later changes of such a document do not concern the policy. A new
-// target is not among them until its document has arrived, too.
+// arrivals remembers, for each policy, the targets whose documents have contained the policy's
+// generation and have been run by every enforcer. Later changes of these documents do not concern
+// the policy.
 type arrivals struct {
 	mu       sync.Mutex
 	policies map[types.UID]arrived
@@ -24,19 +24,19 @@ type arrivals struct {
 type arrived struct {
 	generation  int64
 	incarnation string
-	// in is the revision in which the document of a budget was seen with the generation
-	// and run, by the budget's UID.
+	// in has, by the UIDs of budgets, the revision at which the document of each was first
+	// seen with the generation and run.
 	in   map[types.UID]int64
 	seen time.Time
 }
 
-// forgotten is after which time a policy that is not looked at any more is forgotten.
+// forgotten is how long a policy is remembered that is not reconciled any more.
 const forgotten = time.Hour
 
 func newArrivals() *arrivals { return &arrivals{policies: map[types.UID]arrived{}} }
 
-// take takes in the documents of a policy's targets, and is how far the policy has got
-// with them, and the tenant whose document had it last; empty when none has.
+// take is given the documents of a policy's targets. It returns how far the policy has got
+// in them, and the tenant whose document got it last; empty if none has it.
 func (a *arrivals) take(
 	policy *v1alpha1.RateLimitPolicy, targets []*v1alpha1.TenantBudget, documents []limiterstore.Observation,
 	fleet limiterstore.Fleet, now time.Time,
@@ -67,7 +67,7 @@ func (a *arrivals) take(
 		if before, hasArrived := was.in[budget.UID]; hasArrived {
 			revision = before
 		} else if !known && conditions.IsProgrammed(policy) {
-			// This manager has just begun, and another has seen it arrive.
+			// This manager has just started, and another one has seen the policy arrive.
 			revision = min(revision, policy.Status.Revision)
 		}
 		if revision <= reached {
@@ -82,7 +82,7 @@ func (a *arrivals) take(
 	return last, rollout
 }
 
-// sweep forgets policies that are gone.
+// sweep forgets policies that were deleted.
 func (a *arrivals) sweep(now time.Time) {
 	if now.Sub(a.swept) < forgotten {
 		return

@@ -20,13 +20,13 @@ import (
 // kind is the kind that is reconciled here.
 const kind = "RateLimitPolicy"
 
-// Documents is where documents are found.
+// Documents observes documents in Redis.
 type Documents interface {
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
 	List(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
 }
 
-// Enforcers are those who run documents.
+// Enforcers reads which enforcers are live, and what they run.
 type Enforcers interface {
 	Fleet(ctx context.Context) (limiterstore.Fleet, error)
 }
@@ -76,16 +76,17 @@ func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 type scope struct {
 	rollout.Scope[*v1alpha1.RateLimitPolicy]
 
-	// tenant is that of the target that the policy names; empty when there is none.
+	// tenant is the tenant of the target that the policy names; empty if there is none.
 	tenant string
-	// targets are the budgets that the policy applies to; crowdedOut are those of them that
-	// it is left out of, for the reason leftOut; pending is how many may yet become targets.
+	// targets are the budgets that the policy applies to. crowdedOut are those whose documents
+	// have no room for the policy, for the reason leftOut. pending is how many budgets may yet
+	// become targets.
 	targets, crowdedOut []*v1alpha1.TenantBudget
 	pending             int
 	leftOut             string
 
-	// proving is the tenant whose document a probe is to prove, and provingBelow are the
-	// documents that inherit from it; empty when there is nothing to prove.
+	// proving is the tenant whose document has to be proven by a probe, and provingBelow are
+	// the documents that inherit from it; empty if there is nothing to prove.
 	proving      string
 	provingBelow []limiterv1.DocumentID
 }

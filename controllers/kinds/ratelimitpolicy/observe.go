@@ -11,8 +11,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
-// observe looks for the policy in the documents of its targets' tenants, and for those who
-// run them.
+// observe finds how far the policy has got: in the documents of its targets' tenants, and at
+// the enforcers that run them.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
 	ctx, cancel := s.StoreContext(ctx)
 	defer cancel()
@@ -25,8 +25,8 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// observeNamed looks for the policy in the document of the tenant of the target that it
-// names, in those that inherit from it, and for those who run them.
+// observeNamed finds how far a policy that names its target has got: in the document of the
+// target's tenant, in those that inherit from it, and at the enforcers that run them.
 func (c *Controller) observeNamed(ctx context.Context, s *scope) error {
 	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: s.tenant}
 	observed, err := c.documents.Observe(ctx, id)
@@ -36,7 +36,7 @@ func (c *Controller) observeNamed(ctx context.Context, s *scope) error {
 	s.Rollout = conditions.RolloutOf(observed, s.Object).Inherited(observed.Fleet, inheriting, s.Object)
 	s.Rollout.LeftOut = s.leftOut
 	if s.leftOut == "" {
-		// Before its target is, the counters may not be set by which a probe is admitted.
+		// Before the target is programmed, the counters that a probe needs may not be set.
 		s.proving, s.provingBelow = s.tenant, below
 	}
 	return errors.Join(err, findErr, readErr)

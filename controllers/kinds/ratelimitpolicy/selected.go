@@ -16,15 +16,15 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
-// News of the targets of a policy with a selector is gathered for this long, and longer the
-// more targets there are.
+// News of the targets of a policy with a selector is gathered for this long, or for eachTarget
+// per target if that is longer.
 const (
 	gather     = 300 * time.Millisecond
 	eachTarget = 500 * time.Microsecond
 )
 
-// gathering is how long news of a policy's targets waits for more: each look at the policy
-// is one at all of them.
+// gathering is how long news of a policy's targets waits for more: each reconcile of the policy
+// looks at all of them.
 func gathering(policy *v1alpha1.RateLimitPolicy) time.Duration {
 	pause := gather
 	if targets := policy.Status.Targets; targets != nil {
@@ -33,9 +33,9 @@ func gathering(policy *v1alpha1.RateLimitPolicy) time.Duration {
 	return pause
 }
 
-// observeSelected looks for the policy in the documents of all tenants that it selects, in
-// those that inherit from them, and for those who run them. The probe is of the tenant
-// whose document had the policy last: TenantBudgets prove their documents by themselves.
+// observeSelected finds how far a policy with a selector has got: in the documents of all
+// tenants that it selects, in those that inherit from them, and at the enforcers that run them.
+// Only the document that got the policy last is probed: TenantBudgets prove their own documents.
 func (c *Controller) observeSelected(ctx context.Context, s *scope) error {
 	var keys []types.NamespacedName
 	var ids []limiterv1.DocumentID
@@ -49,14 +49,15 @@ func (c *Controller) observeSelected(ctx context.Context, s *scope) error {
 	}
 	documents, err := c.documents.List(ctx, ids...)
 	inheriting, belowErr := c.documents.List(ctx, below...)
-	// After the documents: enforcers had the time to follow.
+	// Enforcers are read after the documents, so that they had time to follow.
 	fleet, fleetErr := c.enforcers.Fleet(ctx)
 	if err := errors.Join(err, belowErr, fleetErr); err != nil {
 		return err
 	}
 	last, found := c.arrivals.take(s.Object, s.wanted(), documents, fleet, s.Now)
 	if !conditions.IsProgrammed(s.Object) {
-		// A budget that is new has no document yet, by which a call could be admitted.
+		// Once the policy is programmed, new targets do not change that: they have no document yet by
+		// which a call could be admitted.
 		found.Lacking, found.Selected = found.Lacking+s.pending, found.Selected+s.pending
 	}
 	found.LeftOut = s.leftOut
@@ -65,14 +66,15 @@ func (c *Controller) observeSelected(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// wanted are the targets whose tenants are to have the policy in their documents.
+// wanted are the targets whose documents have to contain the policy.
 func (s *scope) wanted() []*v1alpha1.TenantBudget {
 	crowdedOut := sets.New(s.crowdedOut...)
 	return slices.DeleteFunc(slices.Clone(s.targets), crowdedOut.Has)
 }
 
-// Awaited is nothing where the policy selects its targets: these tell when they have got
-// somewhere, and to look at each step of each would be to look at all at each.
+// Awaited is nothing for a policy with a selector. The changes of its targets' statuses have it
+// reconciled, after a pause that gathers them: a reconcile at each step of each target would look
+// at all targets each time.
 func (s *scope) Awaited() conditions.Rollout {
 	if s.Object.Spec.TargetSelector != nil {
 		return conditions.Rollout{}
@@ -80,7 +82,7 @@ func (s *scope) Awaited() conditions.Rollout {
 	return s.Rollout
 }
 
-// RequeueAfter is the pause until there may be something new to say of the policy.
+// RequeueAfter is the pause until the status of the policy may change by itself.
 func (s *scope) RequeueAfter() time.Duration {
 	if s.Object.Spec.TargetSelector != nil {
 		return max(s.Scope.RequeueAfter(), gathering(s.Object))

@@ -7,7 +7,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 )
 
-// Statuses are the status that the policy has, and what is to be said of it now.
+// Statuses are the status that the policy has, and the one that it should have now.
 func (s *scope) Statuses() (before, after v1alpha1.RateLimitPolicyStatus) {
 	return s.Object.Status, s.status()
 }
@@ -17,7 +17,7 @@ func (s *scope) status() v1alpha1.RateLimitPolicyStatus {
 	ready := conditions.Ready(s.Accepted, programmed)
 	targets := ptr.To(int32(len(s.targets)))
 	if s.Accepted.Reason == v1alpha1.ReasonInternalError {
-		targets = s.Object.Status.Targets // they could not be found out
+		targets = s.Object.Status.Targets // because finding them has failed
 	}
 	return v1alpha1.RateLimitPolicyStatus{
 		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready, s.WarningCondition()),

@@ -27,7 +27,7 @@ import (
 //+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies/status,verbs=patch
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
-// watch says what is news to the controller.
+// watch adds the watches of the controller.
 func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {
 	return b.
 		For(&v1alpha1.RateLimitPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -41,8 +41,9 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.RateLimitPolicyList{}, Waiting: c.waiting}))
 }
 
-// concerns reports whether a budget changed in what its policies follow: whether it
-// is accepted or going, and how far its document has got; not in what it has spent.
+// concerns reports whether a budget changed in what its policies depend on: whether it is
+// accepted or being deleted, and how far its document has got. What it has spent does not
+// concern them.
 func concerns(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
 	return was.DeletionTimestamp.IsZero() != is.DeletionTimestamp.IsZero() ||
@@ -61,8 +62,8 @@ func (c *Controller) policiesOf(ctx context.Context, budget client.Object) []rec
 	return requests
 }
 
-// naming are the policies that name a budget. They are the cache's own: REQUIRES that nobody
-// changes them.
+// naming are the policies that name a budget. They are not copied from the cache: REQUIRES that
+// the caller does not change them.
 func (c *Controller) naming(ctx context.Context, budget client.Object) (naming []*v1alpha1.RateLimitPolicy) {
 	var policies v1alpha1.RateLimitPolicyList
 	err := c.client.List(ctx, &policies, client.UnsafeDisableDeepCopy,
@@ -89,8 +90,8 @@ func (c *Controller) selectingBudget(ctx context.Context, budget *v1alpha1.Tenan
 	return policies
 }
 
-// reaching are the policies with targets in other namespaces, which by the labels of one
-// may be more or fewer now, or none.
+// reaching are the policies whose targets in other namespaces may change with the labels of a
+// namespace: its own policies, and those that select namespaces by labels.
 func (c *Controller) reaching(ctx context.Context, namespace client.Object) []rollout.DelayedRequest {
 	var reaching v1alpha1.RateLimitPolicyList
 	err := c.client.List(ctx, &reaching, client.UnsafeDisableDeepCopy, client.MatchingFields{index.PolicySelects: index.Beyond})

@@ -17,8 +17,8 @@ import (
 
 //+kubebuilder:rbac:groups=bursar.dev,resources=modelproviders;apikeys,verbs=list;watch
 
-// namingModels are the policies of which something else may be surely not meant now that a
-// ModelProvider has changed: those that name models or count tokens, or of which something was.
+// namingModels are the policies whose warnings may change with a ModelProvider: those that name
+// models or count tokens, and those that have a warning.
 func (c *Controller) namingModels(ctx context.Context, _ client.Object) []reconcile.Request {
 	var policies v1alpha1.RateLimitPolicyList
 	if err := c.client.List(ctx, &policies, client.UnsafeDisableDeepCopy); err != nil {
@@ -55,7 +55,7 @@ func (c *Controller) limiting(ctx context.Context, object client.Object) []rollo
 	}))
 }
 
-// otherCaller lets a key pass that is new, gone, or of another tier, budget or other groups now.
+// otherCaller passes keys that are new or deleted, and changes of a key's tier, budget or groups.
 var otherCaller = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.APIKey), e.ObjectNew.(*v1alpha1.APIKey)
 	return was.Spec.Tier != is.Spec.Tier || was.Spec.BudgetRef != is.Spec.BudgetRef || !slices.Equal(was.Spec.Groups, is.Spec.Groups)

@@ -6,7 +6,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 )
 
-// accept decides whether the budget is to have effect, and compiles it if so.
+// accept decides whether the budget may take effect, and compiles it if so.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
 	decided, err := acceptance.DecideTenantBudget(ctx, c.client, s.Object)
 	if err != nil {

@@ -32,7 +32,7 @@ func (c *Controller) alert(ctx context.Context, s *scope) error {
 	return c.alertOfOwners(ctx, s, alerts)
 }
 
-// recordAlerts records alerts for those to be told who are to be.
+// recordAlerts records alerts, with the recipients of spec.alerts.
 func (c *Controller) recordAlerts(ctx context.Context, s *scope, alerts budgetstore.TenantAlerts) error {
 	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
@@ -49,7 +49,7 @@ func (c *Controller) recordAlerts(ctx context.Context, s *scope, alerts budgetst
 	return nil
 }
 
-// lookAtAlerts finds out whether people can be told of alerts, before there are any.
+// lookAtAlerts finds out whether alerts can be delivered, even before there are any.
 func (c *Controller) lookAtAlerts(ctx context.Context, s *scope) error {
 	if s.Object.Spec.Alerts != nil {
 		verdict := c.deliverer.Verdict(ctx, s.Object)
@@ -82,12 +82,12 @@ func (s *scope) alerts() budgetstore.TenantAlerts {
 	return alerts
 }
 
-// always is the end of what has none.
+// always is the end of an alert whose period has no end.
 var always = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// forcedOpen is the alert that the budget's breaker is forced open; nil if it is not. It is
-// another one each time, by when the breaker was opened, so it waits for the status that says
-// that.
+// forcedOpen is the alert that the budget's breaker is forced open; nil if it is not. Each time is
+// an alert of its own, identified by when the breaker was opened, so it waits until the status says
+// when that was.
 func (s *scope) forcedOpen() *budgetstore.Alert {
 	was := s.Object.Status.Breaker
 	own := s.usage.own()
@@ -101,7 +101,7 @@ func (s *scope) forcedOpen() *budgetstore.Alert {
 	}
 }
 
-// alertMessage is what an Event says of the same, where there is one.
+// alertMessage is the message of an alert: that of the Event of the same rung, if there is one.
 func (u *usage) alertMessage(limit limitUsage, rung budgetstore.Rung) string {
 	of := limiterv1.Rung{AtPercent: rung.AtPercent}
 	switch rung.Action {
@@ -119,8 +119,8 @@ func (u *usage) alertMessage(limit limitUsage, rung budgetstore.Rung) string {
 		limit.Name, spentOf(limit), refused(limit.shadow), limit.until())
 }
 
-// recordedAlerts remember which alerts of a budget this manager has recorded, so that
-// a budget that is looked at and found as before costs Postgres nothing.
+// recordedAlerts remembers which alerts of a budget this manager has recorded, so that
+// reconciling an unchanged budget costs Postgres nothing.
 type recordedAlerts struct{ gist digest }
 
 func (r *recordedAlerts) are(alerts budgetstore.TenantAlerts) bool {
@@ -129,8 +129,8 @@ func (r *recordedAlerts) are(alerts budgetstore.TenantAlerts) bool {
 
 func (r *recordedAlerts) note(alerts budgetstore.TenantAlerts) { r.gist = digestOf(gist(alerts)) }
 
-// gist is what there is to record of alerts: not how much more was spent since. Where
-// periods of users turn, there is.
+// gist changes when there are other alerts to record: when a rung is reached, or the period of
+// users' limits turns, but not when only more was spent.
 func gist(alerts budgetstore.TenantAlerts) string {
 	gist := fmt.Sprint(alerts.Tenant, alerts.OwnerRungs)
 	for _, alert := range alerts.Reached {

@@ -15,31 +15,31 @@ import (
 )
 
 // Enforcers send no news of what single users, groups and APIKeys spend: there may be very
-// many. Instead, those that have made calls are looked at periodically.
+// many. Instead, the controller periodically looks at those that have made calls.
 const (
 	lookAtOwners = time.Minute
-	// lookBack is how long before a look a call may have been admitted that was not in
-	// the ledger at the look before: the longest of calls, with plenty to spare.
+	// lookBack is how long before the previous look a call may have been admitted that was not in
+	// the ledger at that look: more than the longest call takes.
 	lookBack = 15 * time.Minute
-	// firstLookBack is how far a manager looks back that has not looked before.
+	// firstLookBack is how far the first look of a manager goes back.
 	firstLookBack = time.Hour
-	// ownersAtOnce bounds what is asked of a store at once.
+	// ownersAtOnce is how many owners one request to a store is about, at most.
 	ownersAtOnce = 500
 )
 
-// ownerLook remembers what was found at looks at the owners of a budget.
+// ownerLook remembers the results of looks at the owners of a budget.
 type ownerLook struct {
-	// done is the moment of the last look that was taken to its end; next is when
-	// another is due, however this one ends.
+	// done is the time of the last look that was completed; next is when another look
+	// is due, whether or not this one is completed.
 	done, next time.Time
-	// recorded are the alerts of owners that this manager has recorded under the rungs,
-	// so that those that stay above them cost Postgres nothing.
+	// recorded are the alerts of owners that this manager has recorded while rungs was as
+	// it is, so that owners that stay above their rungs cost Postgres nothing.
 	recorded map[string]bool
 	rungs    digest
 }
 
-// begin reports whether it is time for a look, and since when calls are to be looked
-// at. Once a rung, a grant or a period is another, nothing counts as recorded.
+// begin reports whether a look is due, and since when calls have to be looked at. Once
+// a rung, a grant or a period has changed, no alert counts as recorded.
 func (l *ownerLook) begin(now time.Time, rungs []budgetstore.OwnerRung) (since time.Time, isDue bool) {
 	if now.Before(l.next) {
 		return time.Time{}, false
@@ -106,7 +106,7 @@ func (c *Controller) alertOfOwners(ctx context.Context, s *scope, alerts budgets
 	return nil
 }
 
-// activeOwners are those of the scopes of the limits of owners that have made calls.
+// activeOwners are the owners that have made calls, of the scopes for which there are limits.
 func (c *Controller) activeOwners(ctx context.Context, own *levelUsage, since time.Time) (all []limiterv1.Owner, err error) {
 	for _, per := range limiterv1.OwnerScopes() {
 		if !slices.ContainsFunc(own.ownerLimits, func(l limiterv1.MoneyLimit) bool { return l.Per == per }) {
@@ -121,8 +121,8 @@ func (c *Controller) activeOwners(ctx context.Context, own *levelUsage, since ti
 	return all, nil
 }
 
-// ownerRungs are the rungs of the limits of owners: everybody's, and those of owners
-// that are granted more by name.
+// ownerRungs are the rungs of the limits of owners: those for everybody, and those of
+// owners that have a grant of their own.
 func (u *levelUsage) ownerRungs() []budgetstore.OwnerRung {
 	var rungs []budgetstore.OwnerRung
 	for _, limit := range u.ownerLimits {
@@ -143,7 +143,7 @@ func (u *levelUsage) ownerRungs() []budgetstore.OwnerRung {
 	return rungs
 }
 
-// alertsOfOwner are the alerts of an owner whose counters are these, by their fields.
+// alertsOfOwner are the alerts of an owner by its counters, which have the names of their fields.
 func (u *usage) alertsOfOwner(owner limiterv1.Owner, counters map[string]limiterv1.MoneyCounter) []budgetstore.Alert {
 	own := u.own()
 	var alerts []budgetstore.Alert

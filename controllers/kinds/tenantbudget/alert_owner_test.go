@@ -19,8 +19,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
-// each is a limit of five dollars a day for each user, with two more for the one who
-// is named by a grant.
+// each is a limit of five dollars a day for each user, with two more for the user of a
+// grant.
 func each(granted string) limiterv1.MoneyLimit {
 	limit := daily(5 * money.USD)
 	limit.Name, limit.Per = "each", limiterv1.PerUser
@@ -84,7 +84,7 @@ func TestAlertsOfUser(t *testing.T) {
 	}
 }
 
-// TestUserRungs: who is granted more has rungs of his own.
+// TestUserRungs: a user with a grant has rungs of its own.
 func TestUserRungs(t *testing.T) {
 	for granted, want := range map[string][]string{
 		"":          {" Warn of 5.00", " Trip of 5.00", " Exhaust of 5.00"},
@@ -100,7 +100,7 @@ func TestUserRungs(t *testing.T) {
 	}
 }
 
-// TestOtherRungs: what was recorded counts no more once a rung of an owner is another.
+// TestOtherRungs: once a rung of an owner has changed, no alert counts as recorded.
 func TestOtherRungs(t *testing.T) {
 	rungs := usageOf(t, each("gerente-1")).own().ownerRungs()
 	reached := []budgetstore.Alert{{Rung: rungs[len(rungs)-1].Rung, Owner: rungs[len(rungs)-1].Owner}}

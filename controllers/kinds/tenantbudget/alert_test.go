@@ -79,7 +79,8 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestForcedOpenIsAnAlert: once the status says since when, and not of an ancestor's breaker.
+// TestForcedOpenIsAnAlert: there is an alert once the status says since when the breaker is forced open,
+// and none for an ancestor's breaker.
 func TestForcedOpenIsAnAlert(t *testing.T) {
 	since := metav1.NewTime(noon)
 	level := tenantWith(usualLadder, daily(money.USD))
@@ -115,8 +116,8 @@ func TestForcedOpenIsAnAlert(t *testing.T) {
 	}
 }
 
-// TestRecordedOnce: what was recorded is recorded again when it is other, and not
-// because more was spent.
+// TestRecordedOnce: alerts are recorded again if they have changed, but not because
+// more was spent.
 func TestRecordedOnce(t *testing.T) {
 	at := func(amount, spent money.Nanos) budgetstore.TenantAlerts {
 		return alertsAt(t, tenantWith(usualLadder, daily(amount)), false, map[period.Kind]money.Nanos{period.Day: spent})

@@ -14,20 +14,20 @@ import (
 // breaker is whether the tenant's paid calls are stopped, and by whose breaker.
 type breaker struct {
 	state v1alpha1.BreakerState
-	// forced is set when a spec says so.
+	// forced is set if a spec forces the state.
 	forced bool
 	// reason is why it is forced, in the owner's words; empty if that is not said.
 	reason string
-	// tenant is whose breaker it is.
+	// tenant is the tenant whose breaker it is.
 	tenant string
-	// shadow is set when it refuses nothing, though it is open.
+	// shadow is set if it refuses nothing although it is open.
 	shadow bool
-	// limit is what holds it open; nil when it is closed or forced.
+	// limit is the limit that holds it open; nil if it is closed or forced.
 	limit *limitUsage
 }
 
-// breaker is what follows for the tenant from its own breaker and from those of its
-// ancestors: one that is open is enough. Those that are in shadow come last.
+// breaker is the breaker that counts for the tenant, of its own and those of its ancestors: an
+// open one if there is any, and one in shadow only if there is no other.
 func (u *usage) breaker() breaker {
 	limit, own := u.tripped(), u.own()
 	for _, inShadow := range []bool{false, true} {
@@ -43,7 +43,7 @@ func (u *usage) breaker() breaker {
 	return breaker{state: v1alpha1.BreakerClosed, forced: own.forced == limiterv1.BreakerClosed, reason: own.reason, tenant: own.tenant}
 }
 
-// summary is what the columns of kubectl get say of the breaker.
+// summary is the breaker's text in the columns of kubectl get.
 func (b breaker) summary(own string) string {
 	why := ""
 	switch isOwn := b.tenant == own; {
@@ -65,7 +65,7 @@ func (b breaker) why() string {
 	return "; reason: " + b.reason
 }
 
-// refused says what becomes of calls that a breaker or a limit stops.
+// refused says what happens to calls that a breaker or a limit blocks.
 func refused(inShadow bool) string {
 	if inShadow {
 		return "would be refused without Shadow"
@@ -73,10 +73,10 @@ func refused(inShadow bool) string {
 	return "are refused"
 }
 
-// refusedPast is refused where a limit has reached the Trip rung: calls of the cheapest
-// model continue if the tenant's fallbacks allow it and, where the limit is an ancestor's,
-// the ancestor's do, too. While the breaker is forced open, only calls that cost nothing
-// continue.
+// refusedPast is refused for a limit that has reached the Trip rung: calls of the cheapest
+// model continue if the tenant's fallbacks allow that and, if the limit is an ancestor's,
+// the ancestor's fallbacks do, too. While the breaker is forced open, only calls that cost
+// nothing continue.
 func (u *usage) refusedPast(limit limitUsage) string {
 	goesOn := !limit.shadow
 	for i, level := range u.levels {

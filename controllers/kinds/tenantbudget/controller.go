@@ -23,7 +23,7 @@ import (
 // kind is the kind that is reconciled here.
 const kind = "TenantBudget"
 
-// Documents is where documents go.
+// Documents puts, withdraws and observes documents in Redis.
 type Documents interface {
 	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
@@ -31,7 +31,7 @@ type Documents interface {
 	List(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
 }
 
-// Counters are what tenants and the owners in them have spent.
+// Counters reads what tenants, and the owners in them, have spent.
 type Counters interface {
 	Read(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Reading, error)
 	ReadOwners(ctx context.Context, root, tenant string, owners []limiterv1.Owner, limits ...limiterv1.MoneyLimit,
@@ -50,7 +50,7 @@ type Prober interface {
 		below []limiterv1.DocumentID, now time.Time) (conditions.Rollout, error)
 }
 
-// Limits is where it is kept which limits were in force, and when.
+// Limits keeps on record which limits were in force, and when.
 type Limits interface {
 	Record(ctx context.Context, budget budgetstore.Budget) error
 	Close(ctx context.Context, tenant, uid string) error
@@ -61,12 +61,12 @@ type Owners interface {
 	ActiveOwners(ctx context.Context, tenant string, per limiterv1.Scope, since time.Time) ([]limiterv1.Owner, error)
 }
 
-// Alerts is where it is kept which rungs were reached.
+// Alerts keeps on record which rungs were reached.
 type Alerts interface {
 	Record(ctx context.Context, alerts budgetstore.TenantAlerts) (raised int, err error)
 }
 
-// Stores are where the controller keeps what it finds, and reads what others have kept.
+// Stores are the stores that the controller reads and writes.
 type Stores struct {
 	Documents Documents
 	Counters  Counters
@@ -151,12 +151,11 @@ func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 type scope struct {
 	rollout.Scope[*v1alpha1.TenantBudget]
 	memory *memory
-	// budgets is how many there are.
+	// budgets is how many TenantBudgets there are.
 	budgets int
 
-	// document is what says to the enforcers what is in force, nil when the budget is to
-	// have no effect. forfeited is set when the
-	// tenant is not the budget's to name.
+	// document tells the enforcers what is in force; nil if the budget may not take effect.
+	// forfeited is set if the budget may not name its tenant.
 	document  *limiterv1.Tenant
 	forfeited bool
 	// overcommitted says whether the children may spend more together than the budget has.
@@ -166,12 +165,12 @@ type scope struct {
 	// below are the documents of the tenants that inherit from the budget.
 	below []limiterv1.DocumentID
 
-	// inForce is the document of this budget that is in force, whatever its
-	// generation, and usage the state of the money under it; nil when none is, or when
-	// Redis is away.
+	// inForce is the document of this budget that is in force, of whatever generation,
+	// and usage the state of the money under it. Both are nil if there is none, or if
+	// Redis does not answer.
 	inForce *limiterv1.Tenant
 	usage   *usage
-	// alertsFailing says whether alerts fail to reach a recipient; nil when the budget has no
+	// alertsFailing says whether alerts fail to reach a recipient; nil if the budget has no
 	// recipients.
 	alertsFailing *verdict.Verdict
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// TestInCurrency: the status has a limit's figures in the currency that its amount is written in,
-// of the state of the budget that is in force alone.
+// TestInCurrency: the status has a limit's figures in the currency of the spec, but only if the generation
+// with that currency is in force.
 func TestInCurrency(t *testing.T) {
 	euros := &v1alpha1.Currency{Code: "EUR", USDPerUnit: "1.085", AsOf: "2026-10-01"}
 	yen := &v1alpha1.Currency{Code: "JPY", USDPerUnit: "0.006666666", AsOf: "2026-10-01"}

@@ -15,7 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 )
 
-// Events are the Events of the way from one status to the next.
+// Events are the Events of the change from one status to the next.
 func (s *scope) Events(before, after v1alpha1.TenantBudgetStatus) []events.Event {
 	events := events.OfStatusChange(before.ProgrammedStatus, after.ProgrammedStatus)
 	events = append(events, becameOvercommitted(before, after)...)
@@ -30,8 +30,8 @@ func (s *scope) Events(before, after v1alpha1.TenantBudgetStatus) []events.Event
 	return append(events, s.usage.exhaustionTurned(before, after)...)
 }
 
-// alertsTurned is the Event of alerts that begin to fail, for whatever reason, or that get out
-// again.
+// alertsTurned is the Event of alerts that begin to fail, fail for another reason, or are
+// delivered again.
 func alertsTurned(before, after v1alpha1.TenantBudgetStatus) []events.Event {
 	was := ptr.Deref(meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionAlertsFailing), metav1.Condition{})
 	is := ptr.Deref(meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionAlertsFailing), metav1.Condition{})
@@ -48,7 +48,7 @@ func alertsTurned(before, after v1alpha1.TenantBudgetStatus) []events.Event {
 }
 
 // climbed are the Events of the rungs that the limit has reached since before. A Trip rung is
-// among them only where it blocks some calls and not the tenant; otherwise the breaker's Event
+// among them only if it blocks some of the tenant's calls; if it blocks all, the breaker's Event
 // reports it.
 func (u *usage) climbed(limit limitUsage, before v1alpha1.MoneyLimitStatus) []events.Event {
 	var events []events.Event
@@ -74,8 +74,8 @@ func find(limits []v1alpha1.MoneyLimitStatus, name string) v1alpha1.MoneyLimitSt
 	return v1alpha1.MoneyLimitStatus{}
 }
 
-// newRung is the highest rung of the action that the limit has reached and had not
-// reached when it was as before, in this period.
+// newRung is the highest rung of the action that the limit has reached, and whether that
+// is new: before, the limit had not reached it in this period.
 func (u *levelUsage) newRung(
 	action limiterv1.Action, limit limitUsage, before v1alpha1.MoneyLimitStatus,
 ) (limiterv1.Rung, bool) {
@@ -95,7 +95,7 @@ func (u *levelUsage) newRung(
 	return limiterv1.Rung{}, false
 }
 
-// breakerTurned are the Events of the breaker's turn, if it has turned.
+// breakerTurned are the Events of the breaker, if it has opened or closed, or has been forced to.
 func (u *usage) breakerTurned(before v1alpha1.TenantBudgetStatus) []events.Event {
 	was := v1alpha1.BreakerStatus{State: v1alpha1.BreakerClosed}
 	if before.Breaker != nil {
@@ -131,7 +131,7 @@ func (u *usage) hasClosed(was v1alpha1.BreakerStatus) bool {
 	return was.State == v1alpha1.BreakerOpen && !was.Forced && was.ClosesAt != nil && !u.own().now.Before(was.ClosesAt.Time)
 }
 
-// turnOf is the turn from what a breaker was.
+// turnOf identifies a transition of a breaker by its previous state.
 func turnOf(was v1alpha1.BreakerStatus) string {
 	return fmt.Sprintf("%s %t since %s", was.State, was.Forced, rfc3339(was.Since))
 }
@@ -162,7 +162,7 @@ func (u *usage) whyClosed(open v1alpha1.BreakerStatus, limits []v1alpha1.MoneyLi
 	return "the limit was removed"
 }
 
-// turn is one for each rung, period and amount, as an alert is.
+// turn identifies the reaching of a rung, once for each period and amount, as for an alert.
 func (l limitUsage) turn(rung limiterv1.Rung) string {
 	return fmt.Sprintf("%d%% of %s until %d", rung.AtPercent, l.Amount, l.resetsAt.Unix())
 }
@@ -202,8 +202,8 @@ func (u *usage) breakerOpened(limit limitUsage) events.Event {
 	}
 }
 
-// fieldOf is the part of the tenant's budget that a limit, its own or inherited,
-// stands in.
+// fieldOf is the field of the tenant's budget from which a limit comes, be it its own
+// or inherited.
 func (u *usage) fieldOf(limit limitUsage) string {
 	if limit.tenant != u.own().tenant {
 		return "spec.parentRef"

@@ -222,8 +222,8 @@ func TestBreakerSince(t *testing.T) {
 	}
 }
 
-// TestLimitOfNothing: a limit of nothing holds the breaker open for good, and a period that
-// turns is no more than figures.
+// TestLimitOfNothing: a limit of zero holds the breaker open for good, and a new period changes only
+// figures.
 func TestLimitOfNothing(t *testing.T) {
 	nothing := look{now: noon, ladder: usualLadder}
 	tomorrow := nothing

@@ -15,8 +15,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// exhausted is whether a limit that every call of the tenant counts against has
-// nothing left. What is held does not count: it may come back.
+// exhausted is the verdict on whether a limit that every call of the tenant counts against
+// is fully spent. Holds do not count: they may be released.
 func (u *usage) exhausted() verdict.Verdict {
 	last := u.last(func(limit *limitUsage) bool { return limit.Exhausted(limit.spent) && !limit.selects() })
 	if last == nil {
@@ -28,8 +28,8 @@ func (u *usage) exhausted() verdict.Verdict {
 			last.Name, u.ofTenant(last.tenant), refused(last.shadow), last.until())}
 }
 
-// exhaustionTurned is the Event of the tenant having nothing left, or something again.
-// Another limit that is fully spent, or another period, is news as well.
+// exhaustionTurned is the Event that the tenant has nothing left, or has something again.
+// If another limit is fully spent, or it is another period, that is news as well.
 func (u *usage) exhaustionTurned(before, after v1alpha1.TenantBudgetStatus) []events.Event {
 	is := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionExhausted)
 	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionExhausted)
@@ -38,7 +38,7 @@ func (u *usage) exhaustionTurned(before, after v1alpha1.TenantBudgetStatus) []ev
 	}
 	wasExhausted, isSame := was.Status == metav1.ConditionTrue, was.Message == is.Message
 	if was.Status == metav1.ConditionUnknown {
-		// Redis was away. The limits are as they were known last.
+		// Redis did not answer. The limits are as they were last known.
 		wasExhausted, isSame = u.wereExhausted(before.Limits), true
 	}
 	event := events.Event{Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBudgetExhausted,
@@ -53,8 +53,8 @@ func (u *usage) exhaustionTurned(before, after v1alpha1.TenantBudgetStatus) []ev
 	return nil
 }
 
-// wereExhausted reports whether a limit of the tenant's own that every call counts
-// against had nothing left.
+// wereExhausted reports whether one of the tenant's own limits that every call counts
+// against was fully spent.
 func (u *usage) wereExhausted(before []v1alpha1.MoneyLimitStatus) bool {
 	return slices.ContainsFunc(u.own().limits, func(limit limitUsage) bool {
 		was := find(before, limit.Name)

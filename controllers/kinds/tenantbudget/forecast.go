@@ -7,24 +7,24 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// How far back the rate of spend is taken from: at most recent, and at most this
-// part of the period; and what is seen of less than shortest is no rate yet.
+// The rate of spend is measured over at most recent, and at most this part of the
+// period. Less than shortest is not enough to measure it.
 const (
 	recent       = 10 * time.Minute
 	partOfPeriod = 4
 	shortest     = 5 * time.Second
 )
 
-// spendings remember what the limits of a budget had spent a little while ago, to say
-// when they will be exhausted; by the limits' names.
+// spendings remember, by the limits' names, what was spent of each a little while ago, to
+// forecast when it will be exhausted.
 type spendings map[string]*spending
 
-// spending is what a limit had spent at two moments of one period, of which the
-// older is between half of the recent past and all of it ago, once it is known.
+// spending is what was spent of a limit at two moments of one period. After a while, the
+// older one lies between half and all of the measured time ago.
 type spending struct {
 	resetsAt     time.Time
 	older, newer sample
-	// last is what it had spent at the last look: less means that it was set anew.
+	// last is what was spent at the last look. If it is less now, the counter was set anew.
 	last money.Nanos
 }
 
@@ -33,7 +33,7 @@ type sample struct {
 	spent money.Nanos
 }
 
-// take takes in what the limits have spent now, and sets their exhaustsAt.
+// take records what is spent of the limits now, and sets their exhaustsAt.
 func (s *spendings) take(level *levelUsage) {
 	now := spendings{}
 	for i := range level.limits {
@@ -45,7 +45,7 @@ func (s *spendings) take(level *levelUsage) {
 	*s = now
 }
 
-// next is what is remembered after a look at the limit.
+// next is what to remember after a look at the limit.
 func (s *spending) next(limit *limitUsage, now time.Time) *spending {
 	this := sample{at: now, spent: limit.spent}
 	if s == nil || !s.resetsAt.Equal(limit.resetsAt) || limit.spent < s.last {
@@ -59,8 +59,8 @@ func (s *spending) next(limit *limitUsage, now time.Time) *spending {
 	return s
 }
 
-// exhaustsAt is when the limit is used up if spending goes on at the rate since the
-// older moment; zero when that is not before the period turns.
+// exhaustsAt is when the limit is used up if spending continues at the rate since the
+// older moment; zero if that is not before the period turns.
 func (s *spending) exhaustsAt(limit *limitUsage, now time.Time) time.Time {
 	elapsed, spent, left := now.Sub(s.older.at), limit.spent-s.older.spent, limit.Amount-limit.spent
 	if elapsed < shortest || spent <= 0 || left <= 0 {
@@ -78,7 +78,7 @@ func (s *spending) exhaustsAt(limit *limitUsage, now time.Time) time.Time {
 	return coarse(now, time.Duration(pause), limit.resetsAt)
 }
 
-// coarse is a time that does not change at each look although nothing else did.
+// coarse rounds a forecast, so that it does not change at each look if nothing else has.
 func coarse(now time.Time, pause time.Duration, latest time.Time) time.Time {
 	step := time.Minute
 	switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// ledgerRemedies say of each trouble what was seen and what to do, after "2 of 3 live
+// ledgerRemedies say, for each trouble, what was seen and what to do, after "2 of 3 live
 // enforcers ".
 var ledgerRemedies = map[limiterv1.LedgerTrouble]string{
 	limiterv1.LoginFailed: "cannot log in to Postgres: check user, password and database in the Secret that they read (bursar-enforcer, key database-url)",
@@ -24,8 +24,8 @@ var ledgerRemedies = map[limiterv1.LedgerTrouble]string{
 		"network policies, firewalls and certificates",
 }
 
-// ledgerUnreachable is the verdict on whether an enforcer cannot write calls to the ledger. What
-// most of them report is told.
+// ledgerUnreachable is the verdict on whether an enforcer cannot write calls to the ledger. It
+// names the trouble that most of them report.
 func (s *scope) ledgerUnreachable() verdict.Verdict {
 	if s.Rollout.Err != nil {
 		return s.unknown("calls are recorded by enforcers that reach Postgres")

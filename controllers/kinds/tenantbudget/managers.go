@@ -9,8 +9,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// KeepSpecManager is for the cache of the manager, which needs nothing of managedFields but, of
-// TenantBudgets, who changed the spec last.
+// KeepSpecManager is a transform for the manager's cache. It drops managedFields, except the entry
+// of who last changed the spec of a TenantBudget.
 func KeepSpecManager(object any) (any, error) {
 	accessor, err := meta.Accessor(object)
 	if err != nil {
@@ -28,7 +28,7 @@ func KeepSpecManager(object any) (any, error) {
 	return object, nil
 }
 
-// specManager is the entry of who changed fields of the spec last; nil where there is none.
+// specManager is the entry of who last changed fields of the spec; nil if there is none.
 func specManager(entries []metav1.ManagedFieldsEntry) *metav1.ManagedFieldsEntry {
 	var last *metav1.ManagedFieldsEntry
 	for i, entry := range entries {

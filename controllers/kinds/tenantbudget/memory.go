@@ -15,8 +15,8 @@ type memory struct {
 	owners   ownerLook
 }
 
-// memories are those of all budgets, as far as they were looked at. A budget's own is
-// used without a lock: a budget is reconciled by one goroutine at a time.
+// memories are the memories of all budgets that were reconciled. The memory of a budget is
+// used without a lock: only one goroutine at a time reconciles the budget.
 type memories struct {
 	mu      sync.Mutex
 	budgets map[types.UID]*memory
@@ -34,7 +34,7 @@ func (m *memories) of(budget types.UID) *memory {
 	return m.budgets[budget]
 }
 
-// forget forgets a budget that is gone.
+// forget forgets a budget that is being deleted.
 func (m *memories) forget(budget types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

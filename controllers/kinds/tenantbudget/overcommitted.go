@@ -16,7 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// weigh compares what the budget has with what its children have together.
+// weigh compares the budget's limits with the sums of its children's limits.
 func (c *Controller) weigh(ctx context.Context, s *scope) error {
 	children, err := acceptance.ChildrenOf(ctx, c.client, s.Object)
 	if err != nil {
@@ -35,7 +35,7 @@ func overcommitment(exceeded []compile.Overcommitment) verdict.Verdict {
 		compile.Promises(exceeded)+": calls that the children's own limits allow may be refused")
 }
 
-// becameOvercommitted is the Event of the children having more together than before.
+// becameOvercommitted is the Event that the children's limits together now exceed the budget's.
 func becameOvercommitted(before, after v1alpha1.TenantBudgetStatus) []events.Event {
 	is := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionOvercommitted)
 	was := conditions.LastKnown(ptr.Deref(meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionOvercommitted), metav1.Condition{}))

@@ -24,9 +24,9 @@ func documentID(budget *v1alpha1.TenantBudget) limiterv1.DocumentID {
 // programs reports whether the budget is about to program something.
 func (s *scope) programs() bool { return s.document != nil }
 
-// program puts the document. What an invalid budget programmed before
-// stays in force, with the present limits of its ancestors; what a budget programmed that
-// may no longer name the tenant is withdrawn.
+// program puts the document. If the budget is invalid, what it programmed before stays in
+// force, with the present limits of its ancestors. If it may no longer name its tenant, that
+// is withdrawn.
 func (c *Controller) program(ctx context.Context, s *scope) error {
 	ctx, cancel := s.StoreContext(ctx)
 	defer cancel()
@@ -50,9 +50,9 @@ func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, doc
 	return c.recounter.Recount(ctx, document)
 }
 
-// record keeps on record what is in force, be it of this generation or of an older
-// one that was valid. It comes last and is retried when it fails:
-// enforcement does not depend on it.
+// record keeps on record which limits are in force, be they of this generation or of an
+// older one that was valid. It comes last and is retried if it fails: enforcement does not
+// depend on it.
 func (c *Controller) record(ctx context.Context, s *scope) error {
 	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
@@ -79,11 +79,11 @@ func (c *Controller) record(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// policiesOf are the policies whose limits are in a document, those of its ancestors left out.
+// policiesOf are the policies whose limits are in a document, except those of the tenant's ancestors.
 func (c *Controller) policiesOf(ctx context.Context, document *limiterv1.Tenant) (policies []budgetstore.Policy) {
 	for _, source := range document.Sources[1:] {
 		if source.Kind == document.Sources[0].Kind {
-			return policies // the first of an ancestor's part
+			return policies // here, the sources of an ancestor begin
 		}
 		if source.Kind != "RateLimitPolicy" {
 			continue
@@ -99,7 +99,7 @@ func (c *Controller) policiesOf(ctx context.Context, document *limiterv1.Tenant)
 	return policies
 }
 
-// changeTo is how the budget became what is in force; nil if it says something else by now.
+// changeTo is the change by which the budget became what is in force; nil if it has changed since.
 func changeTo(budget *v1alpha1.TenantBudget, inForce limiterv1.Source) *budgetstore.Change {
 	if string(budget.UID) != inForce.UID || budget.Generation != inForce.Generation {
 		return nil
@@ -124,7 +124,7 @@ func changeTo(budget *v1alpha1.TenantBudget, inForce limiterv1.Source) *budgetst
 	return change
 }
 
-// withdraw withdraws what a budget that is going has programmed. What has been taken over
+// withdraw withdraws what a budget that is being deleted has programmed. What has been taken over
 // by another budget stays.
 func (c *Controller) withdraw(ctx context.Context, budget *v1alpha1.TenantBudget) (bool, error) {
 	if err := c.awaitSuccessor(ctx, budget); err != nil {
@@ -146,8 +146,8 @@ func (c *Controller) withdraw(ctx context.Context, budget *v1alpha1.TenantBudget
 var errSuccessor = errors.New("the successor has not taken over the tenant yet")
 
 // awaitSuccessor fails while the budget's successor is about to take over what it has
-// programmed: calls are not to be refused in between. One that is not accepted does not hold it
-// up.
+// programmed, so that no calls are refused in between. It does not wait for a successor that is
+// not accepted.
 func (c *Controller) awaitSuccessor(ctx context.Context, budget *v1alpha1.TenantBudget) error {
 	ref := budget.Spec.SuccessorRef
 	if ref == nil {
@@ -159,7 +159,7 @@ func (c *Controller) awaitSuccessor(ctx context.Context, budget *v1alpha1.Tenant
 	}
 	accepted := meta.FindStatusCondition(successor.Status.Conditions, v1alpha1.ConditionAccepted)
 	isRejected := accepted != nil && accepted.Status == metav1.ConditionFalse && accepted.ObservedGeneration == successor.Generation &&
-		accepted.Reason != v1alpha1.ReasonConflicted // that may be about this budget
+		accepted.Reason != v1alpha1.ReasonConflicted // which may be because of this budget
 	if successor.Spec.Tenant != budget.Spec.Tenant || successor.UID == budget.UID || !successor.DeletionTimestamp.IsZero() || isRejected {
 		return nil
 	}

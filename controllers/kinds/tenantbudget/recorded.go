@@ -11,32 +11,33 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
-// recordAgain is after how long limits are recorded again that did not change, at
-// least; at most it is twice as long. This corrects what others did to the rows, such as a
-// manager that was paused while it led: unlike Redis, Postgres does not refuse its late
-// writes, because the rows are a record and no call is admitted by them.
+// recordAgain is the least time after which unchanged limits are recorded again; the
+// longest is twice that. This corrects what others did to the rows, such as a manager that
+// was paused while it led: unlike Redis, Postgres does not refuse its late writes, because
+// the rows are a record and no call is admitted by them.
 const recordAgain = 5 * time.Minute
 
-// digest tells whether a text is the same as another, which need not be remembered for it.
+// digest is the hash of a text, kept in place of the text to tell whether another is the same.
 type digest [sha256.Size]byte
 
 func digestOf(text string) digest { return sha256.Sum256([]byte(text)) }
 
 // recordedLimits remembers which limits this manager has recorded of each tenant, so
-// that a budget that is looked at and found as before costs Postgres nothing.
+// that reconciling an unchanged budget costs Postgres nothing.
 type recordedLimits struct {
 	tenants sync.Map // name -> *recordedTenant
 }
 
 type recordedTenant struct {
-	// mu lets one at a time record a tenant: what was recorded last is remembered last.
+	// mu makes goroutines record a tenant one at a time, so that what was recorded last is also
+	// remembered last.
 	mu sync.Mutex
-	// gist is that of what was recorded last; zero when that is not known.
+	// gist is the digest of what was recorded last; zero if that is not known.
 	gist  digest
 	until time.Time
 }
 
-// once calls record, unless the same was recorded of the tenant a short while ago.
+// once calls record unless the same was recorded of the tenant recently.
 func (r *recordedLimits) once(
 	ctx context.Context, budget budgetstore.Budget, now time.Time, record func(context.Context, budgetstore.Budget) error,
 ) error {
@@ -52,7 +53,7 @@ func (r *recordedLimits) once(
 	if tenant.gist == gist && now.Before(tenant.until) {
 		return nil
 	}
-	tenant.gist = digest{} // an error does not say that nothing was recorded
+	tenant.gist = digest{} // after an error, it may still have been recorded
 	if err := record(ctx, budget); err != nil {
 		return err
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
-// TestLimitsRecordedOnce: limits are recorded again when they are other, or another
-// budget's, when that failed, when their rows were closed, and after a while.
+// TestLimitsRecordedOnce: limits are recorded again if they or their budget have changed, if
+// recording them has failed, if their rows were closed, and after a while.
 func TestLimitsRecordedOnce(t *testing.T) {
 	budget := func(uid string, amount money.Nanos) budgetstore.Budget {
 		return budgetstore.Budget{UID: uid, Generation: 1, Level: tenantWith(usualLadder, daily(amount))}

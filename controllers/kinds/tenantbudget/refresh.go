@@ -13,10 +13,10 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
-// refresh brings up to date what the document of a budget that is not accepted
-// inherits, and leaves the rest as it was. What an ancestor takes away, or a breaker
-// that it forces, must not be escaped by a mistake in a budget below. Its counters are
-// made valid like any others: calls are still made by the document.
+// refresh updates what the document of a budget that is not accepted inherits, and leaves
+// the rest as it was: a mistake in a budget must not let its tenant escape lower limits, or
+// a forced breaker, of an ancestor. The tenant's counters are made valid like any others,
+// because calls are still admitted by the document.
 func (c *Controller) refresh(ctx context.Context, budget *v1alpha1.TenantBudget) error {
 	observed, err := c.documents.Observe(ctx, documentID(budget))
 	if err != nil || !observed.OwnedBy(string(budget.UID)) {
@@ -42,9 +42,10 @@ func (c *Controller) refresh(ctx context.Context, budget *v1alpha1.TenantBudget)
 	return c.put(ctx, budget, document)
 }
 
-// ancestor compiles the budget that governs an ancestor's tenant: the one that a document was
-// compiled from, or else one that has taken the tenant over. A child does not escape the limits
-// of that one by not following it. There is none where both are gone or are not to have effect.
+// ancestor compiles the budget that governs an ancestor's tenant: the budget that the document was
+// compiled from, or else the one that has taken over the tenant. A child whose parentRef still names
+// the former does not escape the limits of the latter. There is none if both are gone or may not
+// take effect.
 func (c *Controller) ancestor(ctx context.Context, source limiterv1.Source, tenant string) (compile.Ancestor, bool, error) {
 	var budgets v1alpha1.TenantBudgetList
 	if err := c.client.List(ctx, &budgets, client.MatchingFields{index.BudgetTenant: tenant}); err != nil {

@@ -21,17 +21,17 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// poll is how often counters are read when nothing is heard of them; of many
-// budgets, less often, so that eachLook passes between two of them.
+// poll is how often a budget's counters are read without news of them. With many budgets,
+// they are read less often, so that the average time between two budgets is eachLook.
 const (
 	poll     = 10 * time.Second
 	eachLook = 10 * time.Millisecond
 )
 
-// afterTurn is how long after a period's end, or a grant's, it is looked at, at most.
+// afterTurn is how long after the end of a period or a grant its budget is reconciled, at most.
 const afterTurn = 250 * time.Millisecond
 
-// Statuses are the status that the budget has, and what is to be said of it now.
+// Statuses are the status that the budget has, and the one that it should have now.
 func (s *scope) Statuses() (before, after v1alpha1.TenantBudgetStatus) {
 	return s.Object.Status, s.status()
 }
@@ -56,8 +56,8 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 		status.Nearest = s.nearest()
 		status.Breaker = s.breaker()
 	case s.Rollout.Err != nil:
-		// What was last known stays, with conditions that say that it may be old. It is
-		// what a later status is compared with to see what has happened.
+		// What was last known stays, with conditions that say that it may be old: the next
+		// status is compared with it to find Events.
 		status.Limits = s.Object.Status.Limits
 		status.Nearest = s.Object.Status.Nearest
 		status.Breaker = s.Object.Status.Breaker
@@ -65,8 +65,8 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 	return status
 }
 
-// path is the way from the top of the budget tree to the tenant, as the budget was accepted last. What
-// has no configuration in force any more may be put elsewhere.
+// path is the path from the top of the budget tree to the tenant, as the budget was last accepted. A budget
+// without a configuration in force has none, because it may be moved elsewhere.
 func (s *scope) path() string {
 	switch {
 	case s.forfeited:
@@ -81,7 +81,7 @@ func (s *scope) path() string {
 	return strings.Join(tenants, "/")
 }
 
-// ready is as for any kind, except that it names Shadow as the reason of a tenant in shadow.
+// ready is Ready as for any kind, except that its reason can be a hand-over to a successor, or Shadow.
 func (s *scope) ready(programmed verdict.Verdict) verdict.Verdict {
 	ready := conditions.Ready(s.Accepted, programmed)
 	switch {
@@ -97,7 +97,7 @@ func (s *scope) ready(programmed verdict.Verdict) verdict.Verdict {
 	return ready
 }
 
-// ladder says what happens as a limit is used up: whoever has written no ladder has one, too.
+// ladder says what happens as a limit is used up. A spec that sets no ladder has the default one.
 func ladder(rungs []v1alpha1.Rung) string {
 	if len(rungs) == 0 {
 		return "ladder: none, so nothing happens before a limit is spent in full"
@@ -133,8 +133,8 @@ func (s *scope) limits() []v1alpha1.MoneyLimitStatus {
 	return limits
 }
 
-// inCurrency are the figures of a limit in the currency that it is written in; nil if that is
-// US dollars, or if another state of the budget is in force than the one that says so.
+// inCurrency are the figures of a limit in the currency of the spec; nil if that is US dollars, or
+// if another generation is in force than the one with that currency.
 func (s *scope) inCurrency(limit limitUsage) *v1alpha1.FiguresInCurrency {
 	currency := s.Object.Spec.Currency
 	if currency == nil || s.inForce == nil || len(s.inForce.Sources) == 0 || s.inForce.Sources[0].Generation != s.Object.Generation {
@@ -202,7 +202,7 @@ func (s *scope) exhausted() verdict.Verdict {
 	return s.usage.exhausted()
 }
 
-// unknown is the verdict on what depends on money that cannot be seen.
+// unknown is the verdict of a condition that depends on counters that cannot be read.
 func (s *scope) unknown(meanwhile string) verdict.Verdict {
 	message := "no configuration of this budget is in force"
 	switch {
@@ -214,13 +214,13 @@ func (s *scope) unknown(meanwhile string) verdict.Verdict {
 	return verdict.Unknown(v1alpha1.ReasonUnknown, message)
 }
 
-// localTime is a time as it comes back from the API server, where it has whole
-// seconds and this machine's zone.
+// localTime is a time as it comes back from the API server: in whole seconds, and in
+// this machine's zone.
 func localTime(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
 
-// RequeueAfter is when there will be something to see or to tell: at the next poll,
-// when a period turns or a grant does, when it is the turn of figures that wait, or while enforcers
-// are about to follow.
+// RequeueAfter is the pause until the status may change: at the next poll, when a period turns, when
+// a grant starts or expires, when delayed figures have their turn, or while enforcers are about to
+// follow.
 func (s *scope) RequeueAfter() time.Duration {
 	pause := rollout.Jitter(max(poll, time.Duration(s.budgets)*eachLook))
 	if s.StatusDelay > 0 {
@@ -237,9 +237,9 @@ func (s *scope) RequeueAfter() time.Duration {
 	return pause
 }
 
-// differInFigures reports whether two statuses differ in figures alone: what is
-// spent, held and forecast, how many enforcers there are, and which period it is of
-// a limit that is below its first rung, or is of nothing.
+// differInFigures reports whether two statuses differ only in figures: what is spent,
+// held and forecast, how many enforcers there are, and the present period of a limit
+// that is below its first rung, or whose amount is zero.
 func differInFigures(before, after v1alpha1.TenantBudgetStatus) bool {
 	return conditions.DifferInFigures(before.ProgrammedStatus, after.ProgrammedStatus) && before.Path == after.Path &&
 		equality.Semantic.DeepEqual(before.Breaker, after.Breaker) &&

@@ -24,14 +24,14 @@ type usage struct {
 type levelUsage struct {
 	// tenant is its name.
 	tenant string
-	// now is that moment by the clock that periods turn by.
+	// now is the time of the reading, by the clock by which periods turn.
 	now time.Time
 	// ladder are the rungs, lowest first.
 	ladder []limiterv1.Rung
 	// limits are those that count the whole tenant, in the order of the budget.
 	limits []limitUsage
-	// ownerLimits are those that count each user, group or APIKey apart; zone is whose
-	// calendar they follow.
+	// ownerLimits are those that count each user, group or APIKey separately; zone is the
+	// time zone of their calendar.
 	ownerLimits []limiterv1.MoneyLimit
 	zone        *time.Location
 	// forced overrides the breaker; empty leaves it to the limits.
@@ -44,12 +44,12 @@ type levelUsage struct {
 
 // limitUsage is how far a limit is used in the period that its level's now lies in.
 type limitUsage struct {
-	// MoneyLimit is the limit with what is granted now in its amount.
+	// MoneyLimit is the limit; its amount includes what is granted now.
 	limiterv1.MoneyLimit
 	granted money.Nanos
 	// changesAt is when a grant starts or expires next.
 	changesAt time.Time
-	// tenant is whose limit it is.
+	// tenant is the tenant that has the limit.
 	tenant      string
 	spent, held money.Nanos
 	startedAt   time.Time
@@ -69,11 +69,11 @@ type limitUsage struct {
 // It blocks only the calls that it counts, and never opens the breaker.
 func (l limitUsage) selects() bool { return !l.IsAll() }
 
-// isNothing reports whether the limit is one of nothing. It refuses in every period, and
-// that its rungs are reached is no news: it was never below them.
+// isNothing reports whether the amount of the limit is zero. Such a limit refuses calls in every
+// period, and has no Events for its rungs: it was never below them.
 func (l limitUsage) isNothing() bool { return l.Amount == 0 }
 
-// until says until when the limit refuses calls, should it do so.
+// until says until when the limit refuses calls, if it does.
 func (l limitUsage) until() string {
 	if l.isNothing() {
 		return "until the limit is raised"
@@ -91,7 +91,7 @@ func (l *limitUsage) outlasts(other *limitUsage) bool {
 
 func (l limitUsage) percent() int64 { return l.spent.Percent(l.Amount) }
 
-// measure finds out how far the limits of a level are used.
+// measure finds how far the limits of a level are used.
 func measure(level limiterv1.Level, counters limiterstore.Reading) (levelUsage, error) {
 	zone, err := period.Zone(level.TimeZone)
 	if err != nil {
@@ -137,8 +137,8 @@ func (u *usage) all() []*limitUsage {
 	return all
 }
 
-// nearest is the limit of the tenant's own that is used most, the first of those
-// that are used equally; nil when there are none.
+// nearest is the tenant's own limit with the highest percentage used, the first of several;
+// nil if there is none.
 func (u *usage) nearest() *limitUsage {
 	var nearest *limitUsage
 	limits := u.own().limits
@@ -150,9 +150,9 @@ func (u *usage) nearest() *limitUsage {
 	return nearest
 }
 
-// last is the limit, of the tenant or of an ancestor, among some that refuse calls for
-// longest; nil when there are none. One that is in shadow refuses none: it comes after
-// all others.
+// last is the limit of the tenant or of an ancestor that refuses calls for the longest
+// time, of those for which refuses returns true; nil if there is none. A limit in shadow
+// counts only if there is no other, because it refuses nothing.
 func (u *usage) last(refuses func(*limitUsage) bool) *limitUsage {
 	var last *limitUsage
 	for _, limit := range u.all() {
@@ -191,8 +191,8 @@ type rungOf struct {
 }
 
 // rungsOf are the rungs of a limit that raise alerts, lowest first: those of the ladder and,
-// above them, that nothing is left. A Trip rung does not count while the breaker is forced
-// closed, and a limit of nothing has no rungs.
+// above them, the one at which nothing is left. A Trip rung does not count while the breaker is
+// forced closed, and a limit of zero has no rungs.
 func (u *levelUsage) rungsOf(limit limiterv1.MoneyLimit) []rungOf {
 	var rungs []rungOf
 	if limit.Amount == 0 {

@@ -28,18 +28,18 @@ import (
 //+kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
-// watch says what is news to the controller.
+// watch adds the watches of the controller.
 func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
-	// By its labels, policies select it.
+	// Policies select budgets by labels.
 	specOrLabels := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{})
 	return b.
 		For(&v1alpha1.TenantBudget{}, builder.WithPredicates(specOrLabels)).
-		// The others that name the tenant: one of them may have it now.
+		// The other budgets that name the tenant: it may now belong to one of them.
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.descendantsOf), builder.WithPredicates(
 			predicate.Or(specOrLabels, predicate.Funcs{UpdateFunc: acceptanceChanged}))).
-		// Those above waited for its document too, or counted it among those that run.
+		// The budgets above a deleted one: they do not have to wait for its document any more.
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.above), builder.WithPredicates(onlyDeleted)).
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.parentOf), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: promiseChanged}))).
@@ -61,15 +61,15 @@ var onlyDeleted = predicate.Funcs{
 	UpdateFunc: func(event.UpdateEvent) bool { return false },
 }
 
-// acceptanceChanged reports whether a budget changed in what its descendants follow
-// beside its spec: whether it is accepted.
+// acceptanceChanged reports whether a budget changed in what its descendants depend on
+// besides its spec: whether it is accepted.
 func acceptanceChanged(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
 	return acceptance.ParentVerdict(was, nil) != acceptance.ParentVerdict(is, nil)
 }
 
-// promiseChanged reports whether a budget changed in what its parent follows beside its
-// spec: whether it is accepted as its child.
+// promiseChanged reports whether a budget changed in what its parent depends on besides its
+// spec: whether it is accepted.
 func promiseChanged(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
 	return acceptance.TargetVerdict(was, nil) != acceptance.TargetVerdict(is, nil)
@@ -115,8 +115,8 @@ func (c *Controller) selectedBy(ctx context.Context, object client.Object) []rec
 	return append(requests(keys...), c.descendants(ctx, keys...)...)
 }
 
-// selectedFrom are the budgets that policies in a namespace select of others, which it
-// may let them or not now.
+// selectedFrom are the budgets that the policies of a namespace select in other namespaces,
+// which depends on whether their own namespace is delegated.
 func (c *Controller) selectedFrom(ctx context.Context, namespace client.Object) []reconcile.Request {
 	var policies v1alpha1.RateLimitPolicyList
 	err := c.client.List(ctx, &policies,
@@ -131,7 +131,7 @@ func (c *Controller) selectedFrom(ctx context.Context, namespace client.Object) 
 	return selected
 }
 
-// delegationChanged lets a namespace pass that is delegated now, or not any more.
+// delegationChanged passes changes by which a namespace becomes delegated, or ceases to be.
 var delegationChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	return e.ObjectOld.GetLabels()[v1alpha1.DelegatedLabel] != e.ObjectNew.GetLabels()[v1alpha1.DelegatedLabel]
 }}
@@ -143,7 +143,7 @@ func (c *Controller) granted(ctx context.Context, object client.Object) []reconc
 	return append(requests(budget), c.descendants(ctx, budget)...)
 }
 
-// beganOrEnded reports whether a grant was found to be on record, or over.
+// beganOrEnded reports whether a grant was recorded, or has expired.
 func beganOrEnded(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.BudgetGrant), e.ObjectNew.(*v1alpha1.BudgetGrant)
 	return is.IsExpired() != was.IsExpired() || is.IsRecorded() != was.IsRecorded()
@@ -161,7 +161,7 @@ func (c *Controller) above(ctx context.Context, object client.Object) []reconcil
 	for at.Spec.ParentRef != nil && len(above) < limiterv1.MaxDepth {
 		parent, key, err := acceptance.ParentOf(ctx, c.client, at)
 		if err != nil {
-			break // it is gone, and so is what it had above
+			break // it is gone, so those above it are unknown
 		}
 		above, at = append(above, key), parent
 	}
@@ -203,9 +203,9 @@ func (c *Controller) rivalsOf(ctx context.Context, object client.Object) []recon
 	return rivals
 }
 
-// affectedBy are the budgets in a namespace, which may or may not name their tenants
-// and their parents now, and with them all that name the same tenants and all that
-// inherit from them.
+// affectedBy are the budgets that depend on the labels of a namespace: those in it, because the labels
+// decide which tenants and parents they may name, all that name the same tenants, and all that inherit
+// from them.
 func (c *Controller) affectedBy(ctx context.Context, namespace client.Object) []reconcile.Request {
 	var budgets v1alpha1.TenantBudgetList
 	if err := c.client.List(ctx, &budgets, client.InNamespace(namespace.GetName())); err != nil {

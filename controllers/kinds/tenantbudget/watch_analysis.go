@@ -14,9 +14,8 @@ import (
 
 //+kubebuilder:rbac:groups=bursar.dev,resources=modelproviders;apikeys,verbs=list;watch
 
-// namingModels are the budgets of which something else may be surely not meant now that a
-// ModelProvider has changed: those that name models, or of which something was. All others are
-// looked at soon anyway.
+// namingModels are the budgets whose warnings may change with a ModelProvider: those that name models,
+// and those that have a warning. All others are reconciled soon anyway.
 func (c *Controller) namingModels(ctx context.Context, _ client.Object) []reconcile.Request {
 	var budgets v1alpha1.TenantBudgetList
 	if err := c.client.List(ctx, &budgets, client.UnsafeDisableDeepCopy); err != nil {
