@@ -11,8 +11,9 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout"
 )
 
-// slim makes an object small before the cache keeps it: ten thousand budgets are mostly the
-// conditions of their statuses, and what kubectl notes for itself, which nothing here reads.
+// slim makes an object small before the cache keeps it. Ten thousand budgets consist mostly of the
+// conditions of their statuses, whose texts are shared, and of what kubectl notes for itself, which
+// nothing here reads.
 func slim(object any) (any, error) {
 	if reconciled, ok := object.(rollout.Object); ok {
 		delete(reconciled.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
@@ -22,8 +23,8 @@ func slim(object any) (any, error) {
 	return tenantbudget.KeepSpecManager(object)
 }
 
-// sharing are the same conditions without room for more, and with the texts that the
-// conditions of other objects have, too.
+// sharing returns the same conditions without spare capacity. They share the memory of equal
+// texts with the conditions of other objects.
 func sharing(all []metav1.Condition) []metav1.Condition {
 	all = slices.Clone(all)
 	for i := range all {
@@ -33,5 +34,5 @@ func sharing(all []metav1.Condition) []metav1.Condition {
 	return all
 }
 
-// shared is one copy of a text for all who have it.
+// shared returns the one copy of a text that all its users share.
 func shared(text string) string { return unique.Make(text).Value() }

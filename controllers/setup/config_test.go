@@ -38,12 +38,12 @@ func kubectlFails(ctx context.Context, args ...string) string {
 
 var _ = Describe("What is in config", func() {
 	It("is taken by the API server, and its pods are restricted", func(ctx SpecContext) {
-		// The API server warns of fields that it does not know and of Deployments whose
-		// pods would not be let in.
+		// The API server warns of unknown fields, and of Deployments whose pods would not be
+		// admitted.
 		kubectl(ctx, "apply", "--warnings-as-errors", "-k", "../../config/default")
-		// As who installed in one way and goes on in another does.
+		// As after a change from client-side to server-side apply.
 		kubectl(ctx, "apply", "--server-side", "-k", "../../config/default")
-		// Nobody answers there, and every change would be asked about first.
+		// Nothing serves these webhooks here, and every change would have to ask them.
 		DeferCleanup(func(ctx SpecContext) {
 			kubectl(ctx, "delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "bursar")
 		})
@@ -98,7 +98,7 @@ var _ = Describe("What is in config", func() {
 		for i, block := range blocks {
 			file := filepath.Join(GinkgoT().TempDir(), fmt.Sprintf("%d.yaml", i))
 			Expect(os.WriteFile(file, []byte(block[1]), 0o600)).To(Succeed())
-			// Applied in earnest, the keys of issuers elsewhere would be fetched.
+			// A dry run, because otherwise the manager would fetch the keys of these issuers.
 			applied := kubectl(ctx, "apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", file)
 			if strings.Contains(block[1], "kind: APIKey") {
 				Expect(applied).To(ContainSubstring("apikey.bursar.dev/"))

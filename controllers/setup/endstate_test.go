@@ -15,8 +15,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// endState is what objects have come to everywhere, line by line, without what is
-// another each time: revisions, UIDs and the namespace.
+// endState is the final state of objects in all stores, line by line, without what
+// differs each time: revisions, UIDs and the namespace.
 func endState(ctx context.Context, namespace string, objects []object) ([]string, error) {
 	names := map[string]string{}
 	var lines []string
@@ -84,7 +84,7 @@ func said(o object) string {
 	return revision.ReplaceAllString(strings.Join(all, "; "), "revision N")
 }
 
-// written is a mark of all that a manager writes: it is another after any write.
+// written identifies the state of all that a manager writes: it changes with any write.
 func written(ctx context.Context, namespace string, objects []object) ([]string, error) {
 	var marks []string
 	for _, o := range objects {
@@ -117,8 +117,8 @@ func written(ctx context.Context, namespace string, objects []object) ([]string,
 	return marks, keys.Err()
 }
 
-// storedAt is what Redis has at a key, in an order that depends on nothing else: the
-// fields of a large hash may come in another one although nobody wrote.
+// storedAt is what Redis has at a key, sorted: the fields of a large hash may come in
+// another order although nothing was written.
 func storedAt(ctx context.Context, key string) (string, error) {
 	switch kind, err := redisClient.Type(ctx, key).Result(); {
 	case err != nil:
@@ -138,8 +138,8 @@ func storedAt(ctx context.Context, key string) (string, error) {
 	return fmt.Sprintf("%x", dump), err
 }
 
-// doubled are the Events of a seed's objects that tell the same twice in a row: that
-// an object is accepted, or why it is not. One that is programmed was accepted between.
+// doubled are the Events of a seed's objects that report the same twice in a row: that an
+// object is accepted, or why it is not. An object that is programmed in between was accepted.
 func doubled(ctx context.Context, namespace string) ([]string, error) {
 	var list eventsv1.EventList
 	if err := api.List(ctx, &list); err != nil {

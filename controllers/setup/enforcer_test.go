@@ -18,14 +18,15 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/probes"
 )
 
-// enforcer is what the control plane sees of an enforcer: its heartbeats.
+// enforcer is the part of an enforcer that the control plane sees: heartbeats, announcements
+// and the answers to probes.
 type enforcer struct {
 	id      string
 	mu      sync.Mutex
 	state   limiterv1.SessionState
 	follows bool
-	// admitsBy is a document that it admits calls by in the place of the one it runs; and
-	// isSilent is set when it answers no probes.
+	// admitsBy is a document by which it admits calls instead of the one that it runs;
+	// isSilent is set if it does not answer probes.
 	admitsBy probes.Change
 	isSilent bool
 	stop     context.CancelFunc
@@ -90,7 +91,7 @@ func (e *enforcer) sees(ctx context.Context, provider string, report limiterv1.P
 	e.beat(ctx, true)
 }
 
-// writes makes the enforcer report what stands between it and the ledger.
+// writes makes the enforcer report why it cannot write to the ledger.
 func (e *enforcer) writes(ctx context.Context, trouble limiterv1.LedgerTrouble) {
 	e.mu.Lock()
 	e.state.Ledger = trouble
@@ -98,7 +99,7 @@ func (e *enforcer) writes(ctx context.Context, trouble limiterv1.LedgerTrouble) 
 	e.beat(ctx, true)
 }
 
-// announce says that the enforcer has no calls open, if that is asked.
+// announce announces that the enforcer has no open calls, if the epoch is being rebuilt.
 func (e *enforcer) announce(ctx context.Context) {
 	var epoch limiterv1.Epoch
 	raw, err := redisClient.Get(ctx, limiterv1.EpochKey).Bytes()
@@ -118,8 +119,8 @@ func (e *enforcer) runs(ctx context.Context, revision int64) {
 	e.beat(ctx, true)
 }
 
-// admits makes the enforcer admit calls by other documents than those it runs, or, with
-// nil, by those.
+// admits makes the enforcer admit calls by other documents than those that it runs or, with
+// nil, by those that it runs.
 func (e *enforcer) admits(by probes.Change) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -149,8 +150,8 @@ func (e *enforcer) die() {
 	<-e.ended
 }
 
-// spend makes the counters of a tenant say what was spent and is held in the
-// present period of a kind. With told, the control plane hears of it at once.
+// spend sets the counters of a tenant to what was spent and is held in the present
+// period of a kind. With told, the control plane hears of it at once.
 func spend(ctx context.Context, tenant string, kind period.Kind, spent, held money.Nanos, told bool) {
 	GinkgoHelper()
 	now, err := redisClient.Time(ctx).Result()

@@ -93,8 +93,8 @@ func withoutFaults(ctx SpecContext) [][]string {
 	return all
 }
 
-// steady runs a manager that needs no lease, which a busy machine could make it
-// lose, until the function that it returns is called or the test ends.
+// steady runs a manager without leader election, because a busy machine could make it lose
+// its Lease, until the function that it returns is called or the test ends.
 func steady(ctx context.Context) (stop func()) {
 	GinkgoHelper()
 	l := newLife(0, false)
@@ -110,7 +110,7 @@ func steady(ctx context.Context) (stop func()) {
 	return stop
 }
 
-// calm is how long nothing changes before it is taken to be at rest.
+// calm is how long nothing may change before the end state counts as reached.
 const calm = time.Second
 
 // rest is the end state once it does not change any more.
@@ -148,7 +148,7 @@ type running struct {
 	pool  *pgxpool.Pool
 }
 
-// begin starts a manager all of whose ways out go by the life.
+// begin starts a manager all of whose requests go through the life, which may make them fail.
 func (l *life) begin(ctx context.Context) (*running, error) {
 	// A test's context ends before what is called when the test ends.
 	ctx, l.kill = context.WithCancel(context.WithoutCancel(ctx))
@@ -201,7 +201,7 @@ func (r *faultyRun) try(ctx context.Context, want []string) error {
 	defer func() { r.life.kill() }()
 	r.life.heal()
 	if r.rand.IntN(4) > 0 {
-		// Most begin anew, which is quicker; the others find their own way back.
+		// Most runs start another manager then, which is quicker; in the others, the same manager recovers.
 		if err := errors.Join(r.end(), r.begin(ctx)); err != nil {
 			return err
 		}
@@ -218,7 +218,7 @@ func (r *faultyRun) try(ctx context.Context, want []string) error {
 	return errors.Join(removed(ctx, objects), r.end())
 }
 
-// live lets managers live and die until the script has ended.
+// live starts one manager after another, as each dies, until the script has ended.
 func (r *faultyRun) live(ctx context.Context, scripted <-chan error) error {
 	for i := 0; ; i++ {
 		r.life = newLife(r.rand.Uint64(), i < lives)
@@ -280,8 +280,8 @@ func (r *faultyRun) becomes(ctx context.Context, want []string, objects []object
 	return nil
 }
 
-// writesNothing lets another manager reconcile everything once more, and finds out
-// that it has nothing to write.
+// writesNothing has another manager reconcile everything once more, and checks that it has
+// nothing to write.
 func (r *faultyRun) writesNothing(ctx context.Context, objects []object) error {
 	if err := r.end(); err != nil {
 		return err

@@ -35,31 +35,32 @@ type fate int
 
 const (
 	goesWell fate = iota
-	// failsBefore it has any effect; failsAfter it has had it, unheard of.
+	// failsBefore is a failure before the request has any effect; failsAfter is one after it
+	// had its effect, whose answer is lost.
 	failsBefore
 	failsAfter
-	// conflicts is the API server's alone.
+	// conflicts is a conflict, which only the API server answers.
 	conflicts
-	// diesBefore and diesAfter are the manager's end at the request.
+	// diesBefore and diesAfter end the manager before or after the request.
 	diesBefore
 	diesAfter
 )
 
-// Of a hundred requests on a way, so many fail; and a manager dies at one of its
-// first so many.
+// failing is how many of a hundred requests on each way fail. A mortal life ends at one of the
+// first mortal requests on one of the ways.
 var (
 	failing = map[way]int{toKubernetes: 20, toRedis: 12, toPostgres: 8}
 	mortal  = map[way]int{toKubernetes: 20, toRedis: 100, toPostgres: 30}
 )
 
-// life is one life of a manager, whose requests fail as a seed says. What is under
-// way at the same time meets its fate in an order that is the machine's.
+// life is one life of a manager, whose requests fail as a seed says. Concurrent requests
+// meet their fates in an order that the seed does not decide.
 type life struct {
 	mu     sync.Mutex
 	rand   *rand.Rand
 	faulty bool
 	dead   bool
-	// dies is the request at which the manager dies; on a way, and so many from now.
+	// The manager dies at a request on the way diesOn, after so many others.
 	diesOn way
 	diesIn int
 	// fated are the writes to the API server whose fate is known beforehand.
@@ -111,7 +112,7 @@ func (l *life) hasDied() bool {
 
 var errDead = errors.New("the manager is dead")
 
-// next is the fate of the next request; an error when there is nobody to make it.
+// next is the fate of the next request; an error if the manager is dead.
 func (l *life) next(w way) (fate, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

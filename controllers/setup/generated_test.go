@@ -83,7 +83,8 @@ var _ = Describe("Generated resources", func() {
 	})
 })
 
-// spoil updates wrongly what is right, and sees it refused and what was in force stay.
+// spoil makes invalid updates of valid objects, and checks that they are refused and that what
+// was in force stays.
 func spoil(ctx context.Context, maker *resources.Maker, made []resources.Resource, namespace string) {
 	GinkgoHelper()
 	By("wrong updates of those that are right")
@@ -125,8 +126,8 @@ func inForceOf(ctx context.Context, namespace string) map[string]string {
 	return bodies
 }
 
-// updateAll makes the objects like the resources. It finds out which updates are
-// refused, and fails where one is for another reason than what is wrong about it.
+// updateAll updates the objects to the resources. It returns which updates are refused, and
+// fails if one is refused for another reason than its flaw.
 func updateAll(ctx context.Context, wrong []resources.Resource) []bool {
 	GinkgoHelper()
 	refused := make([]bool, len(wrong))
@@ -161,9 +162,9 @@ func trues(all []bool) (n int) {
 	return n
 }
 
-// createAll creates the resources: first those that are right or wrong by
-// themselves, in any order, then those that come after them. It finds out which are
-// refused, and fails where one is that is right, or for another reason.
+// createAll creates the resources: first those that are valid or invalid by themselves, in
+// any order, then those that must come after them. It returns which are refused, and fails
+// if a valid one is, or if one is refused for another reason than its flaw.
 func createAll(ctx context.Context, made []resources.Resource) []bool {
 	GinkgoHelper()
 	refused := make([]bool, len(made))
@@ -187,7 +188,7 @@ func createAll(ctx context.Context, made []resources.Resource) []bool {
 	return refused
 }
 
-// misrefused is what is wrong about the API server's answer; nil when nothing is.
+// misrefused is what is wrong about the API server's answer; nil if nothing is.
 func misrefused(r resources.Resource, err error) error {
 	var status apierrors.APIStatus
 	switch {
@@ -205,7 +206,7 @@ func misrefused(r resources.Resource, err error) error {
 			}
 		}
 	}
-	// Webhooks, and the decoder of fields that do not exist, tell by the message alone.
+	// Webhooks, and the decoder for fields that do not exist, name the field only in the message.
 	if strings.Contains(err.Error(), r.Field) {
 		return nil
 	}

@@ -22,8 +22,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
-// sleeper is a manager that is stopped, as by SIGSTOP, right before it writes about
-// something to Redis: then nothing of it gets to the API server either.
+// sleeper is a manager that is suspended, as by SIGSTOP, right before a certain write to
+// Redis. Until it continues, nothing of it gets to the API server either.
 type sleeper struct {
 	about         []byte
 	asleep, awake chan struct{}
@@ -82,7 +82,7 @@ func (c sleepyConn) Write(b []byte) (n int, err error) {
 	}
 	close(c.s.asleep)
 	<-c.s.awake
-	// Who sleeps does not see that time goes by.
+	// A suspended manager does not notice that time passes.
 	if err = c.SetDeadline(time.Time{}); err == nil {
 		n, err = c.Conn.Write(b)
 	}

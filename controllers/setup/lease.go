@@ -16,8 +16,8 @@ import (
 
 // lease is the Lease that the leader holds, as one manager sees it.
 type lease struct {
-	// elected is the leader election's own, and read is for everybody else: a
-	// LeaseLock is not for two at a time.
+	// elected is for the leader election alone, and read for everything else: a LeaseLock
+	// is not safe for concurrent use.
 	elected, read resourcelock.LeaseLock
 }
 
@@ -31,7 +31,7 @@ func newLease(cluster *rest.Config, options Options) (*lease, error) {
 		return nil, err
 	}
 	cluster = rest.AddUserAgent(rest.CopyConfig(cluster), "leader-election")
-	cluster.Timeout = renewDeadline / 2 // so that one that hangs can be made again
+	cluster.Timeout = renewDeadline / 2 // so that a request that hangs can be repeated
 	client, err := coordinationv1.NewForConfig(cluster)
 	if err != nil {
 		return nil, err

@@ -13,8 +13,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
-// minutely is a budget whose breaker opens as the tests begin, until the end of the
-// minute: the shortest period there is takes long enough to be watched meanwhile.
+// minutely is a budget with a limit per minute whose breaker opens as the tests begin, until
+// the end of that minute. It is watched while other tests run, because even the shortest period
+// takes long.
 var minutely struct {
 	budget *v1alpha1.TenantBudget
 	end    time.Time
@@ -22,15 +23,15 @@ var minutely struct {
 	isDisturbed bool
 }
 
-// disturbMinute is for who takes the manager or a store away: what happens as the minute ends then
-// says nothing of how soon the manager sees it.
+// disturbMinute is called by tests that stop the manager or a store: if the minute ends then, that does
+// not show how soon the manager notices it.
 func disturbMinute() {
 	const seen = 3 * time.Second // how late the end may be seen
 	minutely.isDisturbed = minutely.isDisturbed || time.Now().Before(minutely.end.Add(seen))
 }
 
-// undisturbedMinute is a minute that ends, or has ended, while the manager and the stores are there: that
-// which began with the tests, or a new one.
+// undisturbedMinute is a minute that ends, or has ended, while the manager and the stores run: the minute
+// that began with the tests, or a new one.
 func undisturbedMinute(ctx context.Context) (budget *v1alpha1.TenantBudget, end time.Time) {
 	GinkgoHelper()
 	if minutely.isDisturbed {
@@ -47,7 +48,7 @@ func openMinutely(ctx context.Context) {
 	expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "False BelowTripRung")
 	minutely.budget, minutely.end, minutely.isDisturbed = budget, awaitEarlyMinute(ctx), false
 	spend(ctx, budget.Spec.Tenant, period.Minute, 95*money.Cent, 0, true)
-	// Another test may lose Redis meanwhile, and then the ledger tells.
+	// Another test may lose Redis meanwhile: the counters are then set from the ledger.
 	record(ctx, budget.Spec.Tenant, 95*money.Cent)
 	expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "True TripRungReached")
 	Expect(budget.Status.Breaker.ClosesAt.Time).To(BeTemporally("==", minutely.end))

@@ -26,7 +26,7 @@ func newNamespace(ctx context.Context, labels ...string) string {
 	return namespace.Name
 }
 
-// create makes the object and, when the test ends, sees it gone.
+// create creates the object and, when the test ends, deletes it and waits until it is gone.
 func create(ctx context.Context, object client.Object) {
 	GinkgoHelper()
 	Expect(api.Create(ctx, object)).To(Succeed())
@@ -64,8 +64,8 @@ type object interface {
 	conditions.Object
 }
 
-// condition reads a condition of the object's present generation as
-// "Status Reason"; anything else is what is missing.
+// condition reads a condition of the object's present generation, as "Status Reason". If
+// there is none, the result says so.
 func condition(ctx context.Context, o object, conditionType string) func() string {
 	return func() string {
 		if err := get(ctx, o); err != nil {
@@ -99,7 +99,7 @@ func expectProgrammed(ctx context.Context, o object) {
 	expectCondition(ctx, o, v1alpha1.ConditionProgrammed, "True Programmed")
 }
 
-// expectHeld expects an object to be held back from going, or not, by what it has in force.
+// expectHeld expects an object to have Bursar's finalizer, or not.
 func expectHeld(ctx context.Context, o object, want bool) {
 	GinkgoHelper()
 	Eventually(ctx, func() (bool, error) {
@@ -108,8 +108,8 @@ func expectHeld(ctx context.Context, o object, want bool) {
 	}).Should(Equal(want))
 }
 
-// firstLimit is how the first limit of a budget stands; empty while its status says
-// nothing of limits.
+// firstLimit is the status of a budget's first limit; empty while the status of the budget
+// has no limits.
 func firstLimit(ctx context.Context, budget *v1alpha1.TenantBudget) func() v1alpha1.MoneyLimitStatus {
 	return func() v1alpha1.MoneyLimitStatus {
 		if get(ctx, budget) != nil || len(budget.Status.Limits) == 0 {

@@ -24,7 +24,7 @@ import (
 // probeTimeout bounds what a probe waits for.
 const probeTimeout = 2 * time.Second
 
-// addChecks adds the checks of whether the manager lives, and is ready.
+// addChecks adds the checks of liveness and readiness.
 func (r *registration) addChecks() error {
 	resources, err := discovery.NewDiscoveryClientForConfigAndClient(r.mgr.GetConfig(), r.mgr.GetHTTPClient())
 	if err != nil {
@@ -40,9 +40,9 @@ func (r *registration) addChecks() error {
 	return all
 }
 
-// allServed fails unless the API server serves all kinds of Bursar: watches of one that it
-// serves no longer end, and nothing else tells of it. An API server that does not answer is
-// no reason: what is programmed goes on.
+// allServed fails unless the API server serves all kinds of Bursar: if it does not serve a kind any
+// more, watches end, and nothing else reports that. It does not fail if the API server does not
+// answer: what is programmed stays in force.
 func allServed(ctx context.Context, resources discovery.DiscoveryInterfaceWithContext, scheme *runtime.Scheme) error {
 	list, err := resources.ServerResourcesForGroupVersionWithContext(ctx, v1alpha1.GroupVersion.String())
 	if err != nil && !apierrors.IsNotFound(err) {
@@ -66,8 +66,8 @@ func allServed(ctx context.Context, resources discovery.DiscoveryInterfaceWithCo
 	return fmt.Errorf("no CRD of %s: apply config/crd", strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
 }
 
-// readiness makes a check of readiness, which logs what it finds when that changes: a prober
-// is only told that a check failed.
+// readiness makes a check of readiness, which logs when it begins to fail and when it succeeds
+// again: a prober only learns that a check has failed.
 func readiness(check func(context.Context) error, log logr.Logger) healthz.Checker {
 	var mu sync.Mutex
 	var failing bool

@@ -13,8 +13,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
 )
 
-// unused are the rights of the manager that no test here makes use of, and what they
-// are for.
+// unused are the rights of the manager that no test in this package uses, and what each
+// is for.
 var unused = map[string]string{
 	"patch events":      "an Event of the Lease that is repeated within minutes",
 	"get configmaps":    "which stores are out of reach, in package outage",
@@ -70,7 +70,7 @@ var _ = Describe("The manager's rights", func() {
 	})
 })
 
-// When all is done, the API server's audit log says what the manager asked for.
+// After all tests, the API server's audit log shows which rights the manager has used.
 var _ = AfterSuite(func(ctx SpecContext) {
 	if kube == nil || kube.AuditLog == "" {
 		return // it did not start
@@ -89,7 +89,7 @@ var _ = AfterSuite(func(ctx SpecContext) {
 		return // there is more that it does
 	}
 	notUsed := slices.DeleteFunc(rightsOf(managerRules(ctx)), func(right string) bool {
-		// Lists come by watches, but from an API server that does not know to do that.
+		// Lists come by watches, except from API servers that do not support that.
 		return used[right] || used[strings.Replace(right, "list ", "watch ", 1)]
 	})
 	for _, right := range notUsed {

@@ -17,10 +17,10 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
-// script is changes of objects of all kinds that a seed has put in an order. What
-// it ends in does not depend on how fast they are followed: before a change that
-// leaves in force what was there before, that is waited for, and after one that what
-// comes next may not depend on any more.
+// script is a sequence of changes of objects of all kinds, which a seed decides. Its end
+// state does not depend on how fast the manager follows: before a change that leaves in force
+// what was there before, the script waits until that is in force; and after a change on which
+// the next ones depend, it waits until that has taken effect.
 type script struct {
 	rand      *rand.Rand
 	namespace string
@@ -98,8 +98,8 @@ func (s *script) changeChild(ctx context.Context) error {
 	return s.put(ctx, b)
 }
 
-// changeRival makes a budget that wants the tenant of another, and is too late; or
-// has it, if there is no other.
+// changeRival makes a budget that names the tenant of another budget. It conflicts with that
+// older one; if there is none, it has the tenant.
 func (s *script) changeRival(ctx context.Context) error {
 	if s.there["budget-0"] == nil || s.there["rival"] != nil {
 		return nil
@@ -150,7 +150,7 @@ func (s *script) changeProvider(ctx context.Context) error {
 	return s.putAs(ctx, name, p)
 }
 
-// deleteAny deletes an object. Those that want what it had come after it.
+// deleteAny deletes an object, before those that want what it had.
 func (s *script) deleteAny(ctx context.Context) error {
 	names := []string{"budget-0", "budget-1", "child", "policy", "key", "grant", "provider-0", "provider-1", "rival"}
 	name := names[s.rand.IntN(len(names))]
@@ -163,7 +163,7 @@ func (s *script) deleteAny(ctx context.Context) error {
 	switch name {
 	case "budget-0":
 		s.spoiled = false
-		// The rival would be the younger one from now on, or not, by a second.
+		// Otherwise, whether the rival is older than a budget made anew would depend on a second.
 		if err := s.deleteWith(ctx, "rival"); err != nil {
 			return err
 		}
@@ -176,8 +176,8 @@ func (s *script) deleteAny(ctx context.Context) error {
 	return nil
 }
 
-// miss waits until the manager has noticed that a budget is gone, of which its cache
-// may tell it late: a key finds no budget.
+// miss waits until the manager has noticed that a budget was deleted, which its cache may
+// show late: until a key finds no budget.
 func (s *script) miss(ctx context.Context, budget string) error {
 	witness := objects.APIKey(s.namespace, "witness")
 	witness.Spec.BudgetRef.Name = budget
@@ -234,8 +234,8 @@ func (s *script) isValid(name string) bool {
 	return name != "rival" && name != "provider-1"
 }
 
-// pollTimeout bounds what the control plane may take for one step. It is long because a
-// tenth of all requests fail: every reconcile meets one, and after several failures there
+// pollTimeout is how long the control plane may take for one step. It is long because a
+// tenth of all requests fail: every reconcile meets a failure, and after several of them there
 // are ten seconds between two reconciles.
 const pollTimeout = 5 * time.Minute
 
@@ -278,8 +278,9 @@ func (s *script) putAs(ctx context.Context, name string, o object) error {
 	})
 }
 
-// settle waits until each object was seen to be what it is to be: what is put next may
-// depend on it. They need not be so at once, as while requests fail they seldom are.
+// settle waits until each object was seen in the state that it must reach, because the next
+// changes may depend on it. The objects need not all be so at the same time: while requests fail,
+// they seldom are.
 func (s *script) settle(ctx context.Context) error {
 	for name, o := range s.there {
 		err := poll(ctx, func(ctx context.Context) (bool, error) {

@@ -224,7 +224,7 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		for _, policy := range policies[:4] {
 			expectProgrammed(ctx, policy)
 		}
-		// Of one second, the first by name come first.
+		// Policies that were created in the same second come in the order of their names.
 		crowdedOut := policies[4]
 		expectCondition(ctx, crowdedOut, v1alpha1.ConditionProgrammed, "False TooManyLimits")
 		Expect(message(crowdedOut, v1alpha1.ConditionProgrammed)).To(Equal("these limits do not apply to some TenantBudgets, which would have more than 128 limits of policies " +

@@ -63,24 +63,24 @@ import (
 // leaseName is the name of the Lease that the leader holds.
 const leaseName = "bursar-manager"
 
-// A leader that dies is replaced within leaseDuration; one that stops gives the
-// lease back at once. One that cannot renew it for renewDeadline ends: an API server that
-// is short of processors, as while thousands of objects are applied, may take seconds to
-// answer, and half of renewDeadline is how long each request may take.
+// A leader that dies is replaced within leaseDuration; one that stops gives the Lease back
+// at once. A leader that cannot renew the Lease for renewDeadline ends. Each request may take
+// half of renewDeadline, because an API server that is short of processor time, as while
+// thousands of objects are applied, may take seconds to answer.
 const (
 	leaseDuration = 10 * time.Second
 	renewDeadline = 8 * time.Second
 	retryPeriod   = time.Second
 )
 
-// stopWithin is how long what is under way may take to finish when the manager stops.
-// The pod must live longer than that, so that the lease is given back, too:
-// terminationGracePeriodSeconds in config/manager.
+// stopWithin is how long reconciles and tasks may take to end when the manager stops.
+// The pod must live longer than that (terminationGracePeriodSeconds in config/manager),
+// so that the Lease is given back, too.
 const stopWithin = 20 * time.Second
 
 // Options are what differs between one manager and another.
 type Options struct {
-	// Redis and Database are the stores. They stay the caller's to close.
+	// Redis and Database are the stores. The caller must close them.
 	Redis    redis.UniversalClient
 	Database *pgxpool.Pool
 	// OwnerDSN is the DSN that migrations run with; empty to run none.
@@ -95,14 +95,14 @@ type Options struct {
 	AuditPause time.Duration
 	// Metrics says how metrics are served.
 	Metrics metricsserver.Options
-	// HealthAddress is where probes are answered; "0" for nowhere.
+	// HealthAddress is where Kubernetes' probes are answered; "0" for nowhere.
 	HealthAddress string
 	// LeaderElection makes the manager work only while it holds the Lease, in
 	// LeaderElectionNamespace or, if that is empty, Namespace. Without it, no other
 	// manager may work on the same stores.
 	LeaderElection          bool
 	LeaderElectionNamespace string
-	// Namespace is where the manager says which stores are out of reach; empty for nowhere.
+	// Namespace is where the manager reports which stores are out of reach; empty for nowhere.
 	Namespace string
 	Clock     clock.PassiveClock
 	Logger    logr.Logger
@@ -249,8 +249,8 @@ func (r *registration) addControllers() error {
 	return nil
 }
 
-// addTasks adds what runs beside the controllers: recovery in every manager, the rest in the
-// one that leads.
+// addTasks adds what runs besides the controllers: recovery in every manager, and the rest in the
+// leader.
 func (r *registration) addTasks() error {
 	for _, task := range []manager.Runnable{
 		maintenance.New(budgetstore.NewPartitions(r.Database), r.OwnerDSN, r.LedgerMonths),
@@ -273,7 +273,7 @@ func (r *registration) addTasks() error {
 	return nil
 }
 
-// addOutage adds what tells of stores that do not answer, where there is a namespace to tell it in.
+// addOutage adds the reports of stores that do not answer, if there is a namespace for them.
 func (r *registration) addOutage() error {
 	if r.Namespace == "" {
 		return nil
@@ -285,7 +285,7 @@ func (r *registration) addOutage() error {
 
 func (r *registration) pingRedis(ctx context.Context) error { return r.Redis.Ping(ctx).Err() }
 
-// reachLedger fails when a live enforcer says that it cannot write to the ledger.
+// reachLedger fails if a live enforcer reports that it cannot write to the ledger.
 func (r *registration) reachLedger(ctx context.Context) error {
 	fleet, err := r.enforcers.Fleet(ctx)
 	if err != nil {
@@ -302,6 +302,6 @@ func (r *registration) reachLedger(ctx context.Context) error {
 // addCensus adds the counts of objects to the metrics.
 func (r *registration) addCensus() error {
 	taken := census.New(r.mgr.GetCache(), r.Clock, counted)
-	metrics.Registry.Unregister(taken) // that of another manager, where there are several
+	metrics.Registry.Unregister(taken) // that of another manager, if there are several
 	return metrics.Registry.Register(taken)
 }

@@ -246,8 +246,8 @@ var _ = Describe("A status", func() {
 	})
 })
 
-// listeners is how many subscribers the feed has: what is said before they are back is
-// heard by nobody, and found out by the next poll.
+// listeners is how many subscribers the feed has. A message that is published before they are
+// back is lost, and only the next poll finds what it was about.
 func listeners(ctx context.Context) int64 {
 	GinkgoHelper()
 	channels, err := redisClient.PubSubNumSub(ctx, limiterv1.FeedChannel).Result()

@@ -53,7 +53,7 @@ var (
 	// database is the manager's, and superuser sees all rows.
 	database, superuser *pgxpool.Pool
 	ownerDSN            string
-	// asManager is who the manager is in a cluster, with the rights in config/rbac.
+	// asManager is the manager's ServiceAccount in a cluster, with the rights in config/rbac.
 	asManager *rest.Config
 	// receiving are whom alerts are sent to.
 	receiving *receivers.Receivers
@@ -166,7 +166,7 @@ func startManager() (stop func()) {
 		}
 	}
 	Eventually(mgr.Elected()).WithTimeout(30 * time.Second).Should(BeClosed())
-	// It may lead before it listens.
+	// The manager may be the leader before it listens.
 	for _, address := range []string{health, metrics} {
 		Eventually(ctx, listens(address)).WithTimeout(30 * time.Second).Should(Succeed())
 	}

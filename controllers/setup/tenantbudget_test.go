@@ -147,7 +147,7 @@ var _ = Describe("A TenantBudget", func() {
 		e.die()
 		Eventually(ctx, condition(ctx, budget, v1alpha1.ConditionProgrammed)).
 			WithTimeout(15 * time.Second).Should(Equal("False NoEnforcers"))
-		// The session is dead, and yet in Redis until somebody adopts it.
+		// The session is dead, but stays in Redis until an enforcer adopts it.
 		e.leave()
 	})
 

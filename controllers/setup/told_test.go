@@ -19,8 +19,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
-// turn is a change of an object, what one of its conditions is then, and the Events
-// that are told of it.
+// turn is a change of an object, what one of its conditions is afterwards, and the Events
+// that report it.
 type turn struct {
 	object          object
 	change          func(context.Context)
@@ -52,7 +52,7 @@ func turnsOf(budget *v1alpha1.TenantBudget, grant *v1alpha1.BudgetGrant) []turn 
 	}
 }
 
-// toldOf is how often Events were told of the objects of a namespace, by name and reason.
+// toldOf is how many Events the objects of a namespace have, by object and reason.
 func toldOf(ctx context.Context, namespace string) func() map[string]int {
 	return func() map[string]int {
 		var list eventsv1.EventList
@@ -76,7 +76,7 @@ func toldOf(ctx context.Context, namespace string) func() map[string]int {
 	}
 }
 
-// at makes a fate that of the first Event in a namespace, or of the first status after it.
+// at gives a fate to the request for the first Event in a namespace, or for the first status after it.
 func at(namespace string, ofStatus bool, what fate) func(*http.Request) fate {
 	var told, done atomic.Bool
 	return func(request *http.Request) fate {

@@ -31,16 +31,16 @@ const webhookConfiguration = "bursar"
 type WebhookOptions struct {
 	// Address is where, such as ":9443".
 	Address string
-	// CertificateDir has the certificate, tls.crt, and its key, tls.key. When it is
-	// empty, the managers make certificates by themselves.
+	// CertificateDir has the certificate, tls.crt, and its key, tls.key. If it is empty,
+	// the managers make certificates by themselves.
 	CertificateDir string
-	// Namespace is that of the Service and the Secret.
+	// Namespace is the namespace of the Service and the Secret.
 	Namespace string
 }
 
 // webhooks are the server of the webhooks and the keeper of its certificates. There is no
-// server where webhooks are off, and no keeper where something else, such as cert-manager,
-// makes the certificates.
+// server if webhooks are off, and no keeper if something else, such as cert-manager, makes
+// the certificates.
 //
 // The manager's readiness does not depend on them: it would wait for certificates from the
 // leader, and the leader may run a release that makes none.
@@ -65,7 +65,7 @@ func newWebhooks(cluster *rest.Config, scheme *runtime.Scheme, options Options) 
 	if served.CertDir != "" {
 		return webhooks{server: webhookserver.NewServer(served)}, nil
 	}
-	// Past the manager's cache, which would watch every Secret.
+	// The manager's cache would watch every Secret, so this client reads past it.
 	direct, err := client.New(cluster, client.Options{Scheme: scheme})
 	if err != nil {
 		return webhooks{}, err
@@ -79,8 +79,8 @@ func newWebhooks(cluster *rest.Config, scheme *runtime.Scheme, options Options) 
 	}, nil
 }
 
-// names are what the API server calls the server: its Service or, where the server has
-// no other address, this machine.
+// names are the host names by which the API server reaches the server: that of its Service
+// and, if the server listens only on loopback, its address.
 func (o *WebhookOptions) names(host string) []string {
 	names := []string{webhookName + "." + o.Namespace + ".svc"}
 	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {

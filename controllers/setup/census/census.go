@@ -33,8 +33,8 @@ type Census struct {
 	kinds map[string]client.ObjectList
 }
 
-// New makes a Census of kinds, each with an empty list of its objects. The reader is
-// to be a cache of them: each scrape lists everything.
+// New makes a Census of kinds, each with an empty list of its objects. The reader must
+// be a cache: each scrape lists all objects.
 func New(reader client.Reader, clock clock.PassiveClock, kinds map[string]client.ObjectList) *Census {
 	return &Census{reader: reader, clock: clock, kinds: kinds}
 }
@@ -69,13 +69,13 @@ type verdict struct {
 // count is what is found of one kind.
 type count struct {
 	verdicts map[verdict]int
-	// longest is for how long an accepted object has not been programmed, at most.
+	// longest is the longest time that an accepted object has not been programmed.
 	longest time.Duration
 }
 
 func (c *Census) count(ctx context.Context, list client.ObjectList) (count, error) {
 	found, now := count{verdicts: map[verdict]int{}}, c.clock.Now()
-	// The objects are only looked at: the cache's own will do.
+	// The objects are only read, so the cache need not copy them.
 	if err := c.reader.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 		return found, err
 	}
