@@ -51,8 +51,8 @@ func (api messagesAPI) read(_ string, r *http.Request, body []byte) (request, er
 	return out, api.threads.resume(*in.Thread, &out, len(in.System)+len(in.Tools) > 0)
 }
 
-// messagesInput is the part of the usage that is known before there is any output.
-// Input is what is left beside the cache.
+// messagesInput is the part of the usage that is known before there is any output. Its
+// input tokens are those that were neither read from the cache nor written to it.
 func messagesInput(r reported, unsplit bool) map[string]any {
 	writes := r.CacheWriteTokens + r.CacheWrite1hTokens
 	input := map[string]any{

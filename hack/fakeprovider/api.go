@@ -41,9 +41,9 @@ type request struct {
 	choices int
 	// silent is whether there is no output at all.
 	silent bool
-	// compacts is whether the answer is what was said so far, in short.
+	// compacts is whether the answer is the conversation so far, compacted.
 	compacts bool
-	// thread is whether what is said is kept, for requests that go on with it.
+	// thread is whether the conversation is kept, for requests that continue it.
 	thread bool
 	// tools are those that the answer may call; resumed is whether the client has run the
 	// one that was called before, so that the answer goes on with its result.
@@ -51,7 +51,7 @@ type request struct {
 	resumed bool
 	// structure is the JSON Schema of the answer's text; nil where it may be any text.
 	structure json.RawMessage
-	// inputs is how many texts are to be embedded, where each has a vector.
+	// inputs is how many texts have to be embedded, each as a vector.
 	inputs int
 	// prompt is the text of the last message of the user.
 	prompt string
@@ -66,8 +66,8 @@ func (r *request) text(s string) {
 	r.bytes += int64(len(s))
 }
 
-// inputTokens counts a token a word and four a message, or as the directive says,
-// and what the model wants for an image.
+// inputTokens counts one token per word and four per message, or as many as the
+// directive says, and what the model counts for each image.
 func (r *request) inputTokens(m model, d directives) int64 {
 	const perMessage = 4
 	tokens := r.words + perMessage*r.messages

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// created is when every answer claims to have been made: answers are the same
-// each time.
+// created is the time at which every answer claims to have been made, so that
+// answers are always the same.
 const created = 1_700_000_000
 
 // maxChoices bounds the work of one request.
@@ -31,8 +31,8 @@ type answer struct {
 	cutShort   bool
 	// call is the call of a tool at its end; nil is none.
 	call *toolCall
-	// sequence and text are what a stream has said so far, for those that number
-	// their events and repeat themselves.
+	// sequence and text are the number of events and the text of a stream so far, for
+	// APIs that number their events and repeat the text.
 	sequence int
 	text     string
 	line     *line
@@ -44,9 +44,9 @@ var (
 	errFail = errors.New("failed as asked")
 )
 
-// generate bills the tokens one by one, round the choices, and gives each to
-// emit as soon as it is billed. It ends early when the caller has gone, or as
-// the directives say. The overrun goes to the first choice.
+// generate bills the tokens one by one, for each choice in turn, and passes each to
+// emit as soon as it is billed. It ends early if the caller has gone, or as the
+// directives say. The overrun goes to the first choice.
 func (p *Provider) generate(ctx context.Context, a *answer, emit func(choice int, text string) error) error {
 	if err := sleep(ctx, a.directives.first); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (p *Provider) generate(ctx context.Context, a *answer, emit func(choice int
 	return nil
 }
 
-// interrupt does what the directives want done when so many tokens are out.
+// interrupt does what the directives say for when so many tokens are out.
 func (p *Provider) interrupt(ctx context.Context, a *answer, done int) error {
 	d := a.directives
 	if done > 0 {
@@ -112,7 +112,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// words are a token each, with the blank before them.
+// words are one token each, with the space before them.
 var words = []string{" time", " year", " people", " way", " day", " man", " thing", " life", " child", " world", " school"}
 
 // say is what a token says: a piece of the JSON that the answer must be, if it must.

@@ -120,7 +120,7 @@ func parseDirectives(header http.Header, prompt string) (d directives, err error
 	return d, nil
 }
 
-// askedForHelp is why a request that asks for the directives has no other answer.
+// askedForHelp is the error of a request that asks for a list of the directives.
 type askedForHelp struct{}
 
 func (askedForHelp) Error() string { return DirectivesHelp }
@@ -221,8 +221,8 @@ func parseUsageKind(value string) (usageKind, error) {
 	return "", errors.New("want none, zero, negative, huge or fractional")
 }
 
-// usagePlace is where a stream of Chat Completions has its usage; by itself at the end
-// where it is empty.
+// usagePlace is where a stream of Chat Completions has its usage. If it is empty, the usage
+// is in a chunk of its own at the end.
 type usagePlace string
 
 const (

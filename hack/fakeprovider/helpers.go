@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// helpers are what providers bill nothing for, by their patterns: they count the tokens of a
-// request, look into a text, and tell of a model. None of it is on the bill.
+// helpers are the endpoints that providers do not bill, by their patterns: they count the tokens of a
+// request, moderate a text, and describe a model.
 func (p *Provider) helpers() map[string]http.Handler {
 	inputTokens := func(n int64) map[string]any { return map[string]any{"input_tokens": n} }
 	return map[string]http.Handler{

@@ -121,7 +121,7 @@ const done = doneFrame("[DONE]")
 
 type doneFrame string
 
-// MarshalJSON is never asked for: the writer of frames knows it.
+// MarshalJSON is never called: the writer of frames handles this frame itself.
 func (doneFrame) MarshalJSON() ([]byte, error) { panic("not JSON") }
 
 // chunk is the frame with a piece of a choice. Frames that carry no usage say so

@@ -9,9 +9,9 @@ import (
 	"slices"
 )
 
-// model is what the provider knows of one of its models. The test model penny
-// costs exactly one cent a token, its input is free, and it generates one token
-// unless asked for more: a call that names no bound costs one cent.
+// model is what the provider knows of one of its models. The test model penny costs
+// exactly one cent per output token, its input is free, and it generates one token
+// unless more are asked for: a call without a bound costs one cent.
 type model struct {
 	// Prices in US dollars per million tokens.
 	Input       rat `json:"input"`
@@ -21,9 +21,9 @@ type model struct {
 	CacheWrite   *rat `json:"cacheWrite"`
 	CacheWrite1h *rat `json:"cacheWrite1h"`
 	AudioInput   *rat `json:"audioInput"`
-	// Tiers are the service tiers beside the default, and how many times dearer each is.
+	// Tiers are the service tiers besides the default, with the factor of each on prices.
 	Tiers map[string]rat `json:"tiers"`
-	// Geos and Speeds are how many times dearer tokens are there, or so.
+	// Geos and Speeds are the places and the speeds of a call, with their factors on prices.
 	Geos   map[string]rat `json:"geos"`
 	Speeds map[string]rat `json:"speeds"`
 	// Search is the fee of a search, in US dollars.

@@ -81,13 +81,13 @@ func (p *Provider) Bill() Bill { return p.ledger.bill() }
 // ResetBill forgets all calls so far.
 func (p *Provider) ResetBill() { p.ledger.reset() }
 
-// Paused is how many calls wait for Release.
+// Paused is how many calls wait for Resume.
 func (p *Provider) Paused() int { return p.gate.count() }
 
-// Resume lets the calls go on that are paused now, and says how many they were.
+// Resume lets the calls continue that are paused now, and returns how many they were.
 func (p *Provider) Resume() int { return p.gate.resume() }
 
-// authenticated wants the key as clients of any of the APIs send it.
+// authenticated requires the key, as the clients of any of the APIs send it.
 func (p *Provider) authenticated(api api, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -193,7 +193,7 @@ func (p *Provider) prepare(w http.ResponseWriter, r *http.Request, id string, ap
 		return nil, wrong(err)
 	}
 	m, known := p.models[request.model]
-	if !known { // the names of gateways begin with that of the maker
+	if !known { // at gateways, the names of models begin with their maker's
 		m, known = p.models[request.model[strings.LastIndexByte(request.model, '/')+1:]]
 	}
 	if !known {

@@ -99,7 +99,7 @@ func (r *request) addMessages(messages []message) {
 		r.add(m.Content)
 		r.add(m.Output)
 		if m.Role == "system" || m.Role == "developer" {
-			continue // which may also stand after what is asked
+			continue // it may also come after the user's message
 		}
 		asks := m.Role == "user" && !slices.ContainsFunc(m.Content, func(p part) bool { return strings.HasPrefix(p.Type, "tool") })
 		if asks {

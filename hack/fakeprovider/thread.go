@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// thread is how a request to Messages begins a thread, or goes on with one.
+// thread is the member by which a request to Messages begins a thread, or continues one.
 type thread struct {
 	Type     string `json:"type"`
 	Previous string `json:"previous_message_id"`
@@ -15,14 +15,14 @@ type thread struct {
 // noThread is the code of an error of a thread that is not kept.
 const noThread = "thread_not_found"
 
-// threads are what was said in each thread, by the id of its last message.
+// threads are the conversations that are kept, by the IDs of their last messages.
 type threads struct {
 	mu   sync.Mutex
 	said map[string]request
 }
 
-// resume adds to a request what was said before in its thread. again is whether the request says
-// once more what is kept with the thread.
+// resume adds to a request what was said before in its thread. again is whether the request has a
+// system prompt or tools, which only the request that begins a thread may have.
 func (t *threads) resume(in thread, r *request, again bool) error {
 	switch {
 	case in.Type == "create":

@@ -12,7 +12,7 @@ import (
 type tool struct {
 	// kind is function or custom, or the name of a tool that the provider defines.
 	kind, name string
-	// namespace is that of Responses in which it is; empty where it is in none.
+	// namespace is the tool's namespace in Responses; empty if it is in none.
 	namespace string
 	// schema is the JSON Schema of the arguments of a call; custom tools have none.
 	schema json.RawMessage
@@ -82,7 +82,7 @@ func (r *request) callOf(name string) (*toolCall, error) {
 	at := slices.IndexFunc(r.tools, func(t tool) bool { return name == "" || t.name == name })
 	switch {
 	case r.compacts:
-		return nil, nil // which runs no tool
+		return nil, nil // no tool is called
 	case name != "" && at < 0:
 		return nil, fmt.Errorf("there is no tool %q to be called", name)
 	case at < 0 || r.resumed:
@@ -137,7 +137,7 @@ func example(schema json.RawMessage) any {
 	return object
 }
 
-// structure is the schema of the JSON that an answer must be; nil where it may be any text.
+// structure is the schema of the JSON that an answer must be; nil if it may be any text.
 func structure(kind string, schemas ...json.RawMessage) json.RawMessage {
 	switch kind {
 	case "json_schema", "json_object", "json", "application/json":

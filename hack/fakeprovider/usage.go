@@ -2,7 +2,7 @@ package fakeprovider
 
 import "encoding/json"
 
-// reported is what an answer says that it used. It need not be the truth; the bill is.
+// reported is the usage that an answer reports. It need not be true; the bill is.
 type reported struct {
 	BilledCall
 	kind usageKind

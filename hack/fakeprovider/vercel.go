@@ -17,7 +17,7 @@ type vercelAPI struct {
 	embeds        bool
 }
 
-// vercelAPIs are those of all versions, by their paths.
+// vercelAPIs are the APIs of all versions, by their paths.
 func vercelAPIs() map[string]api {
 	apis := map[string]api{}
 	for base, specification := range map[string]int{"/v1/ai": 2, "/v3/ai": 3, "/v4/ai": 4} {
@@ -123,7 +123,7 @@ func (v vercelAPI) usage(r reported) any {
 	}
 }
 
-// vercelMetadata is what the gateway and the provider tell of a call, with what it costs.
+// vercelMetadata is what the gateway and the provider report of a call, including its cost.
 func (a *answer) vercelMetadata() map[string]any {
 	call := a.line.snapshot()
 	const nanosPerDollar = 1_000_000_000

@@ -7,14 +7,14 @@ package testkit
 import "time"
 
 const (
-	// timeout is how long Eventually and EventuallySucceeds wait. What takes longer on a
-	// busy machine than it takes here is a fault.
+	// timeout is how long Eventually and EventuallySucceeds wait. It is enough for a busy machine:
+	// what takes longer is a fault.
 	timeout = 30 * time.Second
 	// pause is how often they look.
 	pause = 5 * time.Millisecond
 )
 
-// T is what can fail: a test, a benchmark, or one run of a property test.
+// T is a test, a benchmark, or one run of a property test.
 type T interface {
 	Helper()
 	Fatal(args ...any)
@@ -29,8 +29,8 @@ func Must(t T, err error) {
 	}
 }
 
-// Eventually waits until something is so, and fails the test when it is not in time.
-// What names it, such as "the call is in the ledger".
+// Eventually waits until isSo returns true, and fails the test if it does not in time.
+// what describes it, such as "the call is in the ledger".
 func Eventually(t T, what string, isSo func() bool) {
 	t.Helper()
 	Within(t, timeout, what, isSo)

@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/util/keyutil"
 )
 
-// authority signs who is who in the cluster. Its own certificate is the file ca.crt, and its
+// authority signs the cluster's certificates. Its own certificate is the file ca.crt, and its
 // key ca.key.
 type authority struct {
 	dir         string
@@ -106,7 +106,7 @@ func (a *authority) issue(name, user, group string, hosts ...string) error {
 	return a.write(name+".crt", "CERTIFICATE", der)
 }
 
-// kubeconfig makes the file with which one is a user of a group.
+// kubeconfig makes a kubeconfig file for a user of a group.
 func (c *Cluster) kubeconfig(user, group string) (path string, err error) {
 	name := strings.ReplaceAll(user, ":", "-")
 	if err := c.authority.issue(name, user, group); err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/process"
 )
 
-// Address is the machine's own, at which the API server, DNS and the kubelets listen. All nodes
-// have it, because they have one network, and a kube-router knows by it whose pods are its own.
+// Address is the address at which the API server, DNS and the kubelets listen. All nodes have it,
+// because they share one network, and kube-router knows its pods by it.
 const Address = "10.9.0.1"
 
 const (
@@ -29,25 +29,27 @@ const (
 
 // Options say what to run and where.
 type Options struct {
-	// Dir is where all files, sockets and logs are kept. A short path: sockets have to fit.
+	// Dir is where all files, sockets and logs are kept. Its path must be short, because the
+	// paths of sockets are limited.
 	Dir string
 	// Programs is the directory with the programs of Kubernetes, etcd among them.
 	Programs string
 	// Nodes is how many nodes there are.
 	Nodes int
-	// PauseImage is an image, among Images, with which pods hold their network.
+	// PauseImage is the image, one of Images, of the container that holds a pod's network.
 	PauseImage string
-	// Images are archives of images, which each node has from the beginning: nothing is pulled.
+	// Images are archives of images, which each node loads at the start: nothing is pulled.
 	Images []string
 }
 
 // Cluster is a running Kubernetes.
 type Cluster struct {
-	// Kubeconfig is the file with which one is its administrator, and Config the same.
+	// Kubeconfig is the path of its administrator's kubeconfig file, and Config has the same.
 	Kubeconfig string
 	Config     *rest.Config
 	Client     *kubernetes.Clientset
-	// AuditLog has an audit.k8s.io/v1 Event a line for each request of Bursar's ServiceAccounts.
+	// AuditLog is the path of a file with an audit.k8s.io/v1 Event per line, for each request of
+	// Bursar's ServiceAccounts.
 	AuditLog string
 
 	opts      Options
@@ -95,7 +97,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	return c.startFirewall(ctx)
 }
 
-// administrator makes the files and the clients of who may do everything.
+// administrator makes the kubeconfig file and the clients of the administrator.
 func (c *Cluster) administrator() (err error) {
 	if c.Kubeconfig, err = c.kubeconfig("admin", "system:masters"); err != nil {
 		return err
@@ -120,8 +122,8 @@ func (c *Cluster) Stop() (err error) {
 	return nil
 }
 
-// Administer starts another program, which may do everything in the cluster: --kubeconfig is its
-// first argument. It ends with the cluster, and its output goes to log/NAME.log.
+// Administer starts another program as an administrator of the cluster: --kubeconfig is its first
+// argument. It ends with the cluster, and its output goes to log/NAME.log.
 func (c *Cluster) Administer(name, program string, args ...string) error {
 	_, err := c.run(name, program, append([]string{"--kubeconfig", c.Kubeconfig}, args...)...)
 	return err

@@ -30,20 +30,20 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 		"--allocate-node-cidrs", "--cluster-cidr", pods,
 		"--service-account-private-key-file", c.authority.path("sa.key"), "--root-ca-file", c.authority.path("ca.crt"),
 		"--cluster-signing-cert-file", c.authority.path("ca.crt"), "--cluster-signing-key-file", c.authority.path("ca.key"),
-		// Pods of a node that died are to be elsewhere within the patience of a test.
+		// The pods of a node that died have to be elsewhere before a test gives up.
 		"--node-monitor-grace-period=15s"); err != nil {
 		return err
 	}
 	return c.startWith("kube-scheduler", "--leader-elect=false")
 }
 
-// startProxy has Services lead to pods. The node must have its address already: a kube-proxy that
-// began without one ends as soon as there is one.
+// startProxy runs kube-proxy, so that Services lead to pods. The node must have its address already: a
+// kube-proxy that starts without one ends as soon as there is one.
 func (c *Cluster) startProxy() error {
 	return c.startWith("kube-proxy", "--proxy-mode", "iptables", "--conntrack-max-per-core", "0", "--cluster-cidr", pods, "--hostname-override", "node1")
 }
 
-// startWith runs a program that is a user of its own name.
+// startWith runs a program as a user of its own name.
 func (c *Cluster) startWith(name string, args ...string) error {
 	kubeconfig, err := c.kubeconfig("system:"+name, "")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 )
 
-// dnsServer knows the addresses of Services, and nothing else: no pod needs more here.
+// dnsServer resolves the names of Services, and nothing else: no pod needs more here.
 type dnsServer struct {
 	connection net.PacketConn
 	services   corelisters.ServiceLister
@@ -43,7 +43,7 @@ func (s *dnsServer) serve() {
 			return // stopped
 		}
 		if answer, err := s.answer(query[:n]); err == nil {
-			_, _ = s.connection.WriteTo(answer, from) // who does not get it asks again
+			_, _ = s.connection.WriteTo(answer, from) // a client that does not get it asks again
 		}
 	}
 }
@@ -75,7 +75,7 @@ func (s *dnsServer) answer(query []byte) ([]byte, error) {
 	return message.Pack()
 }
 
-// address is that of the Service with a name such as "bursar-redis.bursar-system.svc.cluster.local.".
+// address is the address of the Service with a name such as "bursar-redis.bursar-system.svc.cluster.local.".
 func (s *dnsServer) address(name string) (address [4]byte, found bool) {
 	name, found = strings.CutSuffix(strings.ToLower(name), ".svc."+domain+".")
 	service, namespace, cut := strings.Cut(name, ".")

@@ -2,7 +2,7 @@
 // control plane, kubelets, containerd, kube-proxy, pod network and DNS, all real. NetworkPolicies are
 // enforced, by kube-router.
 //
-// It takes over the network, the mounts and the processes that it is started in. So these must
-// be a namespace's own, which hack/cluster/run.sh makes: everything ends with its first process,
-// and nothing is left on the machine but empty cgroups, which that script removes.
+// It takes over the network, mount and process namespaces in which it is started. These must not be
+// the machine's: hack/cluster/run.sh makes new ones. Everything ends with their first process, and
+// nothing is left on the machine except empty cgroups, which that script removes.
 package cluster

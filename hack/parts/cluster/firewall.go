@@ -9,8 +9,8 @@ import (
 // firewallHealth is where kube-router says whether it enforces what it has read.
 const firewallHealth = "127.0.0.1:20244"
 
-// startFirewall runs what enforces NetworkPolicies, for the pods of all nodes: kube-router, which
-// writes rules for iptables, as others run it beside a pod network and a kube-proxy of their own.
+// startFirewall runs kube-router, which enforces NetworkPolicies for the pods of all nodes by rules
+// for iptables. It does nothing else: pod network and kube-proxy are separate.
 func (c *Cluster) startFirewall(ctx context.Context) error {
 	kubeconfig, err := c.kubeconfig("kube-router", "system:masters")
 	if err != nil {

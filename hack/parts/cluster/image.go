@@ -29,7 +29,7 @@ type Image struct {
 	// Files are files and directories of this machine, by where they are in the image. A file
 	// that is a program comes with the libraries that it needs.
 	Files map[string]string
-	// Links are symbolic links: where to, by where they are.
+	// Links are the targets of symbolic links, by the paths of the links.
 	Links map[string]string
 	// Texts are further files, all of which may be run.
 	Texts map[string]string
@@ -113,7 +113,7 @@ func (l *layer) tree(from, at string) error {
 		if err != nil {
 			return err
 		}
-		// What a link leads to takes its place: whether it is in the image, nobody says.
+		// A link is replaced by its target, which may not be in the image.
 		info, err := os.Stat(found)
 		if err != nil || info.IsDir() {
 			return err

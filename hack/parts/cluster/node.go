@@ -102,7 +102,7 @@ func (c *Cluster) startNode(ctx context.Context, n node) error {
 	return err
 }
 
-// load takes an archive of images.
+// load loads an archive of images.
 func (n node) load(ctx context.Context, archive string) error {
 	out, err := exec.CommandContext(ctx, "ctr", "-a", n.socket(), "-n", "k8s.io", "images", "import", archive).CombinedOutput()
 	if err != nil {
@@ -111,7 +111,7 @@ func (n node) load(ctx context.Context, archive string) error {
 	return nil
 }
 
-// nodesReady waits until all nodes take pods.
+// nodesReady waits until all nodes are ready.
 func (c *Cluster) nodesReady(ctx context.Context) error {
 	ready := func(ctx context.Context) (bool, error) {
 		nodes, err := c.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})

@@ -17,7 +17,7 @@ import (
 
 // Collector keeps the spans that it was sent.
 type Collector struct {
-	// URL is what OTEL_EXPORTER_OTLP_ENDPOINT is to be.
+	// URL is the value for OTEL_EXPORTER_OTLP_ENDPOINT.
 	URL string
 
 	mu    sync.Mutex
@@ -84,7 +84,7 @@ func (c *Collector) Services() []string {
 	return slices.Compact(slices.Sorted(slices.Values(c.services)))
 }
 
-// Attribute is the value of an attribute; one without a value where there is none.
+// Attribute is the value of an attribute; an empty value if there is none.
 func Attribute(all []*commonv1.KeyValue, key string) *commonv1.AnyValue {
 	for _, one := range all {
 		if one.Key == key {

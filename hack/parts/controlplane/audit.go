@@ -13,7 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/eventlog"
 )
 
-// ErrNotValid says that counters of a tenant are to be counted anew.
+// ErrNotValid means that counters of a tenant have to be counted anew.
 var ErrNotValid = limiterstore.ErrNotValid
 
 // Auditor compares the counters of tenants with the ledger.
@@ -22,7 +22,7 @@ type Auditor struct {
 	events  *eventlog.Events
 }
 
-// NewAuditor makes an Auditor of a database, opened as the manager or as who may read as much.
+// NewAuditor makes an Auditor of a database, opened by a login that may read what the manager may.
 func NewAuditor(client redis.UniversalClient, database *pgxpool.Pool) *Auditor {
 	recorded := &eventlog.Events{}
 	return &Auditor{events: recorded, auditor: audit.New(
@@ -30,8 +30,8 @@ func NewAuditor(client redis.UniversalClient, database *pgxpool.Pool) *Auditor {
 		budgetstore.NewLedgerReader(database), events.NewRecorder(recorded, nil), 0)}
 }
 
-// Audit audits a tenant, and returns what it tells of it. It fails with
-// ErrNotValid where counters are to be counted anew first.
+// Audit audits a tenant, and returns the Events that it records. It fails with
+// ErrNotValid if counters have to be counted anew first.
 func (a *Auditor) Audit(ctx context.Context, tenant string) (told []string, err error) {
 	err = a.auditor.Audit(ctx, tenant)
 	return a.events.Take(), err

@@ -1,5 +1,5 @@
 // Package controlplane runs, for tests of the data plane, the one part of the control
-// plane that enforcers wait for: what makes a limiter that lost its data true again.
+// plane that enforcers wait for: recovery, which rebuilds a limiter that lost its data.
 package controlplane
 
 import (
@@ -18,8 +18,8 @@ import (
 // recountEvery is how often the tenants' counters are made valid.
 const recountEvery = 50 * time.Millisecond
 
-// Recover rebuilds the limiter whenever it has to be, and keeps their counters valid, until
-// ctx ends. Errors are those of an unreachable Redis, and end when it is back.
+// Recover rebuilds the limiter whenever that is needed, and keeps the tenants' counters valid,
+// until ctx ends. After an error, such as of an unreachable Redis, it tries again.
 func Recover(ctx context.Context, client redis.UniversalClient, database *pgxpool.Pool, tenants ...limiterv1.Tenant) {
 	epochs, calls, ledger := limiterstore.NewEpochs(client), limiterstore.NewCalls(client), budgetstore.NewLedgerReader(database)
 	configurations := limiterstore.NewConfigurations(client)
@@ -53,7 +53,7 @@ func alone() <-chan struct{} {
 	return leads
 }
 
-// Recount counts the tenant anew, where its counters are not valid.
+// Recount counts the tenant anew if its counters are not valid.
 func Recount(ctx context.Context, client redis.UniversalClient, database *pgxpool.Pool, tenant limiterv1.Tenant) error {
 	epochs, calls, ledger := limiterstore.NewEpochs(client), limiterstore.NewCalls(client), budgetstore.NewLedgerReader(database)
 	return recovery.NewRecounter(limiterstore.NewDocuments(client), epochs, limiterstore.NewCounters(client), calls, ledger).Recount(ctx, tenant)

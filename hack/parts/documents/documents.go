@@ -72,7 +72,8 @@ func completeEpoch(ctx context.Context, epochs *limiterstore.Epochs) error {
 	return epochs.Complete(ctx, 1, found.Runs(), nil)
 }
 
-// resume admits calls of a tenant and its ancestors, of which the ledger knows nothing.
+// resume makes the counters of a tenant and its ancestors valid. It sets them to zero: the ledger
+// has no calls of theirs.
 func resume(ctx context.Context, client redis.UniversalClient, tenant limiterv1.Tenant) error {
 	epoch, err := limiterstore.NewEpochs(client).Current(ctx)
 	if err != nil {

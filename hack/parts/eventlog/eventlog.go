@@ -1,5 +1,5 @@
-// Package eventlog records Events in the place of the API server, for tests of what
-// creates them.
+// Package eventlog records Events instead of the API server, for tests of what creates
+// them.
 package eventlog
 
 import (

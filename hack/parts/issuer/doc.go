@@ -1,3 +1,3 @@
-// Package issuer makes tokens, as the issuers do that companies sign in with: honest ones
-// in the form that Stack Auth documents, and, for tests, whatever else a key can sign.
+// Package issuer makes tokens, as the issuers of companies do: correct ones in the form that
+// Stack Auth documents, and, for tests, whatever else a key can sign.
 package issuer

@@ -61,7 +61,7 @@ func (k Key) Sign(claims map[string]any) string {
 	return k.SignRaw(map[string]any{"alg": k.Algorithm, "kid": k.ID, "typ": "JWT"}, mustMarshal(claims))
 }
 
-// SignRaw makes a token that has a header and a payload as they are, however wrong.
+// SignRaw makes a token of a header and a payload as they are, however wrong.
 func (k Key) SignRaw(header map[string]any, payload []byte) string {
 	return k.SignParts(mustMarshal(header), payload)
 }
@@ -76,8 +76,7 @@ func (k Key) SignParts(header, payload []byte) string {
 	return input + "." + encode(signature)
 }
 
-// sign has the library make the signature: of a JWS, what is signed is the same whatever
-// its header says.
+// sign has the library make the signature for the key's algorithm, whatever the header says.
 func (k Key) sign(input []byte) ([]byte, error) {
 	hash := hashes[k.Algorithm]
 	switch private := k.private.(type) {

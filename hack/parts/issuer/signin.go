@@ -21,10 +21,10 @@ const (
 	URLVariable   = "STACK_AUTH_URL"
 )
 
-// stackUser is who can sign in over HTTP.
+// stackUser is a user who can sign in over HTTP.
 type stackUser struct{ id, password string }
 
-// credentials are what a sign-in is asked for with, and signedIn is its answer.
+// credentials are the body of a request to sign in, and signedIn is its answer.
 type credentials struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`

@@ -14,19 +14,19 @@ import (
 // Kind is a kind of Stack Auth's users. Each has an issuer, an audience and keys of its own.
 type Kind string
 
-// The kinds of users. An anonymous one has never signed in, and a restricted one has not
-// finished to.
+// The kinds of users. An anonymous user has never signed in, and a restricted one has not
+// finished signing up.
 const (
 	Regular    Kind = ""
 	Anonymous  Kind = "anon"
 	Restricted Kind = "restricted"
 )
 
-// Lifetime is how long Stack Auth's access tokens hold.
+// Lifetime is how long Stack Auth's access tokens are valid.
 const Lifetime = 10 * time.Minute
 
-// StackAuth is a project of Stack Auth, which signs users in. Its methods may be called
-// from everywhere at once.
+// StackAuth is a project of Stack Auth, which signs users in. It is safe for concurrent
+// use.
 type StackAuth struct {
 	// URL is the API's, such as "https://api.stack-auth.com", and Project the project's id.
 	URL, Project string
@@ -109,7 +109,7 @@ func (s *StackAuth) Claims(kind Kind, user, email string, now time.Time) map[str
 	}
 }
 
-// Token is an access token of a user, with some claims that take the place of its own.
+// Token is an access token of a user; others replace some of its claims.
 func (s *StackAuth) Token(kind Kind, user, email string, now time.Time, others map[string]any) string {
 	claims := s.Claims(kind, user, email, now)
 	maps.Copy(claims, others)

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// audit has the server write down what users ask for: what, and whether they may.
+// audit makes the server record the requests of users, and whether they are allowed.
 func (s *Server) audit(dir string, users []User) error {
 	names := make([]string, len(users))
 	for i, user := range users {
@@ -40,20 +40,20 @@ rules:
 	return nil
 }
 
-// Request is what somebody asked of the API server.
+// Request is a request to the API server.
 type Request struct {
-	// Right is what one needs to be allowed to do it, such as "patch
+	// Right is the right that the request needs, such as "patch
 	// bursar.dev/tenantbudgets/status".
 	Right string
 	// URI is the path that was asked for.
 	URI string
-	// Forbidden is whether somebody without the right asked. Not every 403 is that: a
-	// namespace that is going takes nothing new, either.
+	// Forbidden is whether the user did not have the right. Not every 403 means that: a
+	// namespace that is being deleted also refuses new objects.
 	Forbidden bool
 }
 
-// Requests are what those who are audited have asked for until now. A watch is there
-// from its beginning, and again when it has ended.
+// Requests are the requests of audited users so far. A watch is there when it has begun,
+// and again when it has ended.
 func (s *Server) Requests() (requests []Request, err error) {
 	log, err := os.Open(s.AuditLog)
 	if err != nil {

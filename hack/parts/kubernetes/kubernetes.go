@@ -32,12 +32,12 @@ type Options struct {
 
 // Server is a running API server.
 type Server struct {
-	// Config is that of a cluster administrator.
+	// Config is the configuration of a client that is a cluster administrator.
 	Config *rest.Config
 	// Kubectl is the path of a kubectl that fits the server.
 	Kubectl string
-	// AuditLog is the file with an audit.k8s.io/v1 Event a line for each request of
-	// those who are audited.
+	// AuditLog is the file with an audit.k8s.io/v1 Event per line, for each request of
+	// the audited users.
 	AuditLog string
 
 	environment *envtest.Environment
@@ -71,7 +71,7 @@ var Manager = ServiceAccount("bursar-system", "bursar-manager")
 var Console = ServiceAccount("bursar-system", "bursar-console")
 
 // Start runs an API server and waits until it serves Bursar's resources. It
-// cannot be interrupted: ctx is only asked beforehand.
+// cannot be interrupted: ctx is only checked at the beginning.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -161,9 +161,9 @@ func (s *Server) start() error {
 	return <-started
 }
 
-// launcher is a program that runs the given one so that it dies with the thread
-// that started it, or the given one itself where that cannot be had. envtest
-// does not let us say so in a better way.
+// launcher is a program that runs the given one so that it dies with the thread that
+// started it, or the given one itself if that is not possible here. envtest has no
+// option for that.
 func launcher(dir, program string) (string, error) {
 	setpriv, err := exec.LookPath("setpriv")
 	if err != nil {
@@ -237,7 +237,7 @@ func tails(dir string) string {
 	return all.String()
 }
 
-// ConfigOf is what a client needs to be the user.
+// ConfigOf is the configuration of a client that is the user.
 func (s *Server) ConfigOf(user User) (*rest.Config, error) {
 	added, err := s.add(user)
 	if err != nil {
@@ -246,7 +246,7 @@ func (s *Server) ConfigOf(user User) (*rest.Config, error) {
 	return added.Config(), nil
 }
 
-// WriteKubeconfig writes a kubeconfig file with which one is the user.
+// WriteKubeconfig writes a kubeconfig file for the user.
 func (s *Server) WriteKubeconfig(path string, user User) error {
 	added, err := s.add(user)
 	if err != nil {

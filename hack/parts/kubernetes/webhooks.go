@@ -12,9 +12,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Webhooks is the YAML of config/webhook for an API server without Services: one that
-// asks the webhooks at the URL, such as "https://127.0.0.1:9443". Whom it trusts there, a
-// manager says.
+// Webhooks is the YAML of config/webhook for an API server without Services, which calls the
+// webhooks at the URL, such as "https://127.0.0.1:9443". A manager adds the authority to trust
+// there.
 func Webhooks(url string) (string, error) {
 	configurations, err := WebhookConfigurations(url, nil)
 	if err != nil {
@@ -36,8 +36,8 @@ func Webhooks(url string) (string, error) {
 	return all.String() + string(secret), err
 }
 
-// WebhookConfigurations are those of config/webhook for an API server that asks the webhooks at
-// the URL, and trusts the authority there, whose certificate is PEM; nil for nobody yet.
+// WebhookConfigurations are those of config/webhook for an API server that calls the webhooks at
+// the URL and trusts the authority, a certificate in PEM, there; nil trusts none yet.
 func WebhookConfigurations(url string, authority []byte) ([]*unstructured.Unstructured, error) {
 	root, err := Root()
 	if err != nil {
@@ -62,7 +62,7 @@ func WebhookConfigurations(url string, authority []byte) ([]*unstructured.Unstru
 	return configurations, nil
 }
 
-// askAt has the webhooks of a configuration asked at the URL instead of at a Service.
+// askAt makes a configuration call its webhooks at the URL instead of at a Service.
 func askAt(configuration *unstructured.Unstructured, url string, authority []byte) error {
 	webhooks, _, err := unstructured.NestedSlice(configuration.Object, "webhooks")
 	if err != nil {

@@ -56,7 +56,7 @@ func (s *Server) NewDatabase(ctx context.Context) (db Database, err error) {
 	return db, errors.Join(errs[:]...)
 }
 
-// Use runs something with a Server, as postgres.Use does with a Postgres.
+// Use calls run with a Server, as postgres.Use does with a Postgres.
 func Use(run func(server *Server) int) (code int) {
 	return postgres.Use(func(server *postgres.Server) int { return run(&Server{postgres: server}) })
 }

@@ -24,8 +24,8 @@ func NewBrowser() (*http.Client, error) {
 	return &http.Client{Jar: jar}, err
 }
 
-// Open has somebody open a page and, where that sends them to sign in, do so; it returns where
-// they are then.
+// Open opens a page as a person with a browser. If that redirects to the sign-in, it signs in. It
+// returns the page that is shown in the end.
 func Open(ctx context.Context, browser *http.Client, page, name, password string) (Page, error) {
 	shown, err := show(ctx, browser, http.MethodGet, page, nil)
 	if err != nil || shown.URL.Path != signInPath || !strings.Contains(shown.Body, `name="password"`) {
@@ -35,7 +35,7 @@ func Open(ctx context.Context, browser *http.Client, page, name, password string
 	return show(ctx, browser, http.MethodPost, shown.URL.String(), form)
 }
 
-// show asks for a page as somebody who reads it.
+// show requests a page as a browser does.
 func show(ctx context.Context, browser *http.Client, method, at string, form url.Values) (Page, error) {
 	request, err := http.NewRequestWithContext(ctx, method, at, strings.NewReader(form.Encode()))
 	if err != nil {

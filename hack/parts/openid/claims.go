@@ -14,12 +14,12 @@ import (
 
 var errUnsupported = errors.New("it is not supported here")
 
-// GetPrivateClaimsFromRequest are the claims of an access token beside those that all have.
+// GetPrivateClaimsFromRequest are the claims of an access token besides those that all tokens have.
 func (s *storage) GetPrivateClaimsFromRequest(_ context.Context, request op.TokenRequest, _ []string) (map[string]any, error) {
 	return s.claims(request.GetSubject(), request.GetScopes())
 }
 
-// claims are what scopes let be said of a person.
+// claims are the claims of a person that scopes allow.
 func (s *storage) claims(name string, scopes []string) (map[string]any, error) {
 	person, ok := s.people[name]
 	if !ok {
@@ -43,7 +43,7 @@ func (s *storage) SetUserinfoFromRequest(_ context.Context, info *oidc.UserInfo,
 	return s.inform(info, request.GetSubject(), scopes)
 }
 
-// SetUserinfoFromToken says all that is known of who has an access token.
+// SetUserinfoFromToken adds all claims of the person who has an access token.
 func (s *storage) SetUserinfoFromToken(_ context.Context, info *oidc.UserInfo, _, name, _ string) error {
 	return s.inform(info, name, []string{oidc.ScopeProfile, oidc.ScopeEmail, ScopeGroups})
 }
@@ -73,7 +73,7 @@ func (s *storage) AuthorizeClientIDSecret(_ context.Context, id, secret string) 
 	return nil
 }
 
-// What follows the library asks of every storage, and no client here needs.
+// The library requires what follows of every storage, but no client here needs it.
 
 func (s *storage) SetUserinfoFromScopes(context.Context, *oidc.UserInfo, string, string, []string) error {
 	return nil

@@ -17,20 +17,20 @@ const (
 	ConsoleSecret = "bursar-sample-console"
 )
 
-// Audience is the claim aud of access tokens: whom they are for.
+// Audience is the claim aud of access tokens.
 const Audience = "bursar"
 
-// Lifetime is how long access tokens and ID tokens hold.
+// Lifetime is how long access tokens and ID tokens are valid.
 const Lifetime = 10 * time.Minute
 
 // ScopeGroups asks for the claim groups.
 const ScopeGroups = "groups"
 
-// client is who asks to have somebody signed in.
+// client is an OAuth client.
 type client struct {
 	id, secret string
-	// redirectURIs are where people are sent back to. Those of a public client count at any
-	// port; those of others have patterns.
+	// redirectURIs are where people are sent back to. Those of a public client are valid with any
+	// port; other clients have patterns for that.
 	redirectURIs, patterns []string
 }
 

@@ -18,8 +18,8 @@ const PasswordPrefix = "bursar-sample-"
 // Password is what a person signs in with.
 func (p Person) Password() string { return PasswordPrefix + p.Name }
 
-// People are those of the sample company acme: one of each tier, somebody who administers
-// it, and somebody whom no group makes a member of anything.
+// People are those of the sample company acme: one of each tier, an administrator, and a person
+// whom no group makes a member of anything.
 func People() []Person {
 	person := func(name string, groups ...string) Person {
 		return Person{Name: name, Email: name + "@acme.example", Groups: groups}

@@ -37,7 +37,7 @@ func (s *signIn) GetCodeChallenge() *oidc.CodeChallenge {
 	return &oidc.CodeChallenge{Challenge: s.asked.CodeChallenge, Method: s.asked.CodeChallengeMethod}
 }
 
-// refresh is a sign-in that goes on by a refresh token, with fewer scopes if the client
+// refresh is a sign-in that a refresh token continues, with fewer scopes if the client
 // asks for fewer.
 type refresh struct {
 	*signIn

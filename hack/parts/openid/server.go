@@ -18,8 +18,7 @@ const signInPath = "/sign-in"
 // maxForm is the largest form that is read.
 const maxForm = 16 << 10
 
-// Server is a running OpenID Connect server. Its methods may be called from everywhere at
-// once.
+// Server is a running OpenID Connect server. It is safe for concurrent use.
 type Server struct {
 	// URL is the claim iss of its tokens, and where its discovery document begins.
 	URL string
@@ -66,8 +65,8 @@ func (s *Server) prepare(people []Person) (err error) {
 // Stop ends the server.
 func (s *Server) Stop() error { return s.server.Close() }
 
-// Rotate has another key sign tokens from here on. The keys before stay in the JWK set,
-// unless they are dropped.
+// Rotate makes another key sign tokens from now on. Earlier keys stay in the JWK set, unless
+// they are dropped.
 func (s *Server) Rotate(drop bool) error { return s.storage.rotate(drop) }
 
 // Fetched is how often the JWK set was asked for.

@@ -19,7 +19,7 @@ import (
 // SignIn reads the code from the redirect itself.
 const redirectURI = "http://127.0.0.1/callback"
 
-// Tokens are what somebody has who has signed in.
+// Tokens are the tokens of a person who has signed in.
 type Tokens struct {
 	Access, ID, Refresh string
 	Expires             time.Time
@@ -45,7 +45,7 @@ func SignIn(ctx context.Context, issuer, name, password string) (Tokens, error) 
 	return tokens(token, err)
 }
 
-// Refresh returns new tokens for a refresh token, which counts once.
+// Refresh returns new tokens for a refresh token, which can be used once.
 func Refresh(ctx context.Context, issuer, refreshToken string) (Tokens, error) {
 	config, err := discover(ctx, issuer)
 	if err != nil {
@@ -86,8 +86,8 @@ func discover(ctx context.Context, issuer string) (*oauth2.Config, error) {
 	}, nil
 }
 
-// enter goes the way of a browser: to the page where people sign in, and on until it is
-// sent back to the client. It returns what the client is told.
+// enter does what a browser does: it opens the page where people sign in, and follows redirects
+// until it is sent back to the client. It returns the parameters that the client gets.
 func enter(ctx context.Context, begin, name, password string) (back url.Values, err error) {
 	browser := &http.Client{CheckRedirect: func(request *http.Request, _ []*http.Request) error {
 		if strings.HasPrefix(request.URL.String(), redirectURI+"?") {

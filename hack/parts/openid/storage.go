@@ -17,8 +17,8 @@ import (
 
 var errUnknown = errors.New("it is not known here")
 
-// storage is what the library asks for: whom there is, and what was begun. It forgets all
-// with the process, and nothing before.
+// storage is what the library requires: people, clients, keys, and the state of sign-ins. It
+// keeps all of it until the process ends.
 type storage struct {
 	people  map[string]Person
 	clients map[string]client
@@ -65,7 +65,7 @@ func (p public) Algorithm() jose.SignatureAlgorithm { return jose.RS256 }
 func (p public) Use() string                        { return "sig" }
 func (p public) Key() any                           { return p.private.Public() }
 
-// rotate has another key sign from here on. Those before stay published, unless dropped.
+// rotate makes another key sign from now on. Earlier keys stay published, unless they are dropped.
 func (s *storage) rotate(drop bool) error {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *storage) KeySet(context.Context) (set []op.Key, _ error) {
 	return set, nil
 }
 
-// enter has somebody sign in, and reports whether the password is right.
+// enter signs a person in, and reports whether the password is right.
 func (s *storage) enter(id, name, password string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,7 +149,7 @@ func (s *storage) SaveAuthCode(_ context.Context, id, code string) error {
 	return nil
 }
 
-// DeleteAuthRequest makes a code count once.
+// DeleteAuthRequest deletes a code, so that it can be used once.
 func (s *storage) DeleteAuthRequest(_ context.Context, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,7 +166,7 @@ func (s *storage) CreateAccessToken(context.Context, op.TokenRequest) (string, t
 	return rand.Text(), time.Now().Add(Lifetime), nil
 }
 
-// CreateAccessAndRefreshTokens makes each refresh token count once.
+// CreateAccessAndRefreshTokens makes tokens, and deletes the current refresh token, so that it can be used once.
 func (s *storage) CreateAccessAndRefreshTokens(ctx context.Context, request op.TokenRequest, current string) (string, string, time.Time, error) {
 	id, until, err := s.CreateAccessToken(ctx, request)
 	s.mu.Lock()

@@ -36,8 +36,8 @@ default_pool_size = 4
 max_client_conn = 1000
 `
 
-// Start runs a program of PgBouncer, with its files in a directory, for logins of a Postgres,
-// each of which has a DSN. It has four connections to the server for each of them.
+// Start runs a program of PgBouncer, with its files in a directory, for the logins of a Postgres
+// that the DSNs name. It has four connections to the server for each login.
 func Start(ctx context.Context, program, directory string, dsns ...string) (*Server, error) {
 	account, err := postgres.Unprivileged()
 	if err != nil {
@@ -80,8 +80,8 @@ func Start(ctx context.Context, program, directory string, dsns ...string) (*Ser
 	})
 }
 
-// Through is a DSN by way of PgBouncer. It has pgx prepare no statements that outlive their
-// transactions: another connection of the server would not know them.
+// Through is the DSN that leads to the same database through PgBouncer. It makes pgx prepare no
+// statements that outlive their transactions: another connection to the server would not have them.
 func (s *Server) Through(dsn string) (string, error) {
 	u, err := url.Parse(dsn)
 	if err != nil {

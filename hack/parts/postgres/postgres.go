@@ -22,7 +22,7 @@ import (
 // startTimeout is how long making the files and starting may take together.
 const startTimeout = 2 * time.Minute
 
-// attempts is how often another port is tried when somebody took ours.
+// attempts is how often another port is tried if another program took ours.
 const attempts = 3
 
 // superuser is the name of the login that owns everything.

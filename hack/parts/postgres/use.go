@@ -6,9 +6,9 @@ import (
 	"os"
 )
 
-// Use runs something, such as a package's tests, with a Postgres, and returns what that
-// returns: an exit code. It is 1 when the Postgres does not start, or does not stop,
-// which stderr says then.
+// Use calls run, such as a package's tests, with a Postgres, and returns the exit code that
+// run returns. If the Postgres does not start or stop, that is printed to stderr and the code
+// is 1.
 func Use(run func(server *Server) int) (code int) {
 	server, err := Start(context.Background(), Options{})
 	if err != nil {

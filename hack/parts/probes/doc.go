@@ -1,3 +1,3 @@
-// Package probes answers the control plane's probes, for tests of it, as an enforcer
-// does that admits calls by the documents as they stand.
+// Package probes answers the control plane's probes, for tests of it, like an enforcer
+// that admits calls by the documents that Redis has.
 package probes

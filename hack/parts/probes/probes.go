@@ -13,12 +13,11 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 )
 
-// Change makes of a tenant's document the one that calls are
-// admitted by.
+// Change changes a tenant's document into the one by which calls are admitted.
 type Change func(*limiterv1.Tenant)
 
-// Answer answers the probes that are wanted as a session that says that it runs the
-// configuration in state, and reports how many.
+// Answer answers the requested probes as a session that reports the configuration in
+// state, and returns how many there were.
 func Answer(ctx context.Context, client redis.UniversalClient, session string, state limiterv1.SessionState, change Change) (int, error) {
 	tenants, err := client.SPopN(ctx, limiterv1.ProbesKey, 1000).Result()
 	if err != nil || len(tenants) == 0 {

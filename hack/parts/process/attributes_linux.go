@@ -9,8 +9,8 @@ func attributes(opts Options) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: opts.StopSignal}
 	if opts.User != nil {
 		attr.Credential = &syscall.Credential{Uid: opts.User.UID, Gid: opts.User.GID}
-		// Root's checkout may lie where the other user cannot look (/root), and
-		// yet the child must find its files there.
+		// Root's checkout may be in a directory that the other user may not enter
+		// (/root), but the child must find its files there.
 		attr.AmbientCaps = []uintptr{capDacOverride}
 	}
 	return attr

@@ -24,9 +24,9 @@ func FreeAddresses(n int) ([]string, error) {
 	return addresses, nil
 }
 
-// FreePort is a TCP port of the loopback interface that nobody listens on, and
-// that this program was not given before. Another program may still take it
-// first: who listens on it must be ready to ask for another.
+// FreePort is a TCP port of the loopback interface on which nothing listens, and
+// which this program was not given before. Another program may still take it first:
+// the caller must be ready to ask for another.
 func FreePort() (int, error) {
 	portsMu.Lock()
 	defer portsMu.Unlock()

@@ -36,8 +36,8 @@ type Options struct {
 	// User is the user that the child runs as; nil means the one that runs this program. Only
 	// root may name another, and must then name a Dir that everybody may enter.
 	User *User
-	// StopSignal asks the child to end, and is also what it gets should this
-	// program die without stopping it. The default is SIGTERM.
+	// StopSignal asks the child to end. The child also gets it if this program dies
+	// without stopping it. The default is SIGTERM.
 	StopSignal syscall.Signal
 	// StopTimeout is how long Stop waits after StopSignal before it kills the
 	// child and all it started. The default is DefaultStopTimeout.

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// tick is the unit in which the kernel tells processor time: USER_HZ, which is fixed on Linux.
+// tick is the unit of the kernel's processor times: USER_HZ, which is fixed on Linux.
 const tick = 10 * time.Millisecond
 
 // The fields of /proc/PID/stat behind the program's name, from 0.
@@ -40,7 +40,7 @@ func ticks(fields []string, numbers ...int) (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// Time is the processor time of a process until now, as the kernel of Linux tells it.
+// Time is the processor time of a process until now, by the kernel of Linux.
 func Time(pid int) (time.Duration, error) {
 	fields, err := stat(strconv.Itoa(pid))
 	if err != nil {
@@ -49,7 +49,7 @@ func Time(pid int) (time.Duration, error) {
 	return ticks(fields, userField, systemField)
 }
 
-// FamilyTime is the processor time of a process and its children, those that have ended too.
+// FamilyTime is the processor time of a process and its children, including those that have ended.
 func FamilyTime(pid int) (sum time.Duration, err error) {
 	running, err := allRunning()
 	if err != nil {
@@ -87,8 +87,8 @@ func allRunning() (map[string][]string, error) {
 	return running, nil
 }
 
-// TimesBelow is the processor time of a process and all below it, those that have ended too,
-// by the names of their programs. What has ended counts for the program that started it.
+// TimesBelow is the processor time of a process and all its descendants, by the names of their
+// programs. A process that has ended counts for the program that started it.
 func TimesBelow(pid int) (map[string]time.Duration, error) {
 	running, err := allRunning()
 	if err != nil {
@@ -112,7 +112,7 @@ func TimesBelow(pid int) (map[string]time.Duration, error) {
 	return sums, nil
 }
 
-// isBelow reports whether a process is another, or was started by it or by one below it.
+// isBelow reports whether a process is top or a descendant of it.
 func isBelow(running map[string][]string, process, top string) bool {
 	for process != top {
 		fields, is := running[process]
@@ -124,8 +124,8 @@ func isBelow(running map[string][]string, process, top string) bool {
 	return true
 }
 
-// FamilyMemory is the memory of a process and its children, in MB: what several share is
-// counted once.
+// FamilyMemory is the memory of a process and its children, in MB. Memory that several share
+// counts once.
 func FamilyMemory(pid int) (sum float64, err error) {
 	running, err := allRunning()
 	if err != nil {
@@ -156,7 +156,7 @@ func PeakMemory(pid int) (float64, error) {
 	return memory(fmt.Sprintf("/proc/%d/status", pid), "VmHWM:")
 }
 
-// memory is a line of a file of the kernel that has kB, in MB.
+// memory is the value, in MB, of a line in kB of a file of the kernel.
 func memory(path, name string) (float64, error) {
 	file, err := os.ReadFile(path)
 	if err != nil {

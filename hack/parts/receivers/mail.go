@@ -22,7 +22,7 @@ const (
 	MailPassword = "mail-server-password"
 )
 
-// MailServer is an SMTP server that wants TLS and a login before it takes anything.
+// MailServer is an SMTP server that requires TLS and a login.
 type MailServer struct {
 	// StartTLSAddress and TLSAddress are where it listens: for connections that begin
 	// in the clear, and for those that begin with TLS.

@@ -13,8 +13,8 @@ import (
 
 // Webhook is a receiver of webhooks.
 type Webhook struct {
-	// URL is its base URL: every path below it is taken. Who asks there with GET is shown what has
-	// come, with the e-mails.
+	// URL is its base URL: it accepts every path below. GET shows what has come, with the
+	// e-mails.
 	URL string
 
 	mail     *MailServer
@@ -78,7 +78,7 @@ func (w *Webhook) Requests(path string) []Request {
 	return requests
 }
 
-// Taken are those of them that were answered 200.
+// Taken are the requests of a path that were answered 200.
 func (w *Webhook) Taken(path string) []Request {
 	var taken []Request
 	for _, r := range w.Requests(path) {

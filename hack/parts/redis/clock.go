@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// clockSource stands between a program and the C library, whose clock it sets.
+// clockSource is a library that replaces the clock of the C library for a program.
 //
 //go:embed testdata/clock.c
 var clockSource string
@@ -33,8 +33,8 @@ func (s *Server) SetClock(ahead time.Duration) error {
 	return cmp.Or(err, file.Close())
 }
 
-// ownClock makes the file of a server's clock, and returns the environment to start the
-// server in. It works on Linux, and wants a C compiler.
+// ownClock makes the file of a server's clock, and returns the environment in which to start
+// the server. It works on Linux, and needs a C compiler.
 func (s *Server) ownClock(ctx context.Context, dir string) (env []string, err error) {
 	s.clock = filepath.Join(dir, "clock")
 	if _, err := os.Stat(s.clock); err != nil {

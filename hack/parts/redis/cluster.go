@@ -135,7 +135,7 @@ func (s *Server) has(ctx context.Context, slot int) (has bool, err error) {
 	return has, err
 }
 
-// MoveSlot moves a slot with all its keys to another master, while clients go on:
+// MoveSlot moves a slot with all its keys to another master, while clients continue:
 // https://redis.io/docs/latest/commands/cluster-setslot/ describes the steps.
 func (c *Cluster) MoveSlot(ctx context.Context, slot, to int) error {
 	from, err := c.Owner(ctx, slot)
@@ -164,9 +164,9 @@ func (c *Cluster) MoveSlot(ctx context.Context, slot, to int) error {
 	return c.assign(ctx, slot, to, ids[target])
 }
 
-// assign tells all masters whose the slot is, the new one first, until what they
-// told each other before has died away: an old claim that is still on its way may
-// win over a new one, and then nobody has the slot.
+// assign tells all masters which one has the slot, the new one first, and repeats that
+// until they agree several times: an old claim that is still on its way between them may
+// win over a new one, and then no master has the slot.
 func (c *Cluster) assign(ctx context.Context, slot, to int, id string) error {
 	const confirmations = 3
 	for confirmed := 0; confirmed < confirmations; {

@@ -20,7 +20,7 @@ import (
 // startTimeout is how long a server may take until it answers.
 const startTimeout = 30 * time.Second
 
-// attempts is how often another port is tried when somebody took ours.
+// attempts is how often another port is tried if another program took ours.
 const attempts = 3
 
 // ErrMissing means that this machine has no redis-server.
@@ -160,18 +160,17 @@ func (s *Server) ping(ctx context.Context) error {
 
 // Stop ends the server and waits until it has ended.
 func (s *Server) Stop() error {
-	_ = s.Resume() // else it would not hear
+	_ = s.Resume() // a paused server would not end
 	return errors.Join(s.process.Stop(), s.removeTempDir())
 }
 
 // Crash ends the server at once. Stop is still to be called.
 func (s *Server) Crash() { s.process.Kill() }
 
-// Pause stops the server where it is, as a machine does that hangs, and Resume lets
-// it go on.
+// Pause suspends the server, like a machine that hangs, until Resume.
 func (s *Server) Pause() error { return syscall.Kill(s.process.PID(), syscall.SIGSTOP) }
 
-// Resume lets a paused server go on.
+// Resume lets a paused server continue.
 func (s *Server) Resume() error { return syscall.Kill(s.process.PID(), syscall.SIGCONT) }
 
 func (s *Server) removeTempDir() error {

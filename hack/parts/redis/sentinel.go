@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// masterName is what the Sentinels call the master.
+	// masterName is the Sentinels' name of the master.
 	masterName = "bursar"
 	// sentinels is how many watch it, and quorum how many must agree that it is gone.
 	sentinels, quorum = 3, 2
@@ -28,7 +28,7 @@ const (
 type Sentinel struct {
 	// URL names the Sentinels: "redis://host:port?master_name=...&addr=host:port&...".
 	URL string
-	// Master and Replica are what they were at the start.
+	// Master and Replica are the servers that had these roles at the start.
 	Master, Replica *Server
 
 	sentinels []*Server

@@ -8,9 +8,9 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Use runs something, such as a package's tests, with a Redis and a client of it, and
-// returns what that returns: an exit code. It is not 0 when the Redis does not start,
-// or does not stop, which stderr says then.
+// Use calls run, such as a package's tests, with a Redis and a client of it, and returns
+// the exit code that run returns. If the Redis does not start or stop, that is printed to
+// stderr and the code is not 0.
 func Use(run func(server *Server, client *goredis.Client) int) (code int) {
 	server, err := Start(context.Background(), Options{})
 	if err != nil {

@@ -1,3 +1,3 @@
-// Package relay is a way to a server on loopback that can be cut, so that tests can
-// take a store out of one client's reach and leave it in that of others.
+// Package relay forwards connections to a server on loopback, and can be cut, so that tests
+// can make a store unreachable for one client and not for others.
 package relay

@@ -1,5 +1,5 @@
-// Package objects makes the resources that tests apply: each is right as it is made, and
-// a test changes what it is about.
+// Package objects makes the resources that tests apply: each is valid as it is made, and
+// a test changes only what it is about.
 package objects
 
 import (
@@ -18,8 +18,8 @@ import (
 // Budget is the name of the TenantBudget of each namespace.
 const Budget = "budget"
 
-// Namespace is one that no other test knows, with labels, "key=value", or the key alone of
-// a label whose value is "true". Its name is that of its tenant, too.
+// Namespace is a namespace that no other test uses. Each label is "key=value", or only the key
+// of a label whose value is "true". Its name is also that of its tenant.
 func Namespace(labels ...string) *corev1.Namespace {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "t-" + rand.String(8), Labels: map[string]string{}}}
 	for _, label := range labels {
@@ -81,8 +81,8 @@ func APIKey(namespace, name string) *v1alpha1.APIKey {
 	}
 }
 
-// IdentityProvider is an issuer whose keys are at a URL, of the users that its claim user
-// names. It lets namespaces have anybody as a member.
+// IdentityProvider is an issuer whose keys are at a URL, and whose claim user names users. It
+// lets the namespaces have any of its users as members.
 func IdentityProvider(jwksURL string, namespaces ...string) *v1alpha1.IdentityProvider {
 	name := "idp-" + rand.String(8)
 	provider := &v1alpha1.IdentityProvider{
