@@ -1,3 +1,3 @@
-// Package chart holds the Helm chart in config/chart against the kustomizations in config, and
-// both against a real API server.
+// Package chart compares what the Helm chart in config/chart renders with the kustomizations in
+// config, and checks both with a real API server.
 package chart

@@ -16,8 +16,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestEmbeddedPostgres: the scripts with which an embedded Postgres begins make the logins that
-// the Secrets name, each a member of what it acts as.
+// TestEmbeddedPostgres: the scripts that initialise an embedded Postgres make the logins that the
+// Secrets name, each a member of its role.
 func TestEmbeddedPostgres(t *testing.T) {
 	own, err := postgres.Start(t.Context(), postgres.Options{})
 	testkit.Must(t, err)

@@ -64,7 +64,7 @@ var hardening = map[string]func(pod corev1.PodSpec, c corev1.Container) bool{
 	},
 }
 
-// TestHardening: every row of the list is so, of every pod of chart and kustomizations; and each
+// TestHardening: every pod of chart and kustomizations is hardened as each row says, and each
 // Deployment has what its availability needs.
 func TestHardening(t *testing.T) {
 	for name, rendered := range map[string]objects{
@@ -106,7 +106,8 @@ func podOf(t *testing.T, object *unstructured.Unstructured) (pod corev1.PodSpec,
 	return corev1.PodSpec{}, false
 }
 
-// isAvailable fails where a Deployment lacks what keeps it up, or in its memory.
+// isAvailable fails if a Deployment lacks what keeps it available, or if its GOMEMLIMIT does not fit
+// its memory limit.
 func isAvailable(rendered objects, object *unstructured.Unstructured, pod corev1.PodSpec) error {
 	name := object.GetName()
 	for _, kind := range []string{"PodDisruptionBudget", "NetworkPolicy"} {

@@ -12,13 +12,13 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// everything has the chart render all that the kustomizations have.
+// everything are the values with which the chart renders all that the kustomizations have.
 const everything = `
 console: {enabled: true}
 monitoring: {monitors: {enabled: true}, rules: {enabled: true}, dashboard: {enabled: true}}
 `
 
-// permitted are the differences that are meant: each takes one away, of what the chart renders.
+// permitted are the intended differences: each function removes one from what the chart renders.
 var permitted = map[string]func(*unstructured.Unstructured){
 	"Helm's labels": func(o *unstructured.Unstructured) {
 		labels := o.GetLabels()
@@ -54,8 +54,8 @@ var alone = map[string]string{
 	"Pod bursar-test-call": "what `helm test` runs",
 }
 
-// TestChartIsTheKustomizations: what the chart renders is what the kustomizations do, object by
-// object, except what is permitted.
+// TestChartIsTheKustomizations: the chart renders the same objects as the kustomizations, except
+// for permitted differences.
 func TestChartIsTheKustomizations(t *testing.T) {
 	for name, test := range map[string]struct {
 		values         string

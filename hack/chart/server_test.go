@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// options has all that the chart can render.
+// options are the values with which the chart renders all that it can.
 const options = everything + `
 redis: {embedded: true}
 postgres: {embedded: true}
@@ -43,7 +43,7 @@ func TestServerAccepts(t *testing.T) {
 	}
 }
 
-// TestSamplesAreAppliedInOrder: the budget before what names it, so that no webhook warns.
+// TestSamplesAreAppliedInOrder: the budget comes before the objects that name it, so that no webhook warns.
 func TestSamplesAreAppliedInOrder(t *testing.T) {
 	stdout, stderr, err := kubectl(t, "", "apply", "--dry-run=client", "-k", root+"config/samples")
 	if err != nil {
@@ -54,7 +54,7 @@ func TestSamplesAreAppliedInOrder(t *testing.T) {
 	}
 }
 
-// TestValues: values that cannot be meant are refused, by name.
+// TestValues: values that must be a mistake are refused, and the error names them.
 func TestValues(t *testing.T) {
 	for values, want := range map[string]string{
 		"enforcer: {replica: 3}":                      "replica",

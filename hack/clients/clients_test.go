@@ -146,7 +146,7 @@ spec: {sha256: %[3]s, budgetRef: {name: %[1]s}, user: %[2]s, tier: tier}
 func keyOf(user string) string { return "key-of-" + user }
 
 // slow lets every user of the tenant "slow" make one call in fifteen seconds, which is
-// longer than a client takes from one call to the next, as a rule.
+// usually longer than a client takes from one call to the next.
 const slow = `---
 apiVersion: bursar.dev/v1alpha1
 kind: RateLimitPolicy
@@ -265,7 +265,7 @@ func (c call) answers(text string) bool {
 	return strings.HasPrefix(text, "token0 token1 ")
 }
 
-// TestBaseURLs: a base URL with the version or without it, or with a slash too many, is
+// TestBaseURLs: base URLs with the version, without it, and with a slash too many are all
 // served.
 func TestBaseURLs(t *testing.T) {
 	sideBySide(t, "base URLs", func(c call) bool { return c.kind == whole }, func(t *testing.T, c call) {
@@ -291,8 +291,8 @@ func (c call) bases() []string {
 	return []string{"/", "/v1/"}
 }
 
-// TestGatewayModels: the AI SDK's gateway provider is told which models there are, and that
-// there are no credits of Bursar's.
+// TestGatewayModels: the AI SDK's gateway provider gets the list of models, and is told that
+// Bursar has no credits.
 func TestGatewayModels(t *testing.T) {
 	for _, client := range clients {
 		if client.base == "" {
@@ -308,8 +308,8 @@ func TestGatewayModels(t *testing.T) {
 	}
 }
 
-// TestHelpers: what providers bill nothing for works with their own clients, and is in the
-// ledger with a cost of nothing.
+// TestHelpers: endpoints that providers do not bill work with their own clients, and are in the
+// ledger with a cost of zero.
 func TestHelpers(t *testing.T) {
 	said := map[string]string{
 		"openai": "gpt-4o-mini: true, false", "anthropic": "claude-sonnet-4-5: true", "genai": "models/gemini-2.5-flash: true",
@@ -337,8 +337,8 @@ func TestHelpers(t *testing.T) {
 	}
 }
 
-// TestErrorInAStream: of a stream that the provider has cut off, every client is told in
-// its midst, in a shape that it knows as an error, and shows what Bursar says of it.
+// TestErrorInAStream: if the provider cuts off a stream, every client gets an event in a shape that
+// it recognises as an error, and shows Bursar's message.
 func TestErrorInAStream(t *testing.T) {
 	sideBySide(t, "error in a stream", func(c call) bool { return c.kind == streamed }, func(t *testing.T, c call) {
 		d := newDoor(t)
@@ -383,8 +383,8 @@ func checkBill(t *testing.T, id string) {
 	}
 }
 
-// TestPaymentRequired: where a tenant has it so, a refusal for money is 402, which is the
-// client's own error as well, and which no client tries again.
+// TestPaymentRequired: if a tenant chooses that, a refusal for money is a 402, for which the
+// client has an error of its own, and which no client retries.
 func TestPaymentRequired(t *testing.T) {
 	sideBySide(t, "402", isPlain, func(t *testing.T, c call) {
 		d := newDoor(t)
@@ -406,8 +406,8 @@ func (r result) says(what string) bool {
 	return strings.Contains(r.Error.Message, what) || strings.Contains(r.Error.Message, strings.ReplaceAll(what, `"`, `\"`))
 }
 
-// TestBudgetRefusal: it is the client's own error, says why, and is not tried again by
-// clients that heed what they are told.
+// TestBudgetRefusal: a refusal for money is the client's own error, says why, and is not retried by
+// clients that heed x-should-retry.
 func TestBudgetRefusal(t *testing.T) {
 	sideBySide(t, "429 for money", isPlain, func(t *testing.T, c call) {
 		d := newDoor(t)
@@ -425,8 +425,8 @@ func TestBudgetRefusal(t *testing.T) {
 	})
 }
 
-// TestRateLimit: a call that comes too soon is made again, and not before its time, by
-// the clients that try again at all.
+// TestRateLimit: clients that retry at all make a call that came too soon again, and not
+// before Retry-After is over.
 func TestRateLimit(t *testing.T) {
 	sideBySide(t, "429 for rate", isPlain, func(t *testing.T, c call) {
 		d := newDoor(t)

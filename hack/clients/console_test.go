@@ -48,7 +48,7 @@ func run(t *testing.T, program string, args ...string) {
 	}
 }
 
-// budgetPage is what the application answers to who looks at their budget, as far as it is looked at here.
+// budgetPage is the part that these tests read of the application's answer to users who look at their budget.
 type budgetPage struct {
 	Usage struct {
 		Total struct {
@@ -126,7 +126,7 @@ func TestApplicationAsksAsItsUser(t *testing.T) {
 	}
 }
 
-// checkAsking has the application ask for more in the name of whose the token is.
+// checkAsking makes the application ask for more in the name of the token's user.
 func checkAsking(t *testing.T, token string) {
 	t.Helper()
 	body := func(amount string) string {

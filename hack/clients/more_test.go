@@ -33,8 +33,8 @@ func TestCostComment(t *testing.T) {
 	})
 }
 
-// TestThreads: a conversation that Anthropic keeps goes on by what is new alone; where nothing
-// bounds it, the tool runner goes on by itself with all that was said.
+// TestThreads: in a conversation that Anthropic keeps, a request has only what is new. If nothing
+// bounds such a request, the tool runner continues by itself with the whole conversation.
 func TestThreads(t *testing.T) {
 	for name, want := range map[string][]int{"thread": {200, 200, 200}, "unbounded": {200, 400, 200}} {
 		t.Run(name, func(t *testing.T) {

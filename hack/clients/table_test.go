@@ -20,8 +20,8 @@ type client struct {
 	embeds bool
 	// rateError and paymentError are the types of its own errors for 429 and for 402.
 	rateError, paymentError string
-	// tries is how often it makes a call that is refused for money with 429; tiresAtOnce,
-	// whether it makes no call again that came too soon, unless it is told to.
+	// tries is how often it makes a call that is refused for money with 429. tiresAtOnce is
+	// whether it does not retry a call that came too soon, unless it is configured to.
 	tries       int
 	tiresAtOnce bool
 	// base is the path of its base URL, where it must be that.
@@ -94,8 +94,8 @@ func (c call) user() string { return strings.ToLower(c.client.name + "-" + c.nam
 
 func anyCall(call) bool { return true }
 
-// isPlain is whether a call is neither of tools nor of a structure, which are refused as all
-// others are.
+// isPlain is whether a call uses neither tools nor a structure. Those need no tests of refusals of
+// their own: they are refused like all others.
 func isPlain(c call) bool { return c.kind != tools && c.kind != structured }
 
 // The columns of the table that is printed at the end, and those of TestCalls.

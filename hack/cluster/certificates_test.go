@@ -18,7 +18,7 @@ import (
 // servingSecret is where cert-manager puts the certificate of the webhooks.
 const servingSecret = "bursar-webhook-certificate"
 
-// certificates are those of the webhooks, made by cert-manager in the place of the managers' own.
+// certificates are the specs of webhook certificates that cert-manager makes instead of the managers.
 func certificates() {
 	It("has cert-manager make the webhooks' certificates", NodeTimeout(6*time.Minute), func(ctx SpecContext) {
 		step("cert-manager", func() { startCertManager(ctx) })
@@ -69,8 +69,8 @@ func startCertManager(ctx context.Context) {
 	GinkgoHelper()
 	kubectl(ctx, "apply", "--server-side", "-f", ".dev/e2e/definitions/cert-manager")
 	kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/certificates.cert-manager.io", "crd/certificaterequests.cert-manager.io")
-	// As before cert-manager 1.19: since then, the API server also trusts the authority before, and a
-	// certificate that signed itself would do.
+	// As before cert-manager 1.19: newer versions make the API server also trust the previous authority,
+	// so that even a self-signed certificate would do.
 	const old = "--feature-gates=CAInjectorMerging=false"
 	Expect(kube.Administer("cert-manager", filepath.Join(tools, "cert-manager"), old)).To(Succeed())
 }

@@ -81,7 +81,7 @@ func byChart() {
 
 	It("goes on with what was left when it is installed again", NodeTimeout(4*time.Minute), func(ctx SpecContext) {
 		took := step("install again", func() { helm(ctx, "install", nowSource, now) })
-		// The managers before could not give back the Lease: their rights went before them.
+		// The previous managers could not give back the Lease: their rights were removed before they ended.
 		took += step("the next call", func() { eventuallyAnswered(ctx) })
 		figure("installed again upon what was left: calls were admitted after %.1f s", took.Seconds())
 		l := under(ctx, func() {})
@@ -162,7 +162,7 @@ func definitionsIn(source string) (names []string) {
 	return names
 }
 
-// removeRest removes what the programs stood on, and expects that nothing is left.
+// removeRest removes what the programs needed, and expects that nothing is left.
 func removeRest(ctx context.Context) {
 	GinkgoHelper()
 	kubectl(ctx, "delete", "-k", "config/crd", "--timeout=60s")

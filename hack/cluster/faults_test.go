@@ -98,7 +98,7 @@ func faults() {
 	})
 }
 
-// leader is who leads, POD_LIFE; empty when nobody does.
+// leader is the identity of the leader, POD_LIFE; empty if there is none.
 func leader(ctx context.Context) string {
 	return strings.Join(fields(ctx, "{.spec.holderIdentity}", "-n", system, "lease", "bursar-manager"), "")
 }
@@ -189,7 +189,7 @@ func eventuallyAnswered(ctx context.Context) {
 	eventually(ctx, "a call is answered", func(g Gomega) { g.Expect(l.ask(ctx, http.DefaultClient)).NotTo(BeEmpty()) })
 }
 
-// authority is whom the API server trusts when it asks the webhooks.
+// authority is the authority that the API server trusts when it calls the webhooks.
 func authority(ctx context.Context) string {
 	bundles := fields(ctx, "{.webhooks[0].clientConfig.caBundle}", "validatingwebhookconfiguration", "bursar")
 	if len(bundles) == 0 {
@@ -205,7 +205,7 @@ func conflict(ctx context.Context) error {
 	return err
 }
 
-// exhaustMemory leaves a pod no more memory than it has, makes it need more, and waits until it
+// exhaustMemory limits the memory of a pod to what it has, makes it need more, and waits until it
 // was killed for that and is ready again.
 func exhaustMemory(ctx context.Context, pod string) {
 	GinkgoHelper()

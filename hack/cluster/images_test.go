@@ -10,8 +10,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/cluster"
 )
 
-// The images beside Bursar's own, which run.sh has made. Their programs are this machine's, and
-// their names those that a registry would give.
+// The images besides Bursar's own, which run.sh has made. They have this machine's programs, and
+// the names that they would have in a registry.
 const (
 	toolsImage    = "docker.io/library/tools:e2e"
 	redisImage    = "docker.io/library/redis:e2e"

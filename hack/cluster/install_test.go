@@ -45,7 +45,7 @@ func helm(ctx context.Context, verb, source, tag string, values ...string) {
 // kustomize applies config/default, with the images of a version, as docs/operate.md has it. Redis
 // and Postgres, and the Secrets that name them, are those that the chart would bring.
 func kustomize(ctx context.Context, tag string) {
-	// Without --kube-version, a helm that is built from its module alone takes all clusters for old ones.
+	// Without --kube-version, a helm that is built from its module assumes an old cluster.
 	version, err := kube.Client.Discovery().ServerVersion()
 	Expect(err).NotTo(HaveOccurred())
 	parts := run(ctx, "helm", append([]string{"template", "bursar", "config/chart", "-n", system, "--show-only", "templates/embedded.yaml",

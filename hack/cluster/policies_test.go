@@ -13,8 +13,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/cluster"
 )
 
-// policies are who reaches whom, as an installation's NetworkPolicies say. They are enforced in
-// all specs: that Bursar reaches what it needs, those show that make calls.
+// policies are the specs of who reaches whom by an installation's NetworkPolicies. These are
+// enforced in all specs: those that make calls show that Bursar reaches what it needs.
 func policies() {
 	It("is reached by those who have to, and by nobody else", NodeTimeout(4*time.Minute), func(ctx SpecContext) {
 		apply(ctx, read("hack/cluster/testdata/neighbours.yaml"))
@@ -85,7 +85,7 @@ var withEgressLimited = []destination{
 	{"enforcer", 8080, nil},
 }
 
-// reach expects that of some pods those reach each destination that it says, by its address.
+// reach expects that, of some pods, exactly those that a destination names can connect to its address.
 func reach(ctx context.Context, from []string, destinations []destination) {
 	GinkgoHelper()
 	pods := map[string]found{machine: {address: cluster.Address}}

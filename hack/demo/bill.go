@@ -60,7 +60,7 @@ func (d *demo) compareBill(ctx context.Context) error {
 	return compare(costs, total, provider)
 }
 
-// compare holds the ledger against the bill, call by call.
+// compare compares the ledger with the bill, call by call.
 func compare(costs map[string]int64, total int64, provider bill) error {
 	for _, c := range provider.Calls {
 		cost, ok := costs[c.ID]

@@ -17,9 +17,9 @@ import (
 // call is one chat completion as a user would ask for it.
 type call struct {
 	user, model string
-	// token is sent in the place of the user's API key, if there is one.
+	// token is sent instead of the user's API key, if it is set.
 	token string
-	// output is how many tokens the model is to answer with.
+	// output is how many tokens the model has to answer with.
 	output int
 	stream bool
 }

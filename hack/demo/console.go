@@ -12,10 +12,10 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/openid"
 )
 
-// looks is who looks at what the company has spent.
+// looks is the user who looks at what the company has spent.
 const looks = "carla"
 
-// corporativoLooks has somebody sign in to the console and look at the costs of all.
+// corporativoLooks signs a user in to the console, who looks at the costs of all.
 func (d *demo) corporativoLooks(ctx context.Context) error {
 	if err := d.stack.StartConsole(ctx); err != nil {
 		return err
@@ -36,7 +36,7 @@ func (d *demo) corporativoLooks(ctx context.Context) error {
 	return nil
 }
 
-// stay keeps the console up for who reads this at a terminal, until they have seen enough.
+// stay keeps the console up until the person at the terminal ends it.
 func (d *demo) stay(ctx context.Context) {
 	fmt.Printf("\nThe console: %s\n  Sign in as %s, who sees all of acme, or as eva, who sees her own calls, with the password %sNAME.\n",
 		d.stack.ConsoleURL, looks, openid.PasswordPrefix)

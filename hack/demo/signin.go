@@ -12,11 +12,11 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/openid"
 )
 
-// signsIn is who does.
+// signsIn is the user who signs in.
 const signsIn = "gil"
 
-// gerenteSignsIn has somebody sign in at the company's OpenID Connect server and call with
-// the token, and somebody else who belongs to no tenant.
+// gerenteSignsIn signs a user in at the company's OpenID Connect server and calls with the
+// token, and then does the same for a user who belongs to no tenant.
 func (d *demo) gerenteSignsIn(ctx context.Context) error {
 	out, err := d.stack.ApplySignIn(ctx)
 	if err != nil {
@@ -45,7 +45,7 @@ func (d *demo) gerenteSignsIn(ctx context.Context) error {
 	return d.ledgerKnowsWho(ctx, a.header.Get("X-Bursar-Call-Id"))
 }
 
-// callAs signs somebody in and calls with the access token.
+// callAs signs a user in and calls with the access token.
 func (d *demo) callAs(ctx context.Context, name string) (answer, error) {
 	tokens, err := openid.SignIn(ctx, d.stack.SignIn.OpenID.URL, name, openid.PasswordPrefix+name)
 	if err != nil {
@@ -54,7 +54,7 @@ func (d *demo) callAs(ctx context.Context, name string) (answer, error) {
 	return d.do(ctx, call{user: name, model: "gpt-4o-mini", output: 16, token: tokens.Access})
 }
 
-// ledgerKnowsWho prints what the ledger has of who made a call.
+// ledgerKnowsWho prints the caller of a call, as the ledger has it.
 func (d *demo) ledgerKnowsWho(ctx context.Context, id string) error {
 	conn, err := pgx.Connect(ctx, d.stack.DatabaseURL)
 	if err != nil {

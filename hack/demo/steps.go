@@ -58,8 +58,8 @@ func (d *demo) applySamples(ctx context.Context) error {
 	return d.show(ctx, "get", "tenantbudgets,ratelimitpolicies,modelproviders,apikeys")
 }
 
-// secondBudgetIsRefused tries to give the tenant a second budget, by which it would
-// have more.
+// secondBudgetIsRefused tries to give the tenant a second budget, by which it could
+// spend more.
 func (d *demo) secondBudgetIsRefused(ctx context.Context) error {
 	err := d.stack.Apply(ctx, `
 apiVersion: bursar.dev/v1alpha1
@@ -165,7 +165,7 @@ func contains(list []string, want string) bool {
 	return false
 }
 
-// waitFor asks until what is said is so.
+// waitFor waits until isSo returns true. what describes that.
 func (d *demo) waitFor(ctx context.Context, timeout time.Duration, what string, isSo func() (bool, error)) error {
 	deadline := time.Now().Add(timeout)
 	for {

@@ -50,7 +50,7 @@ func writeBlock(page *strings.Builder, block *ast.GenDecl) error {
 	return nil
 }
 
-// plain is a comment without the names that only Go has.
+// plain is a comment without names that exist only in Go.
 func plain(comment string, of *ast.ValueSpec) string {
 	text := strings.Join(strings.Fields(comment), " ")
 	if of != nil {
@@ -62,7 +62,7 @@ func plain(comment string, of *ast.ValueSpec) string {
 	return text
 }
 
-// withoutPrefix takes the prefix from each word that goes on with a capital letter.
+// withoutPrefix removes the prefix from each word in which a capital letter follows it.
 func withoutPrefix(text, prefix string) string {
 	words := strings.Fields(text)
 	for i, word := range words {

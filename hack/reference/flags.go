@@ -16,8 +16,8 @@ var programs = []struct{ name, does string }{
 	{"console", "The pages and the API of usage, budgets and alerts."},
 }
 
-// writeFlags writes the page of all flags and environment variables, as the programs in a
-// directory say them.
+// writeFlags writes the page of all flags and environment variables, from --help of the
+// programs in a directory.
 func writeFlags(bin string) error {
 	var page strings.Builder
 	page.WriteString("# Flags and environment variables\n\nWhat `--help` of each program says. Standard variables of " +

@@ -1,6 +1,6 @@
-// Command reference writes docs/reference: a page for each resource, from its CRD, one of
-// conditions, their reasons and Events, from the constants in api/v1alpha1, and one of flags and
-// environment variables, as the programs in bin say them.
+// Command reference writes docs/reference: a page for each resource, from its CRD; one of
+// conditions, their reasons and Events, from the constants in api/v1alpha1; and one of flags and
+// environment variables, from --help of the programs in bin.
 package main
 
 import (

@@ -89,7 +89,7 @@ func typeOf(field schema) string {
 	return field.Type
 }
 
-// bounds say what a field may be, beside its description.
+// bounds say what values a field may have, besides its description.
 func bounds(field schema) (all []string) {
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	if field.Default != nil {

@@ -9,9 +9,9 @@ import (
 // maxDepth is how many budgets one may have above it.
 const maxDepth = 8
 
-// wrongAmongOthers makes a resource with nothing wrong in itself that cannot be
-// accepted beside those that there are. Names belong to the oldest and, of two
-// that were made in the same second, by the first by name.
+// wrongAmongOthers makes a resource that is valid by itself, but cannot be accepted
+// together with existing ones. Names belong to the oldest and, of two that were made
+// in the same second, to the first by name.
 func (m *Maker) wrongAmongOthers() Resource {
 	switch m.IntN(10) {
 	case 0:
@@ -55,8 +55,8 @@ func (m *Maker) wrongAmongOthers() Resource {
 	}
 }
 
-// wrongChain makes budgets that are wrong by those above them, and a policy, a key and a
-// grant of such a budget.
+// wrongChain makes budgets that are invalid because of those above them, and a policy, a key and
+// a grant of such a budget.
 func (m *Maker) wrongChain() []Resource {
 	top := m.newBudget()
 	var made []Resource
@@ -70,7 +70,7 @@ func (m *Maker) wrongChain() []Resource {
 		next.Spec.ParentRef = &v1alpha1.ParentRef{Name: top.Name, Namespace: top.Namespace}
 		made = append(made, wrong(top, "spec.parentRef", "leads back"), wrong(next, "spec.parentRef", "leads back"))
 	default:
-		// Those down to the depth that is allowed are fine.
+		// Those down to the allowed depth are valid.
 		made = append(made, valid(top))
 		for range maxDepth {
 			next := m.newBudget()

@@ -102,7 +102,7 @@ func (m *Maker) newBudget() *v1alpha1.TenantBudget {
 	return b
 }
 
-// outputCaps are some that cap different calls.
+// outputCaps are some caps for different calls.
 func (m *Maker) outputCaps() []v1alpha1.OutputCap {
 	var caps []v1alpha1.OutputCap
 	selected := map[string]bool{}
@@ -142,7 +142,7 @@ func (m *Maker) moneyLimits() []v1alpha1.MoneyLimit {
 	return limits
 }
 
-// whatCounts tells limits apart that count different calls, or in different periods.
+// whatCounts identifies the calls that a limit counts, and its period.
 func whatCounts(limit v1alpha1.MoneyLimit) string {
 	if limit.Per == "" {
 		limit.Per = v1alpha1.ScopeTenant
@@ -151,8 +151,8 @@ func whatCounts(limit v1alpha1.MoneyLimit) string {
 		slices.Sorted(slices.Values(limit.Groups)), limit.Labels)
 }
 
-// ladder is one of each action at most, in the order in which they may stand; nil
-// leaves it to the default.
+// ladder has at most one rung of each action, in the order in which they may stand; nil
+// is for the default.
 func (m *Maker) ladder() []v1alpha1.Rung {
 	if m.oneIn(4) {
 		return nil

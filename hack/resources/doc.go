@@ -2,6 +2,6 @@
 // the values at the edges of what a field may be, or with one thing broken on
 // purpose, so that it is known which field an error has to name.
 //
-// What is valid is stated here a second time, by hand. It must never ask the code under
-// test, which would agree with itself.
+// What is valid is stated here a second time, by hand. The package must never use the code
+// under test, which would agree with itself.
 package resources

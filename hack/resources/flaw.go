@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// flaw breaks a resource. It returns the field that is wrong then, and why, or
-// false when this resource has nothing that could be broken so.
+// flaw breaks a resource. It returns the field that is wrong then, and why, or false
+// if this flaw does not apply to the resource.
 type flaw func(m *Maker, object map[string]any) (field, why string, applies bool)
 
-// is makes a field a value that it must not have. In the field's path, [*] stands
-// for any element.
+// is are flaws that set a field to a value that it must not have. In the field's path,
+// [*] stands for any element.
 func is(path string, values ...any) []flaw {
 	var flaws []flaw
 	for _, value := range values {
@@ -24,7 +24,7 @@ func is(path string, values ...any) []flaw {
 	return flaws
 }
 
-// breaks makes a field a value by which another, at path, is wrong.
+// breaks is a flaw that sets the field at to a value by which another, at path, becomes wrong.
 func breaks(path, at string, value any) []flaw {
 	return []flaw{func(m *Maker, object map[string]any) (string, string, bool) {
 		field, applies := set(m, object, at, value)
@@ -39,8 +39,8 @@ func breaks(path, at string, value any) []flaw {
 
 var indexes = regexp.MustCompile(`\[\d+\]`)
 
-// again puts the one element of a list into it once more. at is what is wrong: the
-// path itself, or its last element, which [$] stands for.
+// again is a flaw that puts the one element of a list into it once more. at is the field
+// that is wrong then: the path itself, or its last element, for which [$] stands.
 func again(path, at string, change func(element map[string]any)) []flaw {
 	return []flaw{func(m *Maker, object map[string]any) (string, string, bool) {
 		list, ok := get(object, path).([]any)
@@ -90,7 +90,7 @@ func steps(path string) []string {
 }
 
 // set sets the field at a path, and returns the path with the elements that were
-// chosen. It is false when there is no such element.
+// chosen. ok is false if there is no such element.
 func set(m *Maker, object map[string]any, path string, value any) (field string, ok bool) {
 	var at any = object
 	all := steps(path)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// What must not be anywhere.
+// Values that no field of these kinds may have.
 var (
 	wrongNames = []any{nil, "", "Daily", "a.b", "a b", "-a", "a-", "día", "a\r\n", "a\x00b", "ａ", strings.Repeat("a", 64), 7, true, []any{}}
 	// Amounts of a limit.
@@ -127,7 +127,7 @@ var budgetFlaws = all(
 	is("spec.limits[*].amountt", "5"),
 )
 
-// selectorFlaws are what is wrong in a policy that the API server does not see.
+// selectorFlaws are flaws of policies that the API server does not find.
 var selectorFlaws = all(
 	is("spec.targetSelector.matchLabels", map[string]any{"a b": "c"}, map[string]any{"plan": "a b"}, map[string]any{"plan": strings.Repeat("a", 64)}),
 	is("spec.targetSelector.matchExpressions", []any{map[string]any{"key": "plan", "operator": "Near"}},
@@ -135,7 +135,7 @@ var selectorFlaws = all(
 	is("spec.targetSelector.namespaces", map[string]any{"from": "Selector", "selector": map[string]any{"matchLabels": map[string]any{"-": "a"}}}),
 )
 
-// aimed makes a policy one that has targets by the two.
+// aimed is a flaw that sets both ways in which a policy can name its targets.
 func aimed(why string, ref, selector any) []flaw {
 	return []flaw{func(m *Maker, object map[string]any) (string, string, bool) {
 		_, ok := set(m, object, "spec.targetRef", ref)

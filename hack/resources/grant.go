@@ -34,13 +34,13 @@ func (m *Maker) grantOf(budget *v1alpha1.TenantBudget) *v1alpha1.BudgetGrant {
 		g.Spec.User = pick(m, "", "gerente-1", "reports@example.com", strings.Repeat("u", 128))
 	}
 	if m.oneIn(3) {
-		// One that has not started is programmed, and waits.
+		// A grant that has not started is programmed, too, and waits.
 		g.Spec.StartsAt = ptr.To(metav1.NewTime(pick(m, time.Unix(0, 0), g.Spec.ExpiresAt.Add(-time.Second))))
 	}
 	return g
 }
 
-// wrongGrant makes one that gives nothing to any budget that there is.
+// wrongGrant makes a grant that adds to no existing budget.
 func (m *Maker) wrongGrant() Resource {
 	budget := pick(m, m.budgets...)
 	g := m.grantOf(budget)

@@ -81,7 +81,7 @@ func (m *Maker) newMembership() *v1alpha1.Membership {
 	return s
 }
 
-// wrongMembership makes one that is wrong beside what is there.
+// wrongMembership makes a Membership that is invalid because of existing objects.
 func (m *Maker) wrongMembership() Resource {
 	s := m.newMembership()
 	switch m.IntN(4) {

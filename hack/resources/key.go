@@ -30,7 +30,7 @@ func (m *Maker) newKey() *v1alpha1.APIKey {
 		},
 	}
 	if m.oneIn(3) {
-		// One that has expired is valid: it says so, and lets nobody in.
+		// An expired key is valid: its status says that it is expired, and calls are refused.
 		at := pick(m, time.Unix(0, 0), time.Date(2999, 12, 31, 23, 59, 59, 0, time.FixedZone("", 14*60*60)))
 		k.Spec.ExpiresAt = ptr.To(metav1.NewTime(at))
 	}

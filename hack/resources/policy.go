@@ -29,13 +29,13 @@ func (m *Maker) newPolicy() *v1alpha1.RateLimitPolicy {
 	return p
 }
 
-// named makes a policy one that names its target.
+// named makes a policy name its target.
 func named(p *v1alpha1.RateLimitPolicy, target string) *v1alpha1.RateLimitPolicy {
 	p.Spec.TargetRef, p.Spec.TargetSelector = &v1alpha1.TargetRef{Name: target}, nil
 	return p
 }
 
-// selecting makes a policy one that selects its targets.
+// selecting makes a policy select its targets.
 func (m *Maker) selecting(p *v1alpha1.RateLimitPolicy) *v1alpha1.RateLimitPolicy {
 	p.Spec.TargetRef, p.Spec.TargetSelector = nil, m.targetSelector()
 	return p

@@ -84,8 +84,8 @@ func ofPrices() []flaw {
 			flaws = append(flaws, is(path+"."+kind, wrongPrices...)...)
 		}
 		flaws = append(flaws, is(path+".input", nil)...)
-		// Dearer from the cache than not; the second by a nano-dollar, which doubles
-		// do not see.
+		// The price from the cache is higher than the other; in the second case by a
+		// nano-dollar, which a double cannot represent.
 		for _, cheap := range []string{"cachedInput", "cachedAudioInput", "cacheWrite5m"} {
 			dear := map[string]string{"cachedInput": "input", "cachedAudioInput": "audioInput", "cacheWrite5m": "cacheWrite1h"}[cheap]
 			for _, prices := range [][2]string{{"2", "1"}, {"8999999.000000001", "8999999"}} {
@@ -96,7 +96,7 @@ func ofPrices() []flaw {
 	return flaws
 }
 
-// dearer makes the price of what should be cheaper the higher one.
+// dearer is a flaw that makes the price that should be lower the higher one.
 func dearer(path, cheap, dear string, prices [2]string) flaw {
 	return func(m *Maker, object map[string]any) (string, string, bool) {
 		field, applies := set(m, object, path+"."+cheap, prices[0])

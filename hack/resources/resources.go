@@ -11,15 +11,15 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Resource is a resource, and what is wrong with it.
+// Resource is a resource, and its flaw.
 type Resource struct {
 	*unstructured.Unstructured
-	// Field is what is wrong, as an error has to name it: the error may be about a
-	// part of it. It is empty when nothing is.
+	// Field is the wrong field, as an error has to name it: the error may be about a
+	// part of it. It is empty if the resource is valid.
 	Field string
 	// Wrong says what is wrong about it, for people.
 	Wrong string
-	// Later is set when the resource is wrong because others have come before it.
+	// Later is set if the resource is invalid because of others that come before it.
 	Later bool
 }
 
@@ -56,8 +56,8 @@ func New(seed uint64, delegated, plain string) *Maker {
 	return &Maker{Rand: rand.New(rand.NewPCG(seed, 0)), delegated: delegated, plain: plain, takers: map[string]bool{}}
 }
 
-// Make makes n resources or a few more, of all kinds, about half of which are
-// wrong. Those that others need stand before them.
+// Make makes n resources or a few more, of all kinds, about half of which are invalid.
+// Resources come after those that they need.
 func (m *Maker) Make(n int) []Resource {
 	made := []Resource{m.budget(), m.key(), m.provider(), m.policy(), m.grant(), m.identityProvider(), m.membership()}
 	for len(made) < n {
@@ -140,7 +140,7 @@ func (m *Maker) broken(object client.Object, flaws []flaw) Resource {
 // pick is one of several values.
 func pick[T any](m *Maker, values ...T) T { return values[m.IntN(len(values))] }
 
-// some are up to most of the values, in any order, each once.
+// some are a random number of the values, up to most, in any order, each once.
 func some[T any](m *Maker, most int, values ...T) []T {
 	var chosen []T
 	for _, i := range m.Perm(len(values))[:m.IntN(min(most, len(values))+1)] {

@@ -4,9 +4,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// updateFlaws are what is wrong in updates: what is wrong in any resource, and what
-// cannot be changed. A policy or a key that names another budget is not among them: it
-// gives up the one that it had, be the other there or not.
+// updateFlaws are the flaws of updates: those of any resource, and changes of what cannot be
+// changed. That a policy or a key names another budget is not among them: it gives up the one
+// that it had, whether or not the other exists.
 var updateFlaws = map[string][]flaw{
 	"TenantBudget": all(budgetFlaws,
 		is("spec.tenant", "another-tenant"),
@@ -23,12 +23,12 @@ var updateFlaws = map[string][]flaw{
 
 const aHash = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// Spoil makes a wrong update of a resource that is right.
+// Spoil makes an invalid update of a valid resource.
 func (m *Maker) Spoil(r Resource) Resource {
 	copied := &unstructured.Unstructured{Object: copyOf(r.Object).(map[string]any)}
 	spoiled := m.broken(copied, updateFlaws[r.GetKind()])
 	if r.GetKind() == "BudgetGrant" {
-		// Whatever is changed, a grant is on record as it was given.
+		// A grant cannot be changed at all, because it is on record as it was given.
 		spoiled.Field = "spec"
 	}
 	return spoiled

@@ -1,5 +1,5 @@
-// Package security holds the table in SECURITY.md against the tests that it names: what it
-// says is shown by a test that exists.
+// Package security checks that the tests exist that the table in SECURITY.md names: each row
+// says something that a test shows.
 package security
 
 import (

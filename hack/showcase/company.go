@@ -22,13 +22,13 @@ const issuerURL = "https://login.northwind.example"
 // Zone is the time zone of the company.
 const Zone = "America/Argentina/Buenos_Aires"
 
-// PlatformGroup is the group of the token of whoever administers the platform.
+// PlatformGroup is the group in the tokens of the platform's administrators.
 const PlatformGroup = "platform-team"
 
 // tenant is a tenant of the company.
 type tenant struct {
 	name, parent string
-	// daily and monthly are its limits, each that of each of its users per day; in dollars.
+	// daily and monthly are its limits, and each is the limit of each user per day; in dollars.
 	daily, monthly, each string
 	// admin administers it, and people belong to it.
 	admin  string
@@ -39,7 +39,7 @@ type tenant struct {
 	byConsole bool
 }
 
-// owner is who manages the fields of the tenant's budget and rate limits.
+// owner is the manager of the fields of the tenant's budget and rate limits.
 func (t tenant) owner() client.FieldOwner {
 	if t.byConsole {
 		return "bursar-console"
@@ -47,10 +47,10 @@ func (t tenant) owner() client.FieldOwner {
 	return kubectl
 }
 
-// kubectl is who manages what comes from files.
+// kubectl is the manager of fields that come from files.
 const kubectl client.FieldOwner = "kubectl-client-side-apply"
 
-// tenants are those of the company, those above first.
+// tenants are the company's tenants, parents first.
 func tenants() []tenant {
 	return []tenant{
 		{name: "northwind", daily: "40.00", monthly: "600.00", each: "5.00", admin: "carla", people: []string{"bruno"}, perDay: 6},
@@ -99,7 +99,7 @@ func (s *Showcase) create(ctx context.Context, object client.Object) error {
 	return s.createBy(ctx, object, kubectl)
 }
 
-// createBy is create, of an object whose fields somebody manages.
+// createBy is create, with the manager of the object's fields.
 func (s *Showcase) createBy(ctx context.Context, object client.Object, by client.FieldOwner) error {
 	if err := s.Cluster.Create(ctx, object, by); err != nil {
 		return err
@@ -184,7 +184,7 @@ func (s *Showcase) makeTenant(ctx context.Context, t tenant) error {
 	return s.makeKeys(ctx, t)
 }
 
-// makeKeys makes an APIKey of every second person, used of late or not.
+// makeKeys makes an APIKey for every second person, some of them recently used.
 func (s *Showcase) makeKeys(ctx context.Context, t tenant) error {
 	for i, person := range t.people {
 		if i%2 == 1 {
@@ -215,7 +215,7 @@ func groupOf(person string) string {
 	return []string{"search", "assistants", "evaluation"}[int(person[0])%3]
 }
 
-// tellStatus says how the limits of a tenant stand, as the manager would.
+// tellStatus writes the status of a tenant's budget, as the manager would.
 func (s *Showcase) tellStatus(ctx context.Context, t tenant) error {
 	var budget v1alpha1.TenantBudget
 	if err := s.Cluster.Get(ctx, client.ObjectKey{Namespace: t.name, Name: t.name}, &budget); err != nil {

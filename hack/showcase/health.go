@@ -42,7 +42,7 @@ func price(cents int64) v1alpha1.Price {
 	return v1alpha1.Price(fmt.Sprintf("%d.%02d", cents/100, cents%100))
 }
 
-// tellProvider says what the enforcers have seen of a provider.
+// tellProvider writes what enforcers have seen into the status of a provider.
 func (s *Showcase) tellProvider(ctx context.Context, provider *v1alpha1.ModelProvider, isAway bool) error {
 	reachable := metav1.Condition{Type: v1alpha1.ConditionReachable, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAnswered, Message: "the provider answers calls"}
 	if isAway {
@@ -57,7 +57,7 @@ func (s *Showcase) tellProvider(ctx context.Context, provider *v1alpha1.ModelPro
 	return s.Cluster.Status().Update(ctx, provider)
 }
 
-// recordHealth puts on record what enforcers and the leader say to Postgres, and how the latest calls
+// recordHealth puts into Postgres what enforcers and the leader report there, and how the latest calls
 // went.
 func (s *Showcase) recordHealth(ctx context.Context, provider *v1alpha1.IdentityProvider) error {
 	for _, statement := range []string{

@@ -16,7 +16,7 @@ import (
 // Days is how far the history goes back.
 const Days = 62
 
-// model is a model that is called, with what a million tokens cost in cents.
+// model is a model that is called, with its prices in cents per million tokens.
 type model struct {
 	name, provider string
 	input, output  int64
@@ -158,7 +158,7 @@ func (s *Showcase) call(random *rand.Rand, t tenant, ancestors []string, day tim
 	return c
 }
 
-// cost is what a call of the model costs: a cent a million tokens is 10 nano-dollars a token.
+// cost is what a call of the model costs: one cent per million tokens is 10 nano-dollars per token.
 func (m model) cost(c call) money.Nanos {
 	return money.Nanos(10*m.input*c.input + m.input*c.cached + 10*m.output*c.output)
 }

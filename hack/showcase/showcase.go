@@ -27,17 +27,17 @@ import (
 
 // Showcase is a company that is up.
 type Showcase struct {
-	// Now is when it is: its history ends there.
+	// Now is the company's present time, at which its history ends.
 	Now time.Time
-	// Console is how the console's service account reaches the API server, with the rights that
-	// config/console gives it.
+	// Console is the configuration of a client of the API server that is the console's service
+	// account, with the rights that config/console gives it.
 	Console *rest.Config
 	// ConsoleURL is the DSN of the console's login.
 	ConsoleURL string
 	// Ledger may do everything in the database, and Cluster everything in the cluster.
 	Ledger  *pgxpool.Pool
 	Cluster client.Client
-	// Kubernetes is the API server, and Postgres what keeps the ledger.
+	// Kubernetes is the API server, and Postgres the server with the ledger.
 	Kubernetes *kubernetes.Server
 	Postgres   *postgres.Server
 
@@ -47,7 +47,7 @@ type Showcase struct {
 	spent map[string]*spending
 }
 
-// Start starts the company, as it is at a moment. Its Postgres has more parameters, such as "shared_buffers=1GB".
+// Start starts the company, as it is at a moment. ofPostgres are parameters of its Postgres, such as "shared_buffers=1GB".
 func Start(ctx context.Context, now time.Time, ofPostgres ...string) (s *Showcase, err error) {
 	s = &Showcase{Now: now, spent: map[string]*spending{}}
 	defer func() {
@@ -98,7 +98,7 @@ func (s *Showcase) startCluster(ctx context.Context) (err error) {
 	return err
 }
 
-// giveRights gives the console's service account what config/console/rbac.yaml says.
+// giveRights gives the console's service account the rights in config/console/rbac.yaml.
 func (s *Showcase) giveRights(ctx context.Context) error {
 	if err := s.Cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "bursar-system"}}); err != nil {
 		return err
@@ -147,7 +147,7 @@ func (s *Showcase) startLedger(ctx context.Context, settings []string) error {
 	return nil
 }
 
-// Token is a token of somebody of the company, in some groups.
+// Token is a token of a person of the company, with some groups.
 func (s *Showcase) Token(user string, groups ...string) string {
 	return s.key.Sign(map[string]any{
 		"iss": issuerURL, "aud": "bursar", "sub": user, "groups": groups, "iat": s.Now.Unix(), "exp": s.Now.Add(24 * time.Hour).Unix(),

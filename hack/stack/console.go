@@ -12,8 +12,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/process"
 )
 
-// PlatformAdmin is whom of the sample company's people the console takes for an admin of every
-// tenant, though they belong to none.
+// PlatformAdmin is the person of the sample company whom the console treats as an admin of every
+// tenant, although they belong to none.
 const PlatformAdmin = "nadia"
 
 // StartConsole starts the console, which the stack stops, and waits until it is ready.
@@ -57,8 +57,8 @@ func (s *Stack) StartConsole(ctx context.Context) error {
 	return err
 }
 
-// consoleSignIn makes the files with which people sign in to the console, and the arguments that
-// name them. What it is called by the company's sign-in is in signin.yaml.
+// consoleSignIn makes the files that the console's sign-in needs, and the arguments that name
+// them. The client's name at the company's issuer is in signin.yaml.
 func (s *Stack) consoleSignIn() (args []string, err error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // it never fails

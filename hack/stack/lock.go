@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// lock has the directory for this stack alone until it stops, or its process ends: another one there would
-// write over its certificates.
+// lock reserves the directory for this stack until it stops, or its process ends: another stack there would
+// overwrite its certificates.
 func (s *Stack) lock() error {
 	file, err := os.OpenFile(s.dir("lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -29,7 +29,7 @@ func (s *Stack) startManager(ctx context.Context) error {
 // lost its Lease because the machine was too busy to renew it, is started again, as a
 // Deployment would; one that was stopped or killed is not.
 type Manager struct {
-	// Name is that of its log file.
+	// Name is the name of its log file.
 	Name string
 	// MetricsURL is where its metrics are.
 	MetricsURL string
@@ -41,7 +41,7 @@ type Manager struct {
 	stopped bool
 }
 
-// Process is the one that runs now, or ran last.
+// Process is the process that runs now, or ran last.
 func (m *Manager) Process() *process.Process {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -61,7 +61,7 @@ func (m *Manager) stop() *process.Process {
 	return m.process
 }
 
-// keepUp starts the manager again when it has ended by itself, until it is stopped or
+// keepUp starts the manager again whenever it has ended by itself, until it is stopped or
 // cannot be started any more.
 func (m *Manager) keepUp(start func() (*process.Process, error)) {
 	for up := true; up; {
@@ -84,10 +84,9 @@ func (m *Manager) again(start func() (*process.Process, error)) bool {
 	return true
 }
 
-// StartManager starts one more manager, as the service account that config/rbac is
-// for, which the stack stops unless somebody else does, and waits until it is ready.
-// One of them leads, and one serves the webhooks, which are at one address here. Its log
-// file bears its name.
+// StartManager starts another manager, as the service account of config/rbac, and waits
+// until it is ready. The stack stops it, unless the caller does. One of the managers leads,
+// and one serves the webhooks, which have only one address here. Its log file has its name.
 func (s *Stack) StartManager(ctx context.Context, name string) (*Manager, error) {
 	health, err := process.FreePort()
 	if err != nil {
@@ -136,7 +135,7 @@ func (s *Stack) StartManager(ctx context.Context, name string) (*Manager, error)
 	return manager, nil
 }
 
-// managerHabits are the flags that tests want of managers.
+// managerHabits are the flags that tests need for managers.
 func (s *Stack) managerHabits() []string {
 	if s.opts.AsInstalled {
 		return nil
@@ -147,7 +146,7 @@ func (s *Stack) managerHabits() []string {
 	}
 }
 
-// freeWebhooks is where the next manager is to serve webhooks: nowhere, if one does.
+// freeWebhooks is where the next manager has to serve webhooks: nowhere, if another does.
 func (s *Stack) freeWebhooks() string {
 	for _, manager := range s.Managers {
 		select {

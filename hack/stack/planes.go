@@ -18,9 +18,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/relay"
 )
 
-// prepareDatabase makes the ledger's database, the logins of both planes and a reader's. The
-// manager migrates it again when it leads, which then has nothing to do; here it
-// makes the group roles that the logins belong to.
+// prepareDatabase makes the ledger's database, the logins of both planes and a reader's. It
+// migrates the database, because that makes the group roles to which the logins belong; the
+// leading manager then has nothing to migrate.
 func (s *Stack) prepareDatabase(ctx context.Context) (err error) {
 	if s.DatabaseURL, err = s.postgres.NewDatabase(ctx); err != nil {
 		return err
@@ -42,12 +42,12 @@ func (s *Stack) prepareDatabase(ctx context.Context) (err error) {
 	return s.startPgBouncer(ctx)
 }
 
-// logins are the DSNs of those who act as a role, by its name.
+// logins are the DSNs of the logins with a role, by the role's name.
 func (s *Stack) logins() map[string]*string {
 	return map[string]*string{"bursar_manager": &s.managerDSN, "bursar_enforcer": &s.enforcerDSN, "bursar_reader": &s.ReaderURL}
 }
 
-// startPgBouncer leads the logins through a PgBouncer, if there is to be one.
+// startPgBouncer starts a PgBouncer for the logins, if the options name one.
 func (s *Stack) startPgBouncer(ctx context.Context) error {
 	if s.opts.PgBouncer == "" {
 		return nil
@@ -65,8 +65,7 @@ func (s *Stack) startPgBouncer(ctx context.Context) error {
 	return nil
 }
 
-// prepareSchema migrates the database, or makes the roles alone where it is the manager that is
-// to migrate.
+// prepareSchema migrates the database, or makes only the roles if the manager has to migrate it.
 func (s *Stack) prepareSchema(ctx context.Context) error {
 	if s.opts.Programs == "" {
 		return budgetstore.Migrate(ctx, s.DatabaseURL)
@@ -112,8 +111,8 @@ type Enforcer struct {
 	MetricsURL string
 }
 
-// StartEnforcer starts one more enforcer, which the stack stops unless somebody
-// else does, and waits until it is ready. Its log file bears its name.
+// StartEnforcer starts another enforcer, and waits until it is ready. The stack stops it,
+// unless the caller does. Its log file has its name.
 func (s *Stack) StartEnforcer(ctx context.Context, name string) (Enforcer, error) {
 	return s.startEnforcer(ctx, name, s.RedisURL, s.enforcerDSN)
 }
@@ -125,7 +124,7 @@ type Separable struct {
 	Redis, Postgres *relay.Relay
 }
 
-// StartSeparable starts one more enforcer, as StartEnforcer does.
+// StartSeparable starts another enforcer, as StartEnforcer does.
 func (s *Stack) StartSeparable(ctx context.Context, name string) (e Separable, err error) {
 	var redisURL, dsn string
 	if e.Redis, redisURL, err = relay.StartTo(s.RedisURL); err != nil {
@@ -176,15 +175,15 @@ func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // child is one of our own programs, to be run in the stack.
 type child struct {
-	// name is that of its log file; program is the binary in directory, name by default.
+	// name is the name of its log file; program is the binary in directory, name by default.
 	name, program, directory string
 	args, env                []string
 	// ready is the URL that answers 200 when the child works.
 	ready string
 }
 
-// startChild starts a child, which the stack stops unless somebody else does, and waits
-// until it is ready.
+// startChild starts a child, and waits until it is ready. The stack stops it, unless the
+// caller does.
 func (s *Stack) startChild(ctx context.Context, c child) (*process.Process, error) {
 	p, err := s.launch(c)
 	if err != nil {

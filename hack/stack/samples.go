@@ -16,8 +16,8 @@ import (
 // SampleNamespace is where config/samples puts its tenant.
 const SampleNamespace = "acme"
 
-// ApplySamples applies config/samples, with the fake provider in the place of the
-// real one, and waits until every enforcer enforces it.
+// ApplySamples applies config/samples, with the fake provider instead of the real
+// one, and waits until every enforcer enforces it.
 func (s *Stack) ApplySamples(ctx context.Context) (string, error) {
 	overlay, err := s.writeOverlay()
 	if err != nil {
@@ -35,8 +35,8 @@ func (s *Stack) ApplySamples(ctx context.Context) (string, error) {
 	return out, s.awaitProgrammed(ctx, "tenantbudgets,ratelimitpolicies,apikeys,memberships", "modelproviders,identityproviders")
 }
 
-// awaitProgrammed waits until all of the samples' objects of some kinds are enforced; those
-// with a namespace and those without are asked for apart.
+// awaitProgrammed waits until all of the samples' objects of some kinds are enforced. Kinds
+// with a namespace and kinds without are separate arguments.
 func (s *Stack) awaitProgrammed(ctx context.Context, kinds ...string) error {
 	for _, some := range kinds {
 		args := []string{"wait", "--for=condition=Programmed", "--timeout=60s", "--all", some, "-n", SampleNamespace}
@@ -114,10 +114,10 @@ func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 	return path, os.WriteFile(path, []byte(env.String()), 0o600)
 }
 
-// Quote is a value as a shell takes it, whatever is in it.
+// Quote is a value, quoted for a shell.
 func Quote(value string) string { return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'" }
 
-// envName is the user's name as the name of an environment variable may be.
+// envName is the user's name, changed into the name of an environment variable.
 func envName(user string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
@@ -127,7 +127,7 @@ func envName(user string) string {
 	}, strings.ToUpper(user))
 }
 
-// HashKey is what an APIKey has of an API key: its SHA-256 in hexadecimal.
+// HashKey is the hash of an API key in an APIKey: its SHA-256 in hexadecimal.
 func HashKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])

@@ -21,8 +21,8 @@ var signInYAML string
 type SignIn struct {
 	// OpenID is an OpenID Connect server, whose tokens have groups.
 	OpenID *openid.Server
-	// StackAuth has the same people, and its tokens say no more of them than their e-mail
-	// addresses. It is at StackAuthURL.
+	// StackAuth has the same people, but its tokens have only their e-mail addresses. It is at
+	// StackAuthURL.
 	StackAuth    *issuer.StackAuth
 	StackAuthURL string
 }
@@ -51,7 +51,7 @@ func (s *Stack) StartSignIn() error {
 	return nil
 }
 
-// ApplySignIn has Bursar trust the issuers, and waits until every enforcer does.
+// ApplySignIn makes Bursar trust the issuers, and waits until every enforcer does.
 // REQUIRES: StartSignIn and ApplySamples.
 func (s *Stack) ApplySignIn(ctx context.Context) (string, error) {
 	resources := fmt.Sprintf(signInYAML, s.SignIn.OpenID.URL, s.SignIn.StackAuth.Issuer(issuer.Regular), issuer.SampleProject)

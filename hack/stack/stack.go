@@ -23,17 +23,17 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
-// ProviderKey is the API key that the fake provider wants. It is no secret.
+// ProviderKey is the API key that the fake provider requires. It is no secret.
 const ProviderKey = "fake-provider-key"
 
-// DatabasePassword is in every DSN, and never asked for: the server trusts this machine.
-// So it can be seen whether one gets somewhere.
+// DatabasePassword is in every DSN, although the server trusts this machine and does not ask
+// for it: tests look for it in logs and stores, where no password may be.
 const DatabasePassword = "stack-database-password"
 
 // SampleKeyPrefix and a user's name make the API key of a user of config/samples.
 const SampleKeyPrefix = "bursar-sample-"
 
-// DefaultDir is what the environment's DEV_DIR names, else .dev.
+// DefaultDir is the directory that the environment variable DEV_DIR names, or else .dev.
 func DefaultDir() string { return cmp.Or(os.Getenv("DEV_DIR"), ".dev") }
 
 // Options say how the stack is run.
@@ -42,19 +42,19 @@ type Options struct {
 	Dir string
 	// Enforcers is how many enforcers run.
 	Enforcers int
-	// Programs is the directory of the programs that it begins with: bin/ by default. Where
-	// it is set, the ledger's schema is as they make it.
+	// Programs is the directory of the programs with which it begins: bin/ by default. If it
+	// is set, these programs make the ledger's schema.
 	Programs string
-	// PgBouncer is a program of PgBouncer that is to stand between all but the owner and
-	// Postgres, in transaction mode; empty for none.
+	// PgBouncer is a program of PgBouncer, to run in transaction mode between Postgres and all
+	// logins except the owner; empty for none.
 	PgBouncer string
-	// RedisClock gives Redis a clock that SetRedisClock sets, for which a C compiler is wanted.
+	// RedisClock gives Redis a clock that SetRedisClock sets. It needs a C compiler.
 	RedisClock bool
-	// AsInstalled has the programs log and audit as they do by default, and Redis keep an
+	// AsInstalled makes the programs log and audit as they do by default, and Redis keep an
 	// append-only file, so that what they need can be measured. Otherwise they log and audit as
-	// tests want it, and a Redis that ends forgets everything.
+	// tests need it, and a Redis that ends forgets everything.
 	AsInstalled bool
-	// Progress is told what happens, line by line.
+	// Progress gets a line for each step.
 	Progress io.Writer
 }
 
@@ -62,16 +62,15 @@ type Options struct {
 type Stack struct {
 	// Kubeconfig is the path of the administrator's kubeconfig.
 	Kubeconfig string
-	// Managers are those that were started, also those that have ended since.
+	// Managers are all managers that were started, including those that have ended since.
 	Managers []*Manager
-	// EnforcerURLs are the base URLs of the enforcers that run from the start, which
-	// are Enforcers.
+	// Enforcers are the enforcers that run from the start, and EnforcerURLs their base URLs.
 	EnforcerURLs []string
 	Enforcers    []Enforcer
 	// Provider is the fake model provider, at ProviderURL.
 	Provider    *fakeprovider.Server
 	ProviderURL string
-	// Receivers are whom alerts can be sent to.
+	// Receivers are receivers of alerts.
 	Receivers *receivers.Receivers
 	// SignIn is where people sign in; nil before StartSignIn.
 	SignIn *SignIn
@@ -79,8 +78,8 @@ type Stack struct {
 	RedisURL string
 	// DatabaseURL is the superuser's DSN of the ledger's database.
 	DatabaseURL string
-	// ReaderURL is the DSN of a login that may read the ledger, as who uses kubectl
-	// budget has one.
+	// ReaderURL is the DSN of a login that may read the ledger, such as users of kubectl
+	// budget have.
 	ReaderURL string
 	// Kubectl is the path of a kubectl that fits.
 	Kubectl string
@@ -98,14 +97,14 @@ type Stack struct {
 
 	managerKubeconfig       string
 	managerDSN, enforcerDSN string
-	// webhookAddress is where the API server asks the webhooks.
+	// webhookAddress is where the API server calls the webhooks.
 	webhookAddress string
 	stopsMu        sync.Mutex
 	stops          []func() error
 }
 
-// Start starts everything and waits until it works, with nothing configured yet.
-// Whatever was started is stopped again when it fails.
+// Start starts everything and waits until it works, with nothing configured yet. If
+// it fails, it stops what it has started.
 func Start(ctx context.Context, opts Options) (*Stack, error) {
 	s := &Stack{opts: opts}
 	if err := s.start(ctx); err != nil {
@@ -173,8 +172,7 @@ func (s *Stack) Stop() error {
 	return all
 }
 
-// Logs is what the programs of Bursar have logged so far, those that have ended too, by
-// name.
+// Logs are the logs of Bursar's programs so far, by name, including those that have ended.
 func (s *Stack) Logs() (map[string][]byte, error) {
 	files, err := filepath.Glob(s.dir("*.log"))
 	if err != nil {
@@ -192,7 +190,7 @@ func (s *Stack) Logs() (map[string][]byte, error) {
 
 func (s *Stack) dir(part string) string { return filepath.Join(s.opts.Dir, part) }
 
-// startParts starts the servers that Bursar stands on, side by side.
+// startParts starts the servers that Bursar needs, side by side.
 func (s *Stack) startParts(ctx context.Context) error {
 	parts, starting := errgroup.WithContext(ctx)
 	parts.Go(func() (err error) {
@@ -318,7 +316,7 @@ func (s *Stack) BackUpPostgres(ctx context.Context) error {
 	return s.withoutPostgres(ctx, func() error { return copied(ctx, s.dir("postgres"), s.dir("postgres-backup")) })
 }
 
-// RestorePostgres puts the copy in the place of the data of Postgres, which ends at once.
+// RestorePostgres replaces the data of Postgres by the copy. Postgres ends for that, and starts again.
 func (s *Stack) RestorePostgres(ctx context.Context) error {
 	return s.withoutPostgres(ctx, func() error { return copied(ctx, s.dir("postgres-backup"), s.dir("postgres")) })
 }
@@ -327,7 +325,7 @@ func (s *Stack) withoutPostgres(ctx context.Context, do func() error) error {
 	return errors.Join(s.CrashPostgres(), do(), s.StartPostgres(ctx))
 }
 
-// copied copies a directory into the place of another, with the owners of its files.
+// copied replaces a directory by a copy of another, with the owners of its files.
 func copied(ctx context.Context, from, to string) error {
 	if err := os.RemoveAll(to); err != nil {
 		return err
@@ -338,16 +336,16 @@ func copied(ctx context.Context, from, to string) error {
 	return nil
 }
 
-// PauseRedis makes Redis hang, and ResumeRedis lets it go on.
+// PauseRedis makes Redis hang, until ResumeRedis.
 func (s *Stack) PauseRedis() error { return s.redis.Pause() }
 
-// ResumeRedis lets Redis go on.
+// ResumeRedis lets Redis continue.
 func (s *Stack) ResumeRedis() error { return s.redis.Resume() }
 
-// PauseAPIServer makes the Kubernetes API server hang, and ResumeAPIServer lets it go on.
+// PauseAPIServer makes the Kubernetes API server hang, until ResumeAPIServer.
 func (s *Stack) PauseAPIServer() error { return s.api.Pause() }
 
-// ResumeAPIServer lets the Kubernetes API server go on.
+// ResumeAPIServer lets the Kubernetes API server continue.
 func (s *Stack) ResumeAPIServer() error { return s.api.Resume() }
 
 // RunKubectl runs kubectl as the administrator and returns what it printed.

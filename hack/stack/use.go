@@ -10,11 +10,10 @@ import (
 // startWithin is how long a stack may take to start.
 const startWithin = 5 * time.Minute
 
-// Use runs something, such as a package's tests, with a stack of its own, and returns
-// what that returns: an exit code. It is not 0 when the stack does not start, or does
-// not stop. The stack's files go with it, unless the code is not 0: then the logs are
-// wanted, and stderr says where they are, and what happens. Dir and Progress of the options
-// are set here.
+// Use calls run, such as a package's tests, with a stack of its own, and returns the exit
+// code that run returns. If the stack does not start or stop, the code is not 0. The stack's
+// files are removed, unless the code is not 0: then the logs are needed, and stderr says
+// where they are. Use sets Dir and Progress of the options; progress goes to stderr.
 func Use(opts Options, run func(ctx context.Context, s *Stack) int) (code int) {
 	dir, err := os.MkdirTemp("", "bursar-stack-")
 	if err != nil {

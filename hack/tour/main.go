@@ -1,5 +1,5 @@
 // Command tour writes docs/tour.md: it runs all of Bursar on real parts, makes calls, and
-// runs each command of kubectl budget. What the page shows is what they printed.
+// runs each command of kubectl budget. The page shows what they printed.
 package main
 
 import (

@@ -33,7 +33,7 @@ func (t *tour) run(ctx context.Context, line string) (string, error) {
 	return string(out), err
 }
 
-// newTour makes a tour in a directory, in which an earlier one leaves nothing.
+// newTour makes a tour in a directory, and removes what an earlier tour has left there.
 func newTour(s *stack.Stack, dir string) (*tour, error) {
 	work, err := filepath.Abs(filepath.Join(dir, "tour"))
 	if err != nil {
@@ -58,8 +58,8 @@ func newTour(s *stack.Stack, dir string) (*tour, error) {
 // say writes prose.
 func (t *tour) say(format string, args ...any) { fmt.Fprintf(&t.page, format+"\n\n", args...) }
 
-// shell runs a line in a shell, and shows it and what it printed. A line that fails is
-// the end of the tour, unless it is to.
+// shell runs a line in a shell, and shows it and what it printed. The tour ends if the line
+// exits with another code than wantExit allows.
 func (t *tour) shell(ctx context.Context, line string, wantExit ...int) error {
 	out, err := t.run(ctx, line)
 	exit := 0

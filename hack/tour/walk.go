@@ -143,7 +143,7 @@ func (t *tour) watchInShadow(ctx context.Context) error {
 	return t.shell(ctx, "kubectl budget shadow acme -n acme")
 }
 
-// anas is the key that the tour made.
+// anas is ana's key, which the tour has made.
 func (t *tour) anas() (string, error) {
 	key, err := os.ReadFile(filepath.Join(t.work, "ana.key"))
 	return strings.TrimSpace(string(key)), err
@@ -205,7 +205,7 @@ func (t *tour) seeWhatIsSpent(ctx context.Context) error {
 	return t.shell(ctx, "kubectl budget top acme -n acme -o yaml | head -n 11")
 }
 
-// calls are as dear as this: some 16 cents.
+// outputTokens is how many tokens each call generates, for some 16 cents.
 const outputTokens = 16000
 
 func (t *tour) mustChat(ctx context.Context, key string, want int) error {
@@ -216,7 +216,7 @@ func (t *tour) mustChat(ctx context.Context, key string, want int) error {
 	return err
 }
 
-// settled waits until the ledger has so many calls of ana's, and status their money.
+// settled waits until the budget's status has the cost of so many calls, and nothing is held.
 func (t *tour) settled(ctx context.Context, calls int) error {
 	return t.until(ctx, fmt.Sprintf("status has %d calls", calls), func() (bool, error) {
 		out, err := t.stack.RunKubectl(ctx, "-n", stack.SampleNamespace, "get", "tenantbudget", "acme",

@@ -56,7 +56,7 @@ func streamed(ctx context.Context, params anthropic.MessageNewParams) (all anthr
 	return all, stream.Err()
 }
 
-// messageTool has the model call a tool, and tells it the result. Both answers are streamed.
+// messageTool makes the model call a tool, and sends it the result. Both answers are streamed.
 func messageTool(ctx context.Context) (string, error) {
 	params := messageParams()
 	params.Tools = []anthropic.ToolUnionParam{{OfTool: &anthropic.ToolParam{

@@ -17,23 +17,23 @@ import (
 	"github.com/openai/openai-go/v3"
 )
 
-// call makes a call, and says what came of it.
+// call makes a call, and returns the answer.
 type call func(ctx context.Context) (string, error)
 
 // clients are the calls of each client, by name.
 var clients = map[string]map[string]call{"openai-go": openaiCalls, "anthropic-sdk-go": anthropicCalls}
 
-// The base URL and the key are all that is Bursar's.
+// Only the base URL and the key are Bursar's.
 var (
 	bursarURL = os.Getenv("BURSAR_URL")
 	key       = os.Getenv("BURSAR_KEY")
 	prompt    = os.Getenv("PROMPT")
 )
 
-// base is the base URL: at the path that the client's users write, unless the test has another.
+// base is the base URL, with the path that the client's users usually write or, if the test sets one, another.
 func base(path string) string { return bursarURL + cmp.Or(os.Getenv("BURSAR_BASE"), path) }
 
-// weather is the tool that models are offered, and what it says.
+// weather is the tool that models are offered.
 const (
 	weather            = "weather"
 	weatherDescription = "The weather in a city"
@@ -47,7 +47,7 @@ func schema(property string) map[string]any {
 	}
 }
 
-// story is the structure that answers are asked for.
+// story is the structure that answers must have.
 type story struct {
 	Title string `json:"title"`
 }

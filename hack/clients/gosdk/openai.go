@@ -46,7 +46,7 @@ func chatStream(ctx context.Context) (text string, _ error) {
 	return text, stream.Err()
 }
 
-// chatTool has the model call a tool, and tells it the result. Both answers are streamed.
+// chatTool makes the model call a tool, and sends it the result. Both answers are streamed.
 func chatTool(ctx context.Context) (string, error) {
 	client := newOpenAI()
 	params := chatParams()
@@ -125,7 +125,7 @@ func respondStream(ctx context.Context) (text string, _ error) {
 	return text, stream.Err()
 }
 
-// respondTool has the model call a tool, and tells it the result.
+// respondTool makes the model call a tool, and sends it the result.
 func respondTool(ctx context.Context) (string, error) {
 	client := newOpenAI()
 	params := responseParams()

@@ -1,5 +1,5 @@
-// Command openapi holds a console's API against its own OpenAPI document, by a library that knows
-// nothing of it: the document is valid, and so is every answer by the document, whatever is asked.
+// Command openapi checks a console's API with an independent library: its OpenAPI document is valid,
+// and every answer is valid by the document, whatever is asked.
 //
 // It is a module of its own, so that the product does not depend on the library.
 package main
@@ -20,7 +20,7 @@ import (
 	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
 )
 
-// values are what parameters are given.
+// values are the values that parameters get.
 var values = []string{
 	"1", "0", "-1", "99999999999999999999", "true", "acme", "day", "day,model", "user,hour", "label", "tenant,day,user", "2026-11-01", "2026-11-01T00:00:01Z", "2026-13-45", "csv", "json",
 	"é", "'; --", "a=b", "00000000-0000-0000-0000-000000000000", "MTc2MzQ3NDY0NTAwMDAwMC9h", "%", strings.Repeat("9", 400),
@@ -33,7 +33,7 @@ func main() {
 	}
 }
 
-// run checks the document of the console at a URL, and what it answers to who has a credential.
+// run checks the document of the console at a URL, and its answers to requests with a credential.
 func run(console, credential string) error {
 	text, err := read(console + "/api/ai/openapi.json")
 	if err != nil {
@@ -75,7 +75,7 @@ func read(address string) ([]byte, error) {
 	return io.ReadAll(response.Body)
 }
 
-// checker asks, and notes which answers are not as the document says.
+// checker makes requests, and notes which answers are not valid by the document.
 type checker struct {
 	console, credential string
 	valid               validator.Validator
@@ -84,7 +84,7 @@ type checker struct {
 	failed              []error
 }
 
-// askAll asks an operation plainly, and with each value for each of its parameters.
+// askAll requests an operation without parameters, and with each value for each of its parameters.
 func (c *checker) askAll(path string, operation *v3.Operation) {
 	c.ask(path, nil)
 	for _, p := range operation.Parameters {
@@ -97,7 +97,7 @@ func (c *checker) askAll(path string, operation *v3.Operation) {
 	}
 }
 
-// ask asks with some parameters, and holds the answer against the document.
+// ask makes a request with some parameters, and checks the answer by the document.
 func (c *checker) ask(path string, given map[string]string) {
 	query := url.Values{}
 	for name, value := range given {

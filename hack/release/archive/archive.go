@@ -17,7 +17,7 @@ type File struct {
 	Content []byte
 }
 
-// Tar writes files, and the directories that they are in, all of the time given and owned by
+// Tar writes files, and the directories that they are in, all with the same time and owned by
 // root.
 func Tar(to io.Writer, at time.Time, files ...File) error {
 	out := tar.NewWriter(to)

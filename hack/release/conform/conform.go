@@ -81,7 +81,7 @@ func Definition(directory string, document []byte) error {
 	return nil
 }
 
-// strict has a schema refuse fields that it does not know, and understand what only Kubernetes'
+// strict makes a schema refuse unknown fields, and translates what only Kubernetes' schemas
 // have.
 func strict(schema map[string]any) {
 	_, hasFields := schema["properties"]

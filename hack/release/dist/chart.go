@@ -19,7 +19,7 @@ import (
 )
 
 // Chart packs the chart, of the version that is built, into a directory, as `helm package` does,
-// with files in the place of links.
+// with files instead of links.
 func Chart(from source.Source, directory string) error {
 	log.SetOutput(io.Discard) // the loader mentions each link that it follows
 	loaded, err := loader.Load(filepath.Join(from.Root, "config/chart"))

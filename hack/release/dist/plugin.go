@@ -19,7 +19,7 @@ import (
 const Downloads = "https://github.com/bursar-dev/bursar/releases/download/"
 
 // Plugin compiles kubectl-budget for platforms, and writes an archive for each into a directory,
-// with what each is made of (sbom/) and the manifest by which krew installs them.
+// with the list of what each is made of (sbom/) and the manifest with which krew installs them.
 func Plugin(ctx context.Context, from source.Source, modules []licenses.Module, directory string, platforms ...source.Platform) error {
 	license, err := os.ReadFile(filepath.Join(from.Root, "LICENSE"))
 	if err != nil {

@@ -19,12 +19,12 @@ const notices = "THIRD_PARTY_LICENSES.txt"
 
 // Options are what a release is made with.
 type Options struct {
-	// Registry has the images that the manifests name, which are named without one if empty.
+	// Registry is the registry that the manifests name for the images; if it is empty, they name none.
 	Registry string
 	// Kubectl renders the kustomizations.
 	Kubectl string
-	// Key is the file with minisign's private key, which Password opens. Checksums are not
-	// signed if empty.
+	// Key is the file with minisign's private key, which Password opens. If it is empty, checksums
+	// are not signed.
 	Key, Password string
 	// Architectures are those of the images, and Platforms those of the plugin.
 	Architectures []string
@@ -39,7 +39,7 @@ func Release(ctx context.Context, from source.Source, directory string, o Option
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return nil, err
 	}
-	// First what is quick and may be refused: the version, the licences.
+	// What is quick and may fail comes first: the version and the licences.
 	if err := Chart(from, directory); err != nil {
 		return nil, err
 	}

@@ -101,8 +101,8 @@ func hasAll(t *testing.T, sums string) {
 	}
 }
 
-// isInstalledByKrew holds the manifest against the archive that it names, and the archive
-// against what it must have.
+// isInstalledByKrew checks that the manifest fits the archive that it names, and that the
+// archive has what it must have.
 func isInstalledByKrew(t *testing.T, directory string, on source.Platform) {
 	t.Helper()
 	var manifest struct {

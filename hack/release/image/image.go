@@ -17,7 +17,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/release/source"
 )
 
-// titles are what the programs are, for people who look at an image.
+// titles describe the programs for people who look at an image.
 var titles = map[string]string{
 	"manager":  "Bursar's control plane: reconciles budgets into what enforcers run",
 	"enforcer": "Bursar's data plane: admits or refuses model calls before they are made",
@@ -27,8 +27,8 @@ var titles = map[string]string{
 // homepage is where the source is.
 const homepage = "https://github.com/bursar-dev/bursar"
 
-// Build makes the image of a program, for each of the architectures, with the notices of those
-// whose work is in it. What it compiles, it leaves in a directory, as NAME-linux-ARCH.
+// Build makes the image of a program, for each of the architectures, with the notices of the
+// modules in it. It leaves the compiled programs in a directory, as NAME-linux-ARCH.
 func Build(ctx context.Context, from source.Source, name, directory string, notices []byte, architectures ...string) (v1.ImageIndex, error) {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, architecture := range architectures {

@@ -153,8 +153,8 @@ func saysItsVersion(t *testing.T, compiled string, from source.Source) {
 	}
 }
 
-// isListed holds the list of what is in a program against the modules that nothing works
-// without.
+// isListed checks that the list of what is in a program has the modules without which nothing
+// works.
 func isListed(t *testing.T, compiled string, from source.Source) {
 	t.Helper()
 	var list bytes.Buffer

@@ -16,7 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/release/archive"
 )
 
-// user is who runs the programs: nobody in particular, who owns nothing.
+// user runs the programs: an unprivileged user who owns no files.
 const user = "65532:65532"
 
 // base is what every image has beneath its program: the certificate authorities that

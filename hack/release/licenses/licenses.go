@@ -1,5 +1,5 @@
 // Package licenses finds the licences of what programs are made of, refuses those under which
-// Bursar cannot be given on, and writes the notices that the others ask for.
+// Bursar cannot be distributed, and writes the notices that the others require.
 package licenses
 
 import (
@@ -18,14 +18,14 @@ import (
 	"github.com/bursar-dev/bursar/hack/release/source"
 )
 
-// allowed are the licences, by their names in SPDX, that ask for nothing except that their
-// texts are given on.
+// allowed are the licences, by their names in SPDX, that require nothing except that their
+// texts are distributed, too.
 var allowed = []string{"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-2-Clause-FreeBSD", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "PostgreSQL", "Unlicense", "Zlib"}
 
 // minCoverage is how much of a text, in per cent, must be known as licences.
 const minCoverage = 75
 
-// Module is a module that is linked in, and under what.
+// Module is a module that is linked in, and its licences.
 type Module struct {
 	Path, Version string
 	// Licenses are the names in SPDX of the licences of the packages that are used, in order.
@@ -34,8 +34,8 @@ type Module struct {
 	texts []string
 }
 
-// Of is under what the modules are that programs are made of on any of the platforms, in order
-// of their paths. It fails where a module has no licence, or one that is not allowed.
+// Of are the modules that programs are made of on any of the platforms, with their licences, in
+// order of their paths. It fails if a module has no licence, or one that is not allowed.
 func Of(ctx context.Context, from source.Source, platforms []source.Platform, programs ...string) ([]Module, error) {
 	files := map[[2]string][]string{} // by path and version
 	for _, platform := range platforms {
@@ -64,7 +64,7 @@ func Of(ctx context.Context, from source.Source, platforms []source.Platform, pr
 	return all, refused
 }
 
-// filesOf are the licences and notices that are in a package's directory, or above it up to its
+// filesOf are the licences and notices in a package's directory and in those above it, up to its
 // module's.
 func filesOf(p source.Package) (files []string, err error) {
 	for directory := p.Dir; strings.HasPrefix(directory, p.Module.Dir); directory = filepath.Dir(directory) {
@@ -119,7 +119,7 @@ func read(path, version string, files []string) (Module, error) {
 	return module, nil
 }
 
-// Identify is which licences a text is. It fails where one of them is not allowed, or where much of the text is something else.
+// Identify returns the licences that a text has. It fails if one of them is not allowed, or if much of the text is something else.
 func Identify(text []byte) (names []string, err error) {
 	coverage := licensecheck.Scan(text)
 	for _, match := range coverage.Match {
@@ -137,7 +137,7 @@ func Identify(text []byte) (names []string, err error) {
 	return names, nil
 }
 
-// Notices is what must be given on with the programs: each text once, beneath the modules that
+// Notices is what must be distributed with the programs: each text once, below the modules that
 // have it.
 func Notices(modules []Module) []byte {
 	having, order := map[string][]string{}, []string{}

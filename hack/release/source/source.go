@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// module is that of the product.
+// module is the path of the product's module.
 const module = "github.com/bursar-dev/bursar"
 
 // Source is a clone of the repository at a commit.
@@ -31,8 +31,8 @@ type Source struct {
 	Date   time.Time
 }
 
-// At is the source in a directory. Without a version it is that of the nearest tag that
-// begins with v, or else the commit's.
+// At is the source in a directory. Without a version, the version is the nearest tag that
+// begins with v, or else the commit.
 func At(ctx context.Context, root, version string) (s Source, err error) {
 	if s.Root, err = filepath.Abs(root); err != nil {
 		return s, err
@@ -54,7 +54,7 @@ func At(ctx context.Context, root, version string) (s Source, err error) {
 	return s, err
 }
 
-// IsChanged is whether there are changes beside the commit, which no version names.
+// IsChanged reports whether there are uncommitted changes, which no version names.
 func (s Source) IsChanged(ctx context.Context) (bool, error) {
 	changes, err := s.git(ctx, "status", "--porcelain")
 	return changes != "", err
@@ -140,7 +140,7 @@ func (s Source) Packages(ctx context.Context, platform Platform, programs ...str
 	}
 }
 
-// rootOfGo is the directory of Go, which has its licence, by that of one of its packages.
+// rootOfGo is the directory of Go, which has its licence, derived from that of one of its packages.
 func rootOfGo(directory string) string {
 	root, _, _ := strings.Cut(filepath.ToSlash(directory), "/src/")
 	return filepath.FromSlash(root)

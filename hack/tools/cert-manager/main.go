@@ -1,8 +1,8 @@
-// Command cert-manager is what tests need of cert-manager, which has no module with its own
-// commands: its controllers that make certificates by issuers of the kinds selfSigned and ca, and its
-// cainjector, in one process. Their code is cert-manager's own.
+// Command cert-manager is the part of cert-manager that tests need, in one process: its controllers
+// that make certificates by issuers of the kinds selfSigned and ca, and its cainjector. The code is
+// cert-manager's own; this command exists because no module has cert-manager's commands.
 //
-// Its webhooks are left out: they validate, and the definitions of its resources do that, too.
+// Its webhooks are left out: they only validate, as its CRDs do, too.
 package main
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller/cainjector"
 	"github.com/cert-manager/cert-manager/pkg/util/feature"
 
-	// Each registers what it is.
+	// Each registers its controller.
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/approver"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/selfsigned"
@@ -43,7 +43,7 @@ import (
 )
 
 func main() {
-	// Its own: controller-runtime has put a flag of the same name among those of all programs.
+	// A flag set of its own, because controller-runtime has registered a flag of the same name globally.
 	flags := flag.NewFlagSet("cert-manager", flag.ExitOnError)
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig file of the cluster")
 	flags.Func("feature-gates", "cert-manager's features that are to be on or off: Name=true,Other=false", feature.DefaultMutableFeatureGate.Set)

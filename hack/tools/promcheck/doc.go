@@ -1,4 +1,4 @@
-// Package promcheck holds the alerts and the dashboard in config against what Bursar
-// measures, with Prometheus' own parser. It is a module of its own, as Prometheus is
-// large and the product does not need it.
+// Package promcheck checks that the alerts and the dashboard in config use metrics that
+// Bursar has, with Prometheus' own parser. It is a module of its own, because Prometheus
+// is large and the product does not need it.
 package promcheck

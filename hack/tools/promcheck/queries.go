@@ -11,14 +11,14 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// Metrics are the labels of each series that there is, by its name.
+// Metrics are the labels of each metric, by its name.
 type Metrics map[string][]string
 
-// targetLabels are those that Prometheus gives every series that it scrapes.
+// targetLabels are the labels that Prometheus adds to every series that it scrapes.
 var targetLabels = []string{"namespace", "pod", "instance", "job"}
 
-// foreign are the metrics that others' code measures in Bursar's programs, as far as
-// alerts and dashboards use them.
+// foreign are the metrics of libraries in Bursar's programs, as far as alerts and
+// dashboards use them.
 var foreign = Metrics{
 	"leader_election_master_status":             {"name"},
 	"controller_runtime_reconcile_errors_total": {"controller"},
@@ -31,7 +31,7 @@ var foreign = Metrics{
 // documentedRow is a row of the tables in docs/metrics.md: name, type and labels.
 var documentedRow = regexp.MustCompile("(?m)^\\| `(bursar_[a-z_]+)` \\| ([a-z]+) \\| ([^|]*) \\|")
 
-// Documented are the metrics of docs/metrics.md, and those of others.
+// Documented are the metrics of docs/metrics.md, and the foreign ones.
 func Documented(docs string) Metrics {
 	metrics := Metrics{}
 	for name, labels := range foreign {
@@ -53,7 +53,7 @@ func Documented(docs string) Metrics {
 	return metrics
 }
 
-// Check finds out whether a query can be parsed and asks for what there is.
+// Check fails unless a query can be parsed, and uses metrics and labels that exist.
 func (m Metrics) Check(query string) error {
 	expression, err := parser.NewParser(parser.Options{}).ParseExpr(query)
 	if err != nil {

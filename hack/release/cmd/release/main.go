@@ -1,7 +1,7 @@
 // Command release makes all of a release in a directory: the images, the plugin for every
 // platform, the chart, the manifests to apply, what each program is made of and under which
-// licences, and the checksums of all that, signed where a key is named. At the end it pushes the
-// images, where a registry is named.
+// licences, and the checksums of all that, signed if a key is named. At the end, it pushes the
+// images if a registry is named.
 package main
 
 import (
