@@ -122,7 +122,7 @@ func handshake(server *certificate.Server) (*x509.Certificate, error) {
 		_ = tls.Server(theirs, &tls.Config{GetCertificate: server.GetCertificate}).Handshake()
 		_ = theirs.Close()
 	}()
-	client := tls.Client(ours, &tls.Config{InsecureSkipVerify: true}) // who it is, is looked at afterwards
+	client := tls.Client(ours, &tls.Config{InsecureSkipVerify: true}) // the certificate is checked afterwards
 	if err := client.Handshake(); err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func TestCertificateOfSomebodyElse(t *testing.T) {
 	expectServed(t, dir, certificate)
 }
 
-// expectServed expects one more manager to serve webhooks to who trusts the roots.
+// expectServed expects one more manager to serve webhooks with a certificate that the roots verify.
 func expectServed(t *testing.T, certificateDir string, trusted []byte) {
 	t.Helper()
 	address, err := freeAddress()

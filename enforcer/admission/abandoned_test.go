@@ -14,7 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// deafStore answers no admission, and settles calls but those it is deaf to.
+// deafStore answers no admission, and settles calls except those it is deaf to.
 type deafStore struct {
 	scriptedStore
 	mu   sync.Mutex

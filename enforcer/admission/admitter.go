@@ -98,8 +98,8 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Request) (Res
 	return d, err
 }
 
-// decide asks the Store, and tells admitted of a hold before anybody can ask which
-// calls are open.
+// decide asks the Store, unless a refusal is remembered. It calls admitted with the hold
+// before OpenCalls can return.
 func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, admitted func(*Hold)) (Result, error) {
 	request := AdmitRequest{
 		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound, Downgraded: call.Downgraded && call.Bound > 0,
@@ -140,8 +140,8 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 			return Result{}, ErrRungChanged
 		}
 		if reply.Verdict == Refused && (reply.Spent == limiterv1.UnknownAmount || reply.Held == limiterv1.UnknownAmount) {
-			// It is not the limit that is used up: nobody knows how it stands until it is
-			// counted anew, which must not be remembered until the period turns.
+			// The limit is not used up: its amounts are unknown until they are counted anew. So
+			// this must not be remembered as a refusal.
 			return Result{}, fmt.Errorf("%w: an amount was broken", ErrSuspended)
 		}
 		d := decision(store, tenant, call, request, reply)
@@ -193,7 +193,7 @@ func (t *Tenant) recall(call *Request, now time.Time) (Result, bool) {
 	}
 	bound := call.Bound
 	if t.doc.FitOutputTokens > 0 {
-		bound = min(bound, smallest) // a call that is too large may be lowered to what is left, which the Store knows
+		bound = min(bound, smallest) // a call that is too large may be lowered to what is left, which only the Store knows
 	}
 	known, found := t.exhausted.recall(t, call, bound, now)
 	if !found {

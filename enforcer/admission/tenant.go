@@ -206,7 +206,7 @@ func (t *Tenant) counters(by limiterv1.Caller) []counters {
 }
 
 // accounts are the counters that a call counts in, and its checks in each, at the given time. An
-// owner without any has none.
+// owner without checks has no account.
 func (t *Tenant) accounts(call *Request, now time.Time) []Account {
 	by := call.Subject.Caller()
 	counters := t.counters(by)
@@ -226,8 +226,8 @@ func (t *Tenant) accounts(call *Request, now time.Time) []Account {
 // fits into a command of Redis, which takes fewer than 8000.
 const mostWeight = 7900
 
-// weight is how much there is to look at: in each account, and for each check, of money twice as
-// much as of a bucket.
+// weight is how much there is to look at: something for each account, and for each check, twice as
+// much for one of money as for a bucket.
 func weight(accounts []Account) (n int) {
 	for _, a := range accounts {
 		n += 2 + 6*len(a.Money) + 3*len(a.Buckets)
@@ -235,8 +235,8 @@ func weight(accounts []Account) (n int) {
 	return n
 }
 
-// ownersUntil is the end of the last of the periods that now lies in, of the limits of
-// owners; zero when there are none.
+// ownersUntil is when the last of the current periods ends, of the limits that count
+// owners; zero if there are none.
 func (t *Tenant) ownersUntil(now time.Time) (until time.Time) {
 	for i := range t.levels[0].money {
 		rule := &t.levels[0].money[i]

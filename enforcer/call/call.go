@@ -159,7 +159,7 @@ type forward struct {
 	begun time.Time
 	// status is the status of the provider's answer; 0 while there is none.
 	status int
-	// answer reads the answer, and head is what the client sees before it.
+	// answer reads the answer, and head is what the client sees before its body.
 	answer protocol.Answer
 	head   Head
 	// other makes a reader for the other form: for a stream if answer reads none, and the other

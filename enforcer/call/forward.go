@@ -161,8 +161,8 @@ func (c *Call) Pass(piece []byte) []byte {
 	return seen
 }
 
-// maxFirst is how much of an answer is held back that has not told what it is: a byte order mark,
-// blanks, and some letters of a field.
+// maxFirst is how much of an answer is held back while its form is unknown: a byte order mark, blanks,
+// and some letters of a field.
 const maxFirst = 1 << 10
 
 // recognize takes the first bytes of the answer, and returns those that can be read: some
@@ -259,7 +259,8 @@ func (c *Call) Finish(cut error) Rest {
 	return rest
 }
 
-// undecided is what the client is to see of bytes that have not told what the answer is.
+// undecided is what the client is to see of the bytes that were held back while the form of the
+// answer was unknown.
 func (c *Call) undecided() []byte {
 	f := &c.forward
 	first := f.first

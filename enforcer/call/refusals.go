@@ -18,7 +18,7 @@ type refusalWords struct {
 	advice, owners string
 	// status is that of refusals for money, if the tenant has another than the usual one.
 	status int
-	// protocol is the one in whose shape it is said.
+	// protocol is the one whose shape the refusal has.
 	protocol limiterv1.Protocol
 }
 

@@ -34,8 +34,9 @@ func request(token string) identity.Request {
 	return identity.Request{Protocol: protocol.OpenAI{}, Header: http.Header{"Authorization": {"Bearer " + token}}}
 }
 
-// BenchmarkUnknownKeys measures how long it takes to identify who has a token that is
-// remembered, and one that is new, alone and beside 10,000 tokens a second with unknown keys.
+// BenchmarkUnknownKeys measures how long it takes to identify a caller whose token is
+// remembered, and one whose token is new, alone and beside 10,000 tokens a second with unknown
+// keys.
 func BenchmarkUnknownKeys(b *testing.B) {
 	for _, perSecond := range []int{0, 10_000} {
 		for _, isNew := range []bool{false, true} {

@@ -82,7 +82,7 @@ func (o *office) token(user string) string {
 	return o.project.Token(issuer.Regular, user, user+"@example.com", o.now, nil)
 }
 
-// ask is who a request with such header fields is of: field, value, and so on.
+// ask identifies the sender of a request with these header fields, given as alternating names and values.
 func (o *office) ask(fields ...string) (admission.Subject, error) {
 	header := http.Header{}
 	for i := 0; i < len(fields); i += 2 {

@@ -113,7 +113,7 @@ func (OpenAI) ModelsPaths() []string { return []string{"/v1/models"} }
 // ModelsField is none.
 func (OpenAI) ModelsField() string { return "" }
 
-// ListsAll is true: much software that asks for models knows this way alone.
+// ListsAll is true: much software knows only this way to ask for models.
 func (OpenAI) ListsAll() bool { return true }
 
 // ModelList is the list of models in OpenAI's shape.

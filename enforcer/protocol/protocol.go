@@ -96,8 +96,8 @@ type ModelLister interface {
 	// ModelsField is the field of the header by which they are known from the clients of
 	// another protocol that ask at the same path; empty where they send none.
 	ModelsField() string
-	// ListsAll is whether they are told of the models of all protocols, and not of their own
-	// alone.
+	// ListsAll is whether they get the models of all protocols, rather than only those of their
+	// own.
 	ListsAll() bool
 	// ModelList is the body of the answer at one of the paths: a value that encoding/json
 	// writes as an object.
@@ -124,7 +124,8 @@ type ListedModel struct {
 	ContextWindow, MaxOutputTokens int64
 }
 
-// ModelPattern is the path at which clients ask about one model who ask for all at modelsPath.
+// ModelPattern is the pattern of the paths at which clients that list models at modelsPath ask
+// about one of them.
 func ModelPattern(modelsPath string) string { return modelsPath + "/" + wildcard }
 
 // Protocols are all protocols. To add one, write it in a file of its own and name it here.

@@ -9,8 +9,8 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 )
 
-// view is a frame's data as a string, without a copy. It is good until the frame is changed:
-// nothing of it is to be kept.
+// view is a frame's data as a string, without a copy. It is valid until the frame is changed:
+// nothing of it may be kept.
 func view(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
 
 // noOutput are members of a piece of an answer that the model does not generate, or not as

@@ -32,7 +32,7 @@ func (b *buffer) bytes() []byte {
 	return b.small[:]
 }
 
-// fit makes the buffer as large as it should be when so much came at once. What it had is lost.
+// fit makes the buffer as large as it should be if that many bytes came at once. Its content is lost.
 func (b *buffer) fit(came int) {
 	switch {
 	case b.large == nil && came == smallBuffer:

@@ -295,8 +295,8 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	}
 }
 
-// TestClientThatSendsNoMore: who closes its side of the connection counts as gone. If that is before its
-// call was sent, it gets no answer, rather than an empty one that looks like success.
+// TestClientThatSendsNoMore: a client that closes its side of the connection counts as gone. If it does so
+// before its call was sent, it gets no answer, rather than an empty one that looks like success.
 func TestClientThatSendsNoMore(t *testing.T) {
 	d := newDoor(t, stream(chunk))
 	gone := make(chan context.Context, 1)

@@ -33,7 +33,7 @@ func (p *Proxy) find(r *http.Request) (found endpoint, path string, ok bool) {
 // target is what a request asks for.
 type target struct{ path, method string }
 
-// exactly is the endpoints whose paths are the patterns themselves, by what asks for them.
+// exactly is the endpoints by what asks for them with a path that is the pattern itself.
 func (p *Proxy) exactly() map[target]endpoint {
 	exact := map[target]endpoint{}
 	for _, e := range p.endpoints {

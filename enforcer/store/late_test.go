@@ -168,7 +168,7 @@ func TestForgottenSharesOfADeadSession(t *testing.T) {
 	}
 }
 
-// chargeAll charges the open calls of a session in full, as who adopts it does.
+// chargeAll charges the open calls of a session in full, as its adopter does.
 func chargeAll(t *testing.T, s interface {
 	SettleAdopted(context.Context, string, limiterv1.OpenCall, money.Nanos, *ledgerv1.Entry) (bool, error)
 }, session, calls string) {
