@@ -97,23 +97,23 @@ func answersTo(t *testing.T, endpoint protocol.Endpoint, text string) (weak.Poin
 	return weak.Make(&body[0]), []protocol.Answer{call.Whole(), call.Stream()}
 }
 
-// TestTooManyValues: reading a request takes little time, whatever is in it.
+// TestTooManyValues: a request with too many values is not read to its end, whatever they are: that it is
+// cut off there is not found.
 func TestTooManyValues(t *testing.T) {
 	const size = 31 << 20
-	for name, tc := range map[string]struct{ before, unit, after string }{
-		"members":        {`{"model":"m","messages":[],`, `"a":1,`, `"z":1}`},
-		"escaped":        {`{"model":"m","messages":[],`, `"\u0061":1,`, `"z":1}`},
-		"messages":       {`{"model":"m","messages":[`, `{"role":"user","content":"x"},`, `{}]}`},
-		"empty messages": {`{"model":"m","messages":[`, `{},`, `{}]}`},
-		"tokens":         {`{"model":"m","messages":[],"input":[`, `1,`, `1]}`},
-		"empty arrays":   {`{"model":"m","messages":[],"a":[`, `[],`, `[]]}`},
+	for name, tc := range map[string]struct{ before, unit string }{
+		"members":        {`{"model":"m","messages":[],`, `"a":1,`},
+		"escaped":        {`{"model":"m","messages":[],`, `"\u0061":1,`},
+		"messages":       {`{"model":"m","messages":[`, `{"role":"user","content":"x"},`},
+		"empty messages": {`{"model":"m","messages":[`, `{},`},
+		"tokens":         {`{"model":"m","messages":[],"input":[`, `1,`},
+		"empty arrays":   {`{"model":"m","messages":[],"a":[`, `[],`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			body := []byte(tc.before + strings.Repeat(tc.unit, size/len(tc.unit)) + tc.after)
-			begin := time.Now()
+			body := []byte(tc.before + strings.Repeat(tc.unit, size/len(tc.unit)))
 			_, err := protocol.ChatCompletions{}.Read(protocol.Incoming{Body: body})
-			if took := time.Since(begin); err == nil || !strings.Contains(err.Error(), "has more than 400000 values") || took > time.Second {
-				t.Errorf("got %v after %s", err, took)
+			if err == nil || !strings.Contains(err.Error(), "has more than 400000 values") {
+				t.Errorf("got %v", err)
 			}
 		})
 	}
