@@ -243,7 +243,7 @@ func (c *Call) Finish(cut error) Rest {
 	if usage, ok := f.answer.Usage(); ok {
 		f.usage = &usage
 	} else if doubt := protocol.Doubt(f.answer); doubt != "" && !f.answer.Unfinished() && f.status < 300 {
-		c.calls.Log.Warn("a provider's usage is not believed: the call is charged its hold",
+		c.calls.Log.Warn("a provider's usage is not believed: the call is charged at least its hold",
 			"provider", c.route.Provider.Name, "model", c.model.Name, "call", c.id, "why", doubt)
 		f.atLeast = protocol.AtLeast(f.answer)
 	}
