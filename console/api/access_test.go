@@ -180,8 +180,8 @@ var bodies = map[string]string{
 	"POST /api/ai/alerts/{id}/mute":   `{"until": "2026-11-20T00:00:00Z"}`,
 }
 
-// TestAccess asks every route as everybody: who gets an answer, and that it has nothing of
-// anybody whom the asker may not see.
+// TestAccess asks every route as every kind of caller, and checks who gets an answer, and that it
+// has nothing about people whom the caller may not see.
 func TestAccess(t *testing.T) {
 	asked, leaks := 0, 0
 	for _, route := range routes(shared.api.OpenAPI) {
@@ -220,7 +220,7 @@ func TestAccess(t *testing.T) {
 	t.Logf("%d requests of %d routes, %d leaks", asked, len(accesses), leaks)
 }
 
-// TestNoTenantNamed: whoever names no tenant is told of their own.
+// TestNoTenantNamed: callers who name no tenant are answered about their own.
 func TestNoTenantNamed(t *testing.T) {
 	for path := range map[string]bool{"/api/ai/usage?by=user": true, "/api/ai/usage/calls": true, "/api/ai/refusals": true, "/api/ai/alerts": true, "/api/ai/grants": true, "/api/ai/keys": true} {
 		for user, tenant := range map[string]string{"ana.acme": "acme", "gus.globex": "globex", "gina.globex": "globex"} {
@@ -235,7 +235,8 @@ func TestNoTenantNamed(t *testing.T) {
 	}
 }
 
-// TestWhatIsSeen: those who may see something see it: no test of leaks passes on empty answers.
+// TestWhatIsSeen: callers see what they may see, because no test of leaks must pass on empty
+// answers.
 func TestWhatIsSeen(t *testing.T) {
 	for _, tc := range []struct {
 		path, credential string

@@ -79,7 +79,8 @@ VALUES ('formula', 'globex', 'gus.globex', 'empleado', '', 'openai', '=HYPERLINK
 	}
 }
 
-// TestSumsThatAreStillMade: who asks for what is not added up yet is told so, and not that nothing can be read.
+// TestSumsThatAreStillMade: callers who ask for what is not added up yet are told so, rather than that nothing
+// can be read.
 func TestSumsThatAreStillMade(t *testing.T) {
 	testkit.Must(t, makeTenant(t.Context(), "slow", "", []v1alpha1.Member{member("sue.slow", true)}))
 	_, err := shared.ledger.Exec(t.Context(), `
@@ -114,7 +115,7 @@ VALUES ('acted', 'globex', 'gus.globex', 'shop', 'empleado', 'globex/shop', 'ope
 	}
 }
 
-// TestTags: who has an answer already is told so, and private answers are in no shared cache.
+// TestTags: a client that has an answer already is told so, and private answers are not kept in shared caches.
 func TestTags(t *testing.T) {
 	first := do(t, http.MethodGet, "/api/ai/grants", token("ana.acme"), nil)
 	tag := first.header.Get("ETag")

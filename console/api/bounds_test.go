@@ -32,7 +32,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestCheckBody: who asks a route's question without HTTP is told what the route would answer.
+// TestCheckBody: a caller of a route's Question without HTTP gets the errors that the route
+// would answer.
 func TestCheckBody(t *testing.T) {
 	right := api.NewRequest{Limit: "each-user", Amount: "5.00", Reason: "a report", ExpiresAt: now.AddDate(0, 0, 7)}
 	testkit.Must(t, shared.api.CheckBody("makeRequest", right))

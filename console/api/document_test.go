@@ -40,8 +40,8 @@ var document = sync.OnceValue(func() described {
 	return d
 })
 
-// TestPatternsSayWhatTheyMean: who sends what is of no such form is told which form it is to have, and not a
-// regular expression.
+// TestPatternsSayWhatTheyMean: a caller who sends a value in the wrong form is told the right form in words,
+// rather than as a regular expression.
 func TestPatternsSayWhatTheyMean(t *testing.T) {
 	found := 0
 	check := func(of, name string, schema *huma.Schema) {

@@ -12,7 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// nastyChanges are what a body may be given by whoever means no good.
+// nastyChanges are values that an attacker may give a member of a body.
 var nastyChanges = []string{
 	"", "null", "{}", "[]", "0", `"text"`, "{", "\x00", "\xff\xfe", `{"limits":null,"ladder":null,"alerts":null}`, `{"limits":[null]}`, `{"ladder":[{}]}`, `{"a":1}`,
 	strings.Repeat("[", 20000), strings.Repeat(`{"limits":`, 5000), `{"reason":"` + strings.Repeat("a", 100000) + `"}`, `{"limits":[` + strings.Repeat("{},", 5000) + `{}]}`,
@@ -123,7 +123,7 @@ func operationOf(route string) *huma.Operation {
 	return map[string]*huma.Operation{http.MethodPost: item.Post, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete}[method]
 }
 
-// TestBodiesAreBounded: who sends more than anything needs is refused before it is read.
+// TestBodiesAreBounded: a larger body than any route needs is refused before it is read.
 func TestBodiesAreBounded(t *testing.T) {
 	got := doWith(t, http.MethodPatch, "/api/ai/budgets/hooli", token("hugo.hooli"), anyVersion, `{"limits":[],"x":"`+strings.Repeat("a", 2<<20)+`"}`)
 	if !slices.Contains([]int{http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity}, got.status) {

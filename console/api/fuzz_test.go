@@ -10,7 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// nasty are values that a parameter may be given by whoever means no good.
+// nasty are values that an attacker may give a parameter.
 var nasty = []string{
 	"", " ", "0", "-1", "1", "2", "1e309", "NaN", "99999999999999999999", "true", "null", "acme", "user", "day", "label", "day,hour", "day,day", "user,model,tier", ",", ",,,",
 	"\x00", "a\x00b", "\xff\xfe", "é\u202eevil", "'; DROP TABLE tenants; --", "%", "%25", "../../etc/passwd", "<script>alert(1)</script>", "=1+1", "a=b", "=", "a=\x00",

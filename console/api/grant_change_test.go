@@ -14,7 +14,7 @@ import (
 )
 
 // TestGrantsAreMade: an admin of a tenant grants more to users, and only an admin of the platform
-// to the whole; whoever may make a grant may take it back.
+// to the whole tenant. Those who may make a grant may take it back.
 func TestGrantsAreMade(t *testing.T) {
 	adminOf(t, "tyrell", "rachael.tyrell")
 	admin, platform := token("rachael.tyrell"), token("pat", "platform")

@@ -12,9 +12,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestEveryLimitThatCounts: /limits has each limit that calls of whoever asks count against, in the order
-// in which they refuse: of the tenant, the user, each of the user's groups, the key, and the tenants above. What
-// others spend is told to those who administer the tenant, alone.
+// TestEveryLimitThatCounts: /limits has each limit that counts calls of the caller, in the order in which they
+// refuse: those of the tenant, the user, each of the user's groups, the key, and the tenants above. Only those
+// who administer the tenant are told what others spend.
 func TestEveryLimitThatCounts(t *testing.T) {
 	ctx := t.Context()
 	people := []v1alpha1.Member{member("vera.wayne", false), member("vic.wayne", true)}
@@ -113,8 +113,8 @@ func linesOf(limits api.Limits) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestManyGroups: who is in more groups than a caller may be sees what they used, with or without the tenant's name,
-// and no limits of groups, which count no calls of theirs.
+// TestManyGroups: a caller in more groups than allowed sees what they used, whether or not they name the
+// tenant, but no limits of groups, because these count no calls of theirs.
 func TestManyGroups(t *testing.T) {
 	for many, counts := range map[int]bool{64: true, 65: false, 200: false} {
 		groups := []string{"platform"} // which the Membership gives, too

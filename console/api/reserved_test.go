@@ -7,8 +7,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// TestWhatATenantsAdminMayChange: they have the tenant spend less as a whole, and not more, and
-// divide it among users as they like.
+// TestWhatATenantsAdminMayChange: an admin of a tenant may let it spend less as a whole, but
+// not more, and may divide that among users at will.
 func TestWhatATenantsAdminMayChange(t *testing.T) {
 	spec := func() v1alpha1.TenantBudgetSpec {
 		return v1alpha1.TenantBudgetSpec{
@@ -58,7 +58,8 @@ func TestWhatATenantsAdminMayChange(t *testing.T) {
 	}
 }
 
-// TestTheCheapestModelStays: who spends beyond the Trip rung spends no more than before.
+// TestTheCheapestModelStays: no change lets callers spend more beyond the Trip rung than
+// before.
 func TestTheCheapestModelStays(t *testing.T) {
 	trip := func(models ...v1alpha1.ModelName) v1alpha1.TenantBudgetSpec {
 		return v1alpha1.TenantBudgetSpec{Ladder: []v1alpha1.Rung{{

@@ -73,8 +73,8 @@ func TestBudgetsByPages(t *testing.T) {
 	}
 }
 
-// TestTenantsComeAndGo: who administers a tenant sees what is below it for as long as it is below it, and not the
-// budget of a tenant that they belong to as a user.
+// TestTenantsComeAndGo: an admin of a tenant sees a tenant below it for as long as it is below it, but not the
+// budget of a tenant that they only belong to.
 func TestTenantsComeAndGo(t *testing.T) {
 	carla := token("carla.company")
 	budget := tenantBudget("newco", "company")

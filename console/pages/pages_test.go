@@ -106,7 +106,7 @@ func TestWithoutScripts(t *testing.T) {
 	}
 }
 
-// TestByKeyboard: whoever has no mouse comes to the content with two keys, and to every link.
+// TestByKeyboard: without a mouse, a reader gets to the content with two keys, and to every link.
 func TestByKeyboard(t *testing.T) {
 	tb := open(t, admin, look{language: "en-US", width: 1280, height: 900})
 	tb.visit("/usage")
@@ -388,7 +388,7 @@ func TestAssets(t *testing.T) {
 	}
 }
 
-// TestEveryPageIsInSight: who comes with a phone sees which pages there are, in the language with the longer words.
+// TestEveryPageIsInSight: a reader with a phone sees which pages exist, in the language with the longer words.
 func TestEveryPageIsInSight(t *testing.T) {
 	tb := open(t, platform, look{language: "es-AR", width: 360, height: 740})
 	tb.visit("/budgets?tenant=sales")

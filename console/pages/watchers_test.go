@@ -45,7 +45,8 @@ func TestNobodyKeepsOthersFromWatching(t *testing.T) {
 	}
 }
 
-// TestWatchingEndsWithTheSession: who has signed out, in whatever tab, is told no more in any other.
+// TestWatchingEndsWithTheSession: somebody who has signed out, in any tab, is told nothing more in
+// the others.
 func TestWatchingEndsWithTheSession(t *testing.T) {
 	l := newLive(&Pages{})
 	l.beat = time.Millisecond

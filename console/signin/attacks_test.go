@@ -147,7 +147,7 @@ func TestSessionFixation(t *testing.T) {
 	}
 }
 
-// TestOpenRedirects: whatever a link says, who signs in stays at console and issuer.
+// TestOpenRedirects: whatever a link says, a sign-in only visits the console and the issuer.
 func TestOpenRedirects(t *testing.T) {
 	w := newWorld(t)
 	c := w.start(true)

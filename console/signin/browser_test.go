@@ -123,8 +123,8 @@ Promise.all([
 ]).then(() => setTimeout(() => { done.textContent = "tried: " + tried.join("; ") }, 1500))
 </script>`
 
-// TestAnotherSiteInABrowser: a page of another site, open in the browser of who is signed in,
-// changes nothing, reads nothing and shows nothing of the console.
+// TestAnotherSiteInABrowser: a page of another site, open in the browser of somebody who is
+// signed in, changes nothing, reads nothing and shows nothing of the console.
 func TestAnotherSiteInABrowser(t *testing.T) {
 	tb := openTab(t)
 	w := newWorld(t)

@@ -37,7 +37,7 @@ func TestTokensExpire(t *testing.T) {
 	}
 }
 
-// TestSignInsExpire: who is asked for a password and comes back hours later begins anew.
+// TestSignInsExpire: a sign-in must begin anew if the issuer sends the browser back hours later.
 func TestSignInsExpire(t *testing.T) {
 	w := newWorld(t)
 	c := w.start(true)
@@ -63,8 +63,8 @@ func TestLivePagesEnd(t *testing.T) {
 	}
 }
 
-// TestWhatIsOpenEndsWithTheSession: what answers for long learns that who asks has signed out; not that somebody
-// else has, nor, while the ledger is away, that anybody has.
+// TestWhatIsOpenEndsWithTheSession: an answer that takes long learns that its caller has signed out. It does
+// not learn that others have or, while the ledger is away, that anybody has.
 func TestWhatIsOpenEndsWithTheSession(t *testing.T) {
 	w := newWorld(t)
 	watched := make(chan struct{})
@@ -232,8 +232,8 @@ func TestSignOutEverywhere(t *testing.T) {
 	}
 }
 
-// TestNobodyKnowsWhoIsSignedOut: no session counts then, and who signs out is signed out of the
-// browser at least.
+// TestNobodyKnowsWhoIsSignedOut: while that is unknown, no session counts, and a sign-out still counts in its
+// browser.
 func TestNobodyKnowsWhoIsSignedOut(t *testing.T) {
 	w := newWorld(t)
 	c := w.start(true)

@@ -269,8 +269,8 @@ func (w *world) replica(publicURL string) http.Handler {
 	return s.Handler()
 }
 
-// whoAsks stands for pages and API: it answers who asks, as the bearer token says, and with the
-// token of their forms.
+// whoAsks stands for pages and API: it answers with the caller that the bearer token
+// identifies, and the token of their forms.
 func (w *world) whoAsks(callers *auth.Auth) http.Handler {
 	return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
 		if w.reached != nil {

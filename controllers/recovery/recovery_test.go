@@ -161,7 +161,7 @@ func TestEveryLossIsSeen(t *testing.T) {
 	}
 }
 
-// TestASuspendedTenantIsResumedByItsLastSuspender: only who suspended a tenant last can set its
+// TestASuspendedTenantIsResumedByItsLastSuspender: only the last one to suspend a tenant can set its
 // counters and resume it.
 func TestASuspendedTenantIsResumedByItsLastSuspender(t *testing.T) {
 	w := newWorld(t)

@@ -60,7 +60,8 @@ func TestReportOfAll(t *testing.T) {
 	}
 }
 
-// TestReportOfNamespace: who reads the ledger by tenants sees those of the namespace's budgets, and those below them.
+// TestReportOfNamespace: a login that reads the ledger by tenants sees those of the namespace's budgets, and
+// those below them.
 func TestReportOfNamespace(t *testing.T) {
 	companySpent(t)
 	for _, tenant := range []string{"spend-company", "spend-dept"} {

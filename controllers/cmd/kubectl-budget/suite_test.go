@@ -25,7 +25,7 @@ import (
 var update = flag.Bool("update", false, "write what is printed into testdata, as what is wanted")
 
 var (
-	// api acts as an administrator, and so does who uses kubeconfig.
+	// api acts as an administrator, as does kubeconfig.
 	api        client.Client
 	kubeconfig string
 	// ledger is the superuser's; readerURL and financeURL are those of members of bursar_reader

@@ -81,8 +81,8 @@ func TestEveryChannelIsToldOnce(t *testing.T) {
 	}
 }
 
-// TestRetries: whoever fails is asked again, by the same id, until he takes it, and
-// the others are not told again.
+// TestRetries: a receiver that fails is tried again, with the same id, until it accepts the
+// alert, and the others are not told again.
 func TestRetries(t *testing.T) {
 	x := newTest(t).useDatabase()
 	world.Webhook.FailNext(x.hook, 3)
@@ -304,7 +304,8 @@ func TestOutboxIsAway(t *testing.T) {
 	}
 }
 
-// TestAbandoned: nobody is told who is not to be told any more, nor for ever.
+// TestAbandoned: a recipient that spec.alerts no longer names is not told, and none is
+// tried for ever.
 func TestAbandoned(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*test)

@@ -59,8 +59,8 @@ func requestsWorld(t *testing.T) (*test, *Deliverer) {
 	return x, d
 }
 
-// TestRequestsAreTold: everyone who is told of alerts is told, once, who asks for how much more and
-// why, with where to decide, and what was decided; PagerDuty has an incident until then.
+// TestRequestsAreTold: every recipient is told once which user asks for how much more and why,
+// where to decide, and what was decided. PagerDuty has an incident until the decision.
 func TestRequestsAreTold(t *testing.T) {
 	x, d := requestsWorld(t)
 	id := x.ask("ana", "the <launch>")
@@ -166,8 +166,8 @@ func textsIn(value any) string {
 	return ""
 }
 
-// checkWhoSees expects that the one who asks sees the alert of the request, and not that of the
-// decision, which says who decided.
+// checkWhoSees expects that the user who asks sees the alert of the request, but not that of the
+// decision, which names the admin.
 func (x *test) checkWhoSees() {
 	x.Helper()
 	for user, want := range map[string][]string{"ana": {"Request"}, "bob": nil} {

@@ -243,7 +243,7 @@ func TestUnusedKeys(t *testing.T) {
 	}
 }
 
-// TestNobodyAsked: nothing is looked at of who did not ask, or whose budget is not accepted.
+// TestNobodyAsked: budgets that did not ask, or are not accepted, are not looked at.
 func TestNobodyAsked(t *testing.T) {
 	for name, change := range map[string]func(*v1alpha1.TenantBudget){
 		"no anomalies": func(b *v1alpha1.TenantBudget) { b.Spec.Alerts.Anomalies = nil },

@@ -25,7 +25,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// unseen is a tenant with a limit for the year, the ledger, and who counts and audits it.
+// unseen is a tenant with a limit for the year, the ledger, and what counts and audits it.
 type unseen struct {
 	document  limiterv1.Tenant
 	enforcer  *pgxpool.Pool
@@ -114,9 +114,9 @@ func (u *unseen) isPutRight(t *testing.T, spent money.Nanos) {
 	testkit.Must(t, u.audit(ctx))
 }
 
-// TestAmended: a call that was charged in full gets its true cost in the ledger, and who
-// saw to that could not have its tenant counted anew. The auditor does, and has nothing to
-// tell; but of a counter that is wrong after that it tells.
+// TestAmended: a call that was charged in full gets its true cost in the ledger from an
+// enforcer that cannot have the tenant recounted. The auditor does, and reports nothing;
+// but it reports a counter that is wrong after that.
 func TestAmended(t *testing.T) {
 	u := newUnseen(t, "late")
 	const settleLate = `SELECT became FROM settle_late(jsonb_build_array(jsonb_build_object(

@@ -59,8 +59,9 @@ func (p page) add(t *testing.T, document []byte) {
 	p.members.Put(members)
 }
 
-// TestIssuersOfThePage: who signs in at an issuer that docs/identity.md describes is who it
-// says, by the claims that such issuers put into their tokens, and others are refused.
+// TestIssuersOfThePage: tokens of the issuers that docs/identity.md describes, with the
+// claims that these put into them, identify the callers that the page says; others are
+// refused.
 func TestIssuersOfThePage(t *testing.T) {
 	p := readPage(t)
 	if len(p.providers) != 8 {
@@ -150,7 +151,8 @@ func TestIssuersOfThePage(t *testing.T) {
 	}
 }
 
-// whoIs says who calls with a token of such claims, by one of the page's IdentityProviders.
+// whoIs identifies the caller with a token with such claims, by one of the page's
+// IdentityProviders.
 func (p page) whoIs(t *testing.T, provider string, claims map[string]any) (user, tier string, reason identity.Reason) {
 	t.Helper()
 	document, errs := callers.IdentityProvider(p.providers[provider])

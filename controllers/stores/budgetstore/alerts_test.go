@@ -296,7 +296,7 @@ func TestTopSpenders(t *testing.T) {
 	}
 }
 
-// TestActiveOwners: each once, of the tenant alone, and none who has made no call since.
+// TestActiveOwners: each owner of the tenant with calls since then, once, and no others.
 func TestActiveOwners(t *testing.T) {
 	dsn := twoTenants(t)
 	insertCall(t, poolAs(t, dsn, "bursar_enforcer"), "a3", "acme", "gerente-1", time.Now(), money.Cent)

@@ -11,9 +11,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestMigrateAnnounces: who migrates a ledger that is there hears of it before; of a new one, and of
-// one that is as it should be, nobody hears. A migration that landed after others of higher numbers
-// is run, too.
+// TestMigrateAnnounces: the migration of an existing ledger is announced before it begins. Nothing
+// is announced for a new ledger, or for one that is up to date. A migration that was merged after
+// others with higher numbers is run, too.
 func TestMigrateAnnounces(t *testing.T) {
 	server, err := postgres.Start(t.Context(), postgres.Options{})
 	testkit.Must(t, err)

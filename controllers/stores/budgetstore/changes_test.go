@@ -13,7 +13,8 @@ const changed = `
 SELECT generation, ' ', change, ' ', array_to_string(changed_by, ','), ' ', field_manager, ' ', resource_version, ' ', enforcement
 FROM budget_changes ORDER BY recorded_at, generation`
 
-// TestWhoChanged: who asked for what came into force is on record with it, once, and nobody else.
+// TestWhoChanged: a change that came into force is on record once, with those who asked for it, and nobody
+// else.
 func TestWhoChanged(t *testing.T) {
 	ask := func(user string, generation int64, gist string) budgetstore.ChangeRequest {
 		return budgetstore.ChangeRequest{UID: "u", Generation: generation, Gist: gist, User: user}
@@ -111,7 +112,8 @@ func TestCurrencyIsOnRecord(t *testing.T) {
 	})
 }
 
-// TestWhoDeleted: who asked that a budget be deleted is on record, and requests are forgotten after a day.
+// TestWhoDeleted: a deletion is on record with those who asked for it, and requests are forgotten after a
+// day.
 func TestWhoDeleted(t *testing.T) {
 	dsn := migrated(t)
 	pool := poolAs(t, dsn, "bursar_manager")
@@ -135,7 +137,7 @@ func TestWhoDeleted(t *testing.T) {
 	checkRows(t, pool, "requests", "SELECT user_name FROM change_requests", []string{"bo"})
 }
 
-// TestWhoGranted: who asked for a grant is on record with it.
+// TestWhoGranted: a grant is on record with those who asked for it.
 func TestWhoGranted(t *testing.T) {
 	store, pool := newStore(t)
 	if err := budgetstore.NewChanges(pool).Asked(t.Context(), budgetstore.ChangeRequest{UID: "g", Generation: 1, Gist: "a", User: "ana"}); err != nil {

@@ -24,8 +24,8 @@ func ledgerPage(t *testing.T) string {
 
 var example = regexp.MustCompile("(?s)```sql\n(.*?)```")
 
-// TestExamplesOfTheLedger: each query of docs/ledger.md runs as it stands, as who it is for, and
-// finds what there is.
+// TestExamplesOfTheLedger: each query of docs/ledger.md runs as it is written, for the role that
+// it is meant for, and finds something.
 func TestExamplesOfTheLedger(t *testing.T) {
 	dsn := migrated(t)
 	admin := connectTo(t, dsn)

@@ -8,8 +8,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestWhoChangedRates: each rate limit that was in force is on record, with who asked for it and who
-// for its end.
+// TestWhoChangedRates: each rate limit that was in force is on record, with those who asked for it
+// and those who asked for its end.
 func TestWhoChangedRates(t *testing.T) {
 	store, pool := newStore(t)
 	changes := budgetstore.NewChanges(pool)

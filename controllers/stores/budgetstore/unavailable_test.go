@@ -10,8 +10,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestUnavailable: where Postgres gives no answer, the error says so; an answer that is an
-// error, and an error of who reads, are another matter.
+// TestUnavailable: if Postgres gives no answer, the error says so. An answer that is an
+// error, and an error of the caller, are different.
 func TestUnavailable(t *testing.T) {
 	knows := func(ledger budgetstore.LedgerSnapshot) error {
 		_, err := ledger.Recorded(t.Context(), []string{"a call"})

@@ -94,8 +94,8 @@ func TestSumsThatReadersSee(t *testing.T) {
 	}
 }
 
-// TestCalendarsThatReadersSee: a reader sees by which time zones sums are that it may see, and not whom
-// tenants below its own were below before.
+// TestCalendarsThatReadersSee: a reader sees the time zones of the sums that it may see, but not under which
+// tenants those below its own used to be.
 func TestCalendarsThatReadersSee(t *testing.T) {
 	admin := connectTo(t, migrated(t))
 	exec(t, admin, "INSERT INTO usage_calendars VALUES ('acme', 'UTC', '-infinity', '{}'), ('globex', 'UTC', '-infinity', '{}'), ('emea', 'UTC', '-infinity', '{globex,acme}')")

@@ -11,9 +11,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestNoCountersOfALostEpoch: who counts a tenant while Redis loses its data does not make
-// counters valid under the epoch that is lost: enforcers that have not heard of the loss would
-// admit calls by them, beside all that is open.
+// TestNoCountersOfALostEpoch: a recount during which Redis loses its data does not make
+// counters valid under the lost epoch. Otherwise enforcers that have not heard of the loss
+// would admit calls by them, in addition to all that is open.
 func TestNoCountersOfALostEpoch(t *testing.T) {
 	testkit.Must(t, client.FlushAll(t.Context()).Err())
 	epochs, counters := limiterstore.NewEpochs(client), limiterstore.NewCounters(client)
@@ -40,8 +40,9 @@ func TestNoCountersOfALostEpoch(t *testing.T) {
 	}
 }
 
-// TestNoSnapshotOfAnEarlierEpoch: what calls cost that end when another epoch was opened, and
-// before the tenant is counted under it, is in the ledger and not in the counters.
+// TestNoSnapshotOfAnEarlierEpoch: if a call ends after another epoch was opened, and before
+// its tenant is recounted under it, its cost is in the ledger but not in the counters, so no
+// snapshot is taken.
 func TestNoSnapshotOfAnEarlierEpoch(t *testing.T) {
 	testkit.Must(t, client.FlushAll(t.Context()).Err())
 	epochs, counters := limiterstore.NewEpochs(client), limiterstore.NewCounters(client)
@@ -87,8 +88,8 @@ func TestLostBeforeItIsComplete(t *testing.T) {
 	}
 }
 
-// TestWithdrawnInMidCount: calls of a tenant end that is deleted after who was setting its
-// counters has died. Should that one live, it begins anew.
+// TestWithdrawnInMidCount: the calls of a deleted tenant end even if the manager that was
+// setting its counters has died. Should that manager live, it has to begin anew.
 func TestWithdrawnInMidCount(t *testing.T) {
 	store := newStore(t)
 	epochs, counters := limiterstore.NewEpochs(client), limiterstore.NewCounters(client)

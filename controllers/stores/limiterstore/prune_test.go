@@ -9,8 +9,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// TestPrune: the ids of many withdrawn documents leave the changes; who had read so far goes on from
-// there, and who had not hears of every withdrawal nevertheless.
+// TestPrune: the ids of many withdrawn documents leave the changes. A reader that had read that far
+// goes on from there, and one that had not still hears of every withdrawal.
 func TestPrune(t *testing.T) {
 	configurations, store, behind := filled(t)
 	incarnation := behind.Incarnation

@@ -13,7 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// holder is who holds a Lease.
+// holder is the holder of a Lease.
 type holder struct{ atomic.Int64 }
 
 var errNotHeld = errors.New("another holds the Lease")
@@ -47,8 +47,8 @@ func begin(t *testing.T) {
 	}
 }
 
-// TestFormerLeader: what a manager writes that led before has no effect once another
-// has begun, also where Redis has lost who that was.
+// TestFormerLeader: the writes of a former leader have no effect once another manager has
+// begun its term, even if Redis has lost that.
 func TestFormerLeader(t *testing.T) {
 	for name, loses := range map[string]func(){
 		"Redis keeps all":       func() {},
