@@ -33,9 +33,9 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: bursar-a
 subjects: [{kind: ServiceAccount, name: bursar-manager, namespace: bursar-system}]
 `
 
-// TestAlerts: spending past two rungs sends one e-mail and one webhook for each, though
-// the receiver fails at first; and nobody is told again when the limit is raised, which
-// resolves them.
+// TestAlerts: spending past two rungs sends one e-mail and one webhook for each, although
+// the receiver fails at first. Raising the limit resolves the alerts, and sends nothing
+// again.
 func TestAlerts(t *testing.T) {
 	bursar.Receivers.Webhook.FailNext("/noisy", 1)
 	t.Cleanup(func() { bursar.Receivers.Webhook.Answer(nil) })
@@ -91,9 +91,9 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestAlertOfUser: a user who spends past a rung of a limit of each user is told of
-// once, by name, though managers look again and again, and come and go. Users are looked
-// at once a minute, in which the other tests go on.
+// TestAlertOfUser: when a user spends past a rung of a limit per user, there is one alert,
+// with the user's name, although managers look again and again, and come and go. Managers
+// look at users once a minute; meanwhile, the other tests run.
 func TestAlertOfUser(t *testing.T) {
 	budget := tenantYAML("each", "5.00", "ladder: [{atPercent: 80, action: Warn}]", "alerts: {email: [each@example.com]}")
 	apply(t, strings.Replace(budget, "limits: [", `limits: [{name: each-user, period: Year, amount: "0.10", per: User}, `, 1))

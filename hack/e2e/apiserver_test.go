@@ -8,9 +8,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestRedisForgetsWhileTheAPIServerIsAway: one of two managers loses its Lease, and ends,
-// because it cannot renew it. The other cannot lead, and recovers what Redis lost all the
-// same: what it needs, it remembers, or the ledger has it.
+// TestRedisForgetsWhileTheAPIServerIsAway: the leader of two managers cannot renew its Lease,
+// and ends. The other cannot become the leader, but rebuilds the limiter all the same, from what
+// it remembers and from the ledger.
 func TestRedisForgetsWhileTheAPIServerIsAway(t *testing.T) {
 	newTenant(t, "no-api", "1.00")
 	standby, err := bursar.StartManager(t.Context(), "manager-without-api")

@@ -23,9 +23,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/stack"
 )
 
-// TestAudit: while calls are settled and recorded, however fast, audits find nothing;
-// a counter that was tampered with is found, told of once, and forgotten when it is
-// right again.
+// TestAudit: while calls are settled and recorded, however fast, audits find nothing. A
+// counter that was tampered with is found, reported once, and no longer counts as drift
+// when it is right again.
 func TestAudit(t *testing.T) {
 	const tenant, callers, loaded = "audited", 8, 3 * time.Second
 	apply(t, fmt.Sprintf(`---
@@ -132,7 +132,7 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 		}
 	}
 	add(1) // too much is left alone, as a ledger may have been restored from a backup; too little is counted anew
-	// The manager audits as well: whoever finds it tells of it.
+	// The manager audits as well: either may find and report it.
 	audited(auditor)
 	tells := func() (manager, own []string) {
 		out, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "get", "events", "-o", `jsonpath={range .items[?(@.reason=="DriftFound")]}{.message}{"\n"}{end}`)
@@ -149,7 +149,8 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 	if again := anothers.Take(); len(again) > 0 {
 		t.Errorf("another manager tells of it again: %q", again)
 	}
-	// Both may look at the same moment, and know nothing of each other: where one leads, one looks.
+	// Both may look at the same moment, because they know nothing of each other. In a cluster, only the
+	// leader audits.
 	manager, own := tells()
 	for _, found := range [][]string{manager, own} {
 		if len(found) > 1 || len(found) == 1 && found[0] != "" && !strings.Contains(found[0], "limit yearly counts ") {

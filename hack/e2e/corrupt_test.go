@@ -31,8 +31,8 @@ type corrupt struct {
 	plant     func(raw []byte) []byte
 }
 
-// number puts a number in the place of one of a counter's: 0 and 1 are the bounds of
-// the period, 2 what is spent, 3 what is held, 4 to 6 those of the period before.
+// number replaces one of a counter's numbers: 0 and 1 are the bounds of the period, 2 is
+// what is spent, 3 what is held, and 4 to 6 are those of the previous period.
 func number(i int, n float64) func([]byte) []byte {
 	return func(raw []byte) []byte {
 		binary.LittleEndian.PutUint64(raw[8*i:], math.Float64bits(n))
@@ -40,8 +40,8 @@ func number(i int, n float64) func([]byte) []byte {
 	}
 }
 
-// TestRedisIsCorrupt: whatever stands in a counter, the next call finds it, the manager
-// counts it anew from the ledger, the limit holds to the cent, and people are told.
+// TestRedisIsCorrupt: whatever corrupt value a counter has, the next call finds it, the manager
+// counts it anew from the ledger, the limit holds to the cent, and an Event reports it.
 func TestRedisIsCorrupt(t *testing.T) {
 	t.Parallel()
 	cases := []corrupt{

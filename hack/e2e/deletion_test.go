@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/stack"
 )
 
-// TestDeletionOrder: whatever goes first, nothing waits for what else is there, and no
+// TestDeletionOrder: objects can be deleted in any order: none waits for another, and no
 // document is left.
 func TestDeletionOrder(t *testing.T) {
 	topDown := []string{

@@ -32,9 +32,9 @@ func ask(t *testing.T, tenant, text string, more map[string]any) fallen {
 	return fallen{response.StatusCode, response.Header.Get("X-Bursar-Fallback"), response.Header.Get("X-Bursar-Model"), string(body)}
 }
 
-// TestFallbacks: from the Trip rung on, what has been answered is answered again,
-// other calls are of the cheapest model while money is left, and when none is, there
-// is a message.
+// TestFallbacks: from the Trip rung on, requests that were answered before get the same
+// answer, and other calls use the cheapest model while money is left. When none is left,
+// the answer is a message.
 func TestFallbacks(t *testing.T) {
 	apply(t, tenantYAML("falling", "0.10", `ladder:
   - atPercent: 90

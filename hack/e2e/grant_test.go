@@ -29,9 +29,9 @@ spec: {budgetRef: {name: %s}, limit: yearly, amount: %q, reason: a test, expires
 	return time.Since(applied)
 }
 
-// TestGrant: a budget that is used up admits calls again when more is granted, as many
-// as fit, and refuses them when the grant is taken back or over, although some of it is
-// left; what was spent of it stays spent.
+// TestGrant: a budget that is used up admits calls again when more is granted, as many as fit.
+// It refuses them when the grant is deleted or has expired, even if some of it is left; what
+// was spent of it stays spent.
 func TestGrant(t *testing.T) {
 	refusesAll := func(when string) {
 		t.Helper()

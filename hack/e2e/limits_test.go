@@ -95,7 +95,7 @@ spec:
 	})
 }
 
-// TestShadow: what would be refused is told, and not refused.
+// TestShadow: calls that would be refused are reported, and not refused.
 func TestShadow(t *testing.T) {
 	apply(t, tenantYAML("shadow", "0.01", "ladder: []", "enforcement: Shadow"))
 	for i, want := range []string{"", "budget_exhausted", "budget_exhausted"} {

@@ -21,8 +21,8 @@ func chance(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// TestRedisForgetsAgainAndAgain: also while it is rebuilt. However often it is lost, calls
-// are admitted soon after the last time.
+// TestRedisForgetsAgainAndAgain: Redis loses its data again and again, also while the limiter is
+// rebuilt. Calls are admitted soon after the last time.
 func TestRedisForgetsAgainAndAgain(t *testing.T) {
 	newTenant(t, "again", "1.00")
 	redis, chance := redisClient(t), chance(t)
@@ -45,8 +45,8 @@ func TestRedisForgetsAgainAndAgain(t *testing.T) {
 	l.resume(t, 8).nothingOverspent(t)
 }
 
-// TestRedisEndsWithAnEnforcer: what an enforcer had open that nobody can ask any more is
-// waited for as long as a session lives, and calls go on then.
+// TestRedisEndsWithAnEnforcer: Redis and an enforcer are lost together. The rebuild waits for the dead
+// enforcer's open calls for the life of a session, and then calls are admitted again.
 func TestRedisEndsWithAnEnforcer(t *testing.T) {
 	newTenant(t, "together", "1.00")
 	enforcer, err := bursar.StartEnforcer(t.Context(), "enforcer-that-dies")

@@ -25,8 +25,8 @@ import (
 // handOversVariable is how often `make faults` has a manager end each way.
 const handOversVariable = "BURSAR_HAND_OVERS"
 
-// TestHandOver: a leading manager ends while a budget changes, and another goes on
-// with it. No change is lost, and nothing is told twice.
+// TestHandOver: a leading manager ends while a budget changes, and another continues. No
+// change is lost, and no Event is recorded twice.
 func TestHandOver(t *testing.T) {
 	hand := handOver{api: apiClient(t)}
 	runs := 1

@@ -14,7 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// thinker is a model that is dear, and may say a lot.
+// thinker is an expensive model with a large output limit.
 const thinker = `---
 apiVersion: bursar.dev/v1alpha1
 kind: ModelProvider
@@ -93,9 +93,9 @@ func heldOf(t *testing.T, tenant string) (held money.Nanos) {
 	return held
 }
 
-// TestFiftyCallsAtOnce: of fifty calls at once that ask for 64,000 tokens each, and use
-// twenty, five fit into five dollars. A cap lets all of them in, and fit one more than
-// there are whole ones; either way the limit holds.
+// TestFiftyCallsAtOnce: of fifty calls at once that ask for 64,000 tokens each, and use twenty, five
+// fit into five dollars. An output cap admits all of them, and fit admits one more than fit whole.
+// In all cases the limit holds.
 func TestFiftyCallsAtOnce(t *testing.T) {
 	const calls = 50
 	provider := strings.ReplaceAll(thinker, "PROVIDER", bursar.ProviderURL)
@@ -136,8 +136,8 @@ func TestFiftyCallsAtOnce(t *testing.T) {
 	}
 }
 
-// TestTooLargeForABucket: a call for which a bucket never has room is refused with what to
-// do about it, and not to be tried again; and is admitted with the output that fits.
+// TestTooLargeForABucket: a call for which a bucket can never have room is refused. The refusal says
+// what to do, and that retrying does not help. With an output that fits, the call is admitted.
 func TestTooLargeForABucket(t *testing.T) {
 	apply(t, tenantYAML("bucket", "5.00")+`---
 apiVersion: bursar.dev/v1alpha1

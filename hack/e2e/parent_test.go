@@ -42,9 +42,9 @@ func wantAnswers(t *testing.T, what string, got []int, want ...int) {
 
 const ok, refused = http.StatusOK, http.StatusTooManyRequests
 
-// TestShadowIsOfOneTenant: a tenant in Shadow passes its own limits and its own policies,
-// and neither those of its parent nor those of another namespace; and a parent in Shadow
-// refuses no child.
+// TestShadowIsOfOneTenant: a tenant in Shadow may exceed its own limits and policies, but neither
+// those of its parent nor policies of another namespace; and a parent in Shadow does not refuse
+// its children's calls.
 func TestShadowIsOfOneTenant(t *testing.T) {
 	t.Parallel()
 	const below = "parentRef: {name: %}"
@@ -159,8 +159,8 @@ spec:
 	}
 }
 
-// TestFallbackKeepsToTheParentsRung: what a parent's Trip rung keeps back, the fallback of
-// a child spends only where the parent's own rung falls back, too.
+// TestFallbackKeepsToTheParentsRung: beyond a parent's Trip rung, the fallback of a child spends
+// money only if the parent's own rung has that fallback, too.
 func TestFallbackKeepsToTheParentsRung(t *testing.T) {
 	t.Parallel()
 	const falling = `ladder: [{atPercent: 90, action: Trip, fallback: [CheapestModel], cheapestModel: {models: [penny]}}]`
@@ -172,8 +172,8 @@ func TestFallbackKeepsToTheParentsRung(t *testing.T) {
 	wantAnswers(t, "calls once the parent falls back, too", answers(t, "fb-child", 3), ok, ok, refused)
 }
 
-// TestReserveIsTheParentsToGive: a child reserves nothing of its parent's limit for when
-// Redis is away unless the parent does so itself, and no more than that.
+// TestReserveIsTheParentsToGive: a child's shares, for when Redis is away, take nothing from its
+// parent's limit unless the parent allows shares, and no more than the parent allows.
 func TestReserveIsTheParentsToGive(t *testing.T) {
 	t.Parallel()
 	const child = "onStoreLoss: AllowBounded\n  storeLossPercent: 50"

@@ -45,9 +45,9 @@ func replayed(t *testing.T, yaml string) (made, refused, wereRefused, fitting in
 	return r.Admitted.Calls, r.Refused.Calls, r.WereRefused.Calls, r.Fitting.Calls
 }
 
-// TestReplayOfWhatWas: calls of two enforcers, side by side until the breaker is open.
-// Under the limits that were in force all of it would happen again; under others as much
-// is refused as does not fit, and a refused call is explained by the limiter's figures.
+// TestReplayOfWhatWas: two enforcers serve calls side by side until the breaker is open. Replayed
+// under the limits that were in force, all calls end as they did; under others, those are refused
+// that do not fit. A refused call is explained by the limiter's figures.
 func TestReplayOfWhatWas(t *testing.T) {
 	const trips = "ladder: [{atPercent: 90, action: Trip}]"
 	yaml := tenantYAML("replayed", "0.50", trips)

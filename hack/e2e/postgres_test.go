@@ -12,9 +12,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestPostgresIsAway: calls go on, and when it is back the ledger has each of them
-// once, to the nano-dollar of the provider's bill, without anybody's doing.
-// BURSAR_FAULTS_POSTGRES says for how long it is away.
+// TestPostgresIsAway: while Postgres is away, calls are served. When it is back, the ledger
+// has each of them once, to the nano-dollar of the provider's bill, without manual work.
+// BURSAR_FAULTS_POSTGRES says how long it is away.
 func TestPostgresIsAway(t *testing.T) {
 	newTenant(t, "unwritten", "1000000")
 	recorded := func() int64 { calls, _ := ledger(t, "unwritten"); return int64(calls) }

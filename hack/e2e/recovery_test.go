@@ -17,8 +17,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// away is how long Redis is away where that is tried, and old how old the snapshot
-// is that it comes back with; BURSAR_FAULTS_AWAY makes both longer.
+// away is how long Redis is away in these tests, and old is the age of the snapshot with
+// which it comes back; BURSAR_FAULTS_AWAY makes both longer.
 func away(t *testing.T) time.Duration { return longer(t, "BURSAR_FAULTS_AWAY") }
 
 // longer is two seconds, unless an environment variable says otherwise.
@@ -153,7 +153,7 @@ func TestRedisForgetsEverything(t *testing.T) {
 	l.nothingOverspent(t)
 }
 
-// TestRedisComesBackOld: nor does it matter what an old snapshot says.
+// TestRedisComesBackOld: what was spent stays spent when Redis comes back with an old snapshot.
 func TestRedisComesBackOld(t *testing.T) {
 	newTenant(t, "old", "1.00")
 	redis := redisClient(t)
@@ -191,7 +191,7 @@ func (l *load) resume(t *testing.T, callers int) *load {
 	return next
 }
 
-// TestRedisIsAway: calls are refused for as long as it is, with 503, and then go on.
+// TestRedisIsAway: while Redis is away, calls are refused with 503; then they are admitted again.
 func TestRedisIsAway(t *testing.T) {
 	newTenant(t, "away", "1.00")
 	l := startLoad(t, "away", 8, 100*time.Millisecond)
@@ -216,8 +216,8 @@ func TestRedisIsAway(t *testing.T) {
 	l.nothingOverspent(t)
 }
 
-// TestSharesWhileRedisIsAway: a tenant that has it so goes on from what its enforcers
-// hold, and spends no more in all.
+// TestSharesWhileRedisIsAway: a tenant with AllowBounded continues with the shares of its
+// enforcers, and spends no more than its limit in all.
 func TestSharesWhileRedisIsAway(t *testing.T) {
 	for name, loss := range map[string]struct{ lose, find func() error }{
 		"hangs":  {bursar.PauseRedis, bursar.ResumeRedis},
@@ -249,7 +249,7 @@ func TestSharesWhileRedisIsAway(t *testing.T) {
 				t.Errorf("%d calls of a cent were admitted without Redis, from two shares of ten", without)
 			}
 			l.nothingOverspent(t)
-			// Of other calls Redis may have been too late, too.
+			// For other calls, too, Redis may have been too late.
 			if got := decided(t, tenant, "Bounded"); got < 20 {
 				t.Errorf("the ledger has %d calls that were admitted from a share, want 20", got)
 			}
@@ -316,7 +316,7 @@ func (l *load) spendsAllBut(t *testing.T, calls int64) {
 	}
 }
 
-// TestRedisMayEvict: a Redis that may drop what was spent is refused, in words.
+// TestRedisMayEvict: a Redis that may evict counters is refused, with a clear message.
 func TestRedisMayEvict(t *testing.T) {
 	newTenant(t, "evicted", "1.00")
 	redis := redisClient(t)
@@ -363,7 +363,7 @@ func TestRedisMayEvict(t *testing.T) {
 	startLoad(t, "evicted", 8, time.Millisecond).spendsAllBut(t, 0)
 }
 
-// TestALimitThatIsNewCountsWhatWasSpent: also what was spent before it was there.
+// TestALimitThatIsNewCountsWhatWasSpent: a new limit also counts what was spent before it existed.
 func TestALimitThatIsNewCountsWhatWasSpent(t *testing.T) {
 	newTenant(t, "later", "9.00")
 	for range 30 {

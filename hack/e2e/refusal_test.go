@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TestRefusedCallIsOnRecord: under the id that the refused answer names, with the
-// limit that refused it.
+// TestRefusedCallIsOnRecord: a refused call is on record under the ID in its answer, with
+// the limit that refused it.
 func TestRefusedCallIsOnRecord(t *testing.T) {
 	apply(t, tenantYAML("refused", "0.01"))
 	if status, _ := penny(t, "refused"); status != http.StatusOK {

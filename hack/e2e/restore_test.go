@@ -9,10 +9,10 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// TestPostgresComesBackOld: Postgres is restored to an earlier time while Redis goes on. What was
-// recorded since is lost to the ledger; calls go on, Redis counts what was lost, and an Event tells
-// it. Only when Redis is lost, too, and rebuilt from that ledger, is the limit passed, by what was
-// lost and no more.
+// TestPostgresComesBackOld: Postgres is restored to an earlier time while Redis keeps running. The
+// ledger has lost what was recorded since. Calls are served, Redis still counts what was lost, and an
+// Event reports it. Only if Redis is then lost, too, and rebuilt from that ledger, is the limit
+// exceeded, by no more than what was lost.
 func TestPostgresComesBackOld(t *testing.T) {
 	const tenant = "restored"
 	newTenant(t, tenant, "1.00")

@@ -16,7 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/stack"
 )
 
-// secrets are what must be nowhere but where it was given, by what it is.
+// secrets are texts, by what they are, that must be nowhere except where they were given.
 var secrets = map[string]string{
 	"a caller's API key":            keyOf(""),
 	"a provider's API key":          stack.ProviderKey,

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestSelected: a policy of another namespace limits each user of each tenant that it
-// selects, on its own; it does so no more when a tenant is not selected.
+// TestSelected: a policy of another namespace limits each user of each tenant that it selects
+// separately. It does not limit a tenant any more that it ceases to select.
 func TestSelected(t *testing.T) {
 	apply(t, tenantYAML("chosen", "5.00")+tenantYAML("picked", "5.00")+`---
 apiVersion: v1

@@ -50,9 +50,9 @@ metadata: {name: signin, namespace: e2e}
 spec: {sha256: %[2]s, budgetRef: {name: signin}, user: eva, tier: empleado}
 `
 
-// TestSignIn: who signs in at a real OpenID Connect server calls as who they are, with a
-// refreshed token and one of a new key, too. A token's user and an API key's user of the
-// same name are one user.
+// TestSignIn: people who sign in at a real OpenID Connect server call as themselves, also with
+// a refreshed token and with a token that is signed by a new key. A user of tokens and a user of
+// API keys with the same name are one user.
 func TestSignIn(t *testing.T) {
 	t.Parallel()
 	server, err := openid.Start(openid.People())

@@ -42,7 +42,7 @@ func (b *books) String() string {
 		len(b.bill), b.exact, b.cut, b.charged, b.lost, b.shares, b.amended, b.soak.tally.statuses())
 }
 
-// close takes over what the provider wants since the last time. REQUIRES: no call is made.
+// close adds what the provider has billed since the last time. REQUIRES: no call is in progress.
 func (b *books) close() {
 	for _, call := range bursar.Provider.Bill().Calls {
 		if !strings.HasPrefix(call.User, "call-") {
@@ -129,8 +129,8 @@ func (b *books) judge(billed fakeprovider.BilledCall, row bookRow) string {
 	return ""
 }
 
-// writtenWithin is how long after a call's end the ledger has it, by what other enforcers took
-// for theirs at that time.
+// writtenWithin is the longest time after its end that a call may need to be in the ledger, judged by
+// what other enforcers needed for theirs at that time.
 func (b *books) writtenWithin(call *soakCall) time.Duration {
 	b.soak.tally.mu.Lock()
 	defer b.soak.tally.mu.Unlock()
@@ -181,8 +181,8 @@ func (b *books) describe(id string, billed fakeprovider.BilledCall) string {
 
 func clock(at time.Time) string { return at.UTC().Format("15:04:05.000") }
 
-// exceeded says which limits were: any window of the tenants' own money, or of the parents',
-// by the limiter's time, which may be ahead of any clock.
+// exceeded says which limits were exceeded: those of the tenants or of the parents, in any window of
+// the limiter's time, which may be ahead of any clock.
 func (b *books) exceeded() (wrong []string, err error) {
 	for tenant, limit := range map[string]struct {
 		length time.Duration

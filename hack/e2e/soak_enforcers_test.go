@@ -10,8 +10,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/stack"
 )
 
-// startingEnforcers and startingManagers are held by who starts one of these. An enforcer is not ready without a
-// configuration, which a manager may have to restore first: neither waits for the other here.
+// startingEnforcers and startingManagers are locked while one of these is started. There are two, because an enforcer
+// is not ready without a configuration, which a manager may have to restore first: one must not wait for the other.
 var startingEnforcers, startingManagers sync.Mutex
 
 // life is one enforcer, from its start to its end.

@@ -13,9 +13,9 @@ import (
 // fault is something that fails, and is mended again.
 type fault struct {
 	name string
-	// touches has a letter for each part that the fault, and what is promised of it,
-	// depends on: (r)edis, (p)ostgres, the (a)PI server, (m)anagers, (e)nforcers, the
-	// pro(v)ider, (o)bjects. Two faults that share none may strike at once.
+	// touches has a letter for each part on which the fault, and what is promised about it,
+	// depends: (r)edis, (p)ostgres, the (a)PI server, (m)anagers, (e)nforcers, the
+	// pro(v)ider, (o)bjects. Two faults that share no part may strike at the same time.
 	touches string
 	// quick is whether it is over soon, and leaves nothing that takes long.
 	quick  bool

@@ -13,7 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// history is what has failed so far, as far as docs/guarantees.md promises less of it.
+// history is what has failed so far, if docs/guarantees.md promises less because of it.
 type history struct {
 	begun time.Time
 	mu    sync.Mutex
@@ -57,12 +57,13 @@ func (h *history) kill(l *life) {
 	h.killed[l] = time.Now()
 }
 
-// waitedFor is how long an enforcer that cannot be heard is waited for at least: until it
-// was silent for a session's life, since a heartbeat before, which may be a bit late.
+// waitedFor is how long a rebuild waits at least for an enforcer that cannot be heard: until it
+// was silent for the life of a session. Its last heartbeat may have been some time before it was
+// cut off.
 const waitedFor = limiterv1.SessionLife - limiterv1.Heartbeat - time.Second
 
-// alone notes that an enforcer slept, or could reach nobody, until now, and what it had open.
-// If that was short, it is waited for, and nothing less is promised.
+// alone notes that an enforcer slept, or could reach neither store, until now, and which calls it had
+// open. If that was short, a rebuild waits for it, and nothing less is promised.
 func (h *history) alone(from time.Time, open map[string]int) {
 	if time.Since(from) < waitedFor {
 		return
@@ -88,17 +89,17 @@ func (h *history) lostIn(from, to time.Time) bool {
 // adopted is how long after the death of an enforcer Redis may still be all that knows its calls.
 const adopted = 30 * time.Second
 
-// How long after its end the ledger has a call that nothing keeps from it: writtenWithin, and
-// no longer than writtenAtLast on a machine that has little time for any of its programs.
+// How long after its end a call is in the ledger if nothing fails: writtenWithin or, on a busy
+// machine, at most writtenAtLast.
 const writtenWithin, writtenAtLast = 2 * time.Second, 5 * time.Second
 
-// toldAgainWithin is how long after Redis has lost its data a call that has ended meanwhile may
-// be known to its enforcer alone: the limiter is rebuilt, and it is told again after a pause.
+// toldAgainWithin is how long after Redis has lost its data a call that has ended meanwhile may be
+// known only to its enforcer, which tells Redis again, after a pause, when the limiter is rebuilt.
 const toldAgainWithin = 15 * time.Second
 
-// mayBeLost is whether a call was known only to an enforcer and to a Redis that were both
-// lost: it was open when the enforcer was killed, or had ended so shortly before that
-// the ledger did not have it yet, which has calls within a time of their ends.
+// mayBeLost is whether a call was known only to an enforcer and a Redis that were both lost:
+// it was open when the enforcer was killed, or had ended less than within before, so that it
+// may not have been in the ledger yet.
 func (h *history) mayBeLost(call *soakCall, within time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -112,7 +113,7 @@ func (h *history) mayBeLost(call *soakCall, within time.Duration) bool {
 			written = outage.from.Add(-within)
 		}
 	}
-	// What Redis did not hear of it is told again, some seconds later at most.
+	// If Redis did not hear of the end, it is told again, some seconds later at most.
 	for _, loss := range h.losses {
 		if loss.Before(killed) && loss.Add(toldAgainWithin).After(killed) && loss.Add(-within).Before(written) {
 			written = loss.Add(-within)
@@ -121,7 +122,7 @@ func (h *history) mayBeLost(call *soakCall, within time.Duration) bool {
 	return call.ended.After(written)
 }
 
-// wasKilled is whether the enforcer of a call was.
+// wasKilled is whether the enforcer of a call was killed.
 func (h *history) wasKilled(call *soakCall) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -131,8 +132,8 @@ func (h *history) wasKilled(call *soakCall) bool {
 
 // beyond is the most that may be spent beyond a limit of a tenant in a time, because
 // enforcers slept, or could reach neither store, while Redis lost its data: a cent for each
-// call that was open, and the share of the tenant's that has one. It is the same for what the
-// tenant's own limits do not see as it moves, which its parents' do.
+// call that was open and, for the tenant that has shares, what is left of them. With own, it
+// also has the calls that the tenant's own limits do not see while it moves to another parent.
 func (h *history) beyond(tenant string, own bool, from, to time.Time) (most money.Nanos) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

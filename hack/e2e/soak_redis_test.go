@@ -80,8 +80,8 @@ func (s *struck) save(saves bool) error {
 	return nil
 }
 
-// goBack has Redis copy what a replica of it has kept, as a master does that was demoted
-// and is promoted again.
+// goBack makes Redis copy the older data of its replica, like a master that is demoted and
+// promoted again.
 func (s *struck) goBack() error {
 	replica, err := redis.Start(s, redis.Options{})
 	if err != nil {
@@ -200,8 +200,8 @@ func (s *struck) loseMeanwhile() error {
 	return nil
 }
 
-// loseFarApart is what docs/guarantees.md promises least of: nobody can know what the
-// enforcer has open when the others go on without it.
+// loseFarApart is the fault for which docs/guarantees.md promises least: nobody can know which calls
+// the enforcer has open when the others continue without it.
 func (s *struck) loseFarApart() error {
 	at := s.slot().serving()
 	from := time.Now()

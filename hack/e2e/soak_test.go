@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// soakVariable is for how long `make soak` goes on; without it two faults are tried.
+	// soakVariable is how long `make soak` runs; without it, two faults are tried.
 	soakVariable = "BURSAR_SOAK"
 	// onlyVariable is a regular expression: only faults whose names match strike.
 	onlyVariable = "BURSAR_SOAK_ONLY"

@@ -49,8 +49,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// common is what every test needs: a namespace for any tenant, and a provider
-// whose model "penny" costs exactly one cent a call, and is bound to.
+// common is what every test needs: a namespace for any tenant, and a provider whose
+// model "penny" costs exactly one cent per call, which is also its bound.
 const common = `
 apiVersion: v1
 kind: Namespace
@@ -171,8 +171,8 @@ func ledger(t *testing.T, tenant string) (calls int, costNanos int64) {
 	return calls, costNanos
 }
 
-// eventually waits until something is so of the whole stack, which takes longer to get
-// there than one part does: a process may start, and a lease may end, meanwhile.
+// eventually waits until isSo returns true for the whole stack, which may take longer than
+// for one part: a process may have to start, or a Lease to end.
 func eventually(t *testing.T, what string, isSo func() bool) {
 	t.Helper()
 	testkit.Within(t, time.Minute, what, isSo)

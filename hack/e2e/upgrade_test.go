@@ -24,10 +24,10 @@ import (
 // begins with them.
 const previousVariable = "BURSAR_PREVIOUS"
 
-// TestUpgrade: managers and enforcers of this version and of the one before work beside each
-// other, in both orders and back again, under calls: none fails, each is counted once, and no
-// limit is passed. What is not taken back is the schema, which a manager of this version has
-// migrated.
+// TestUpgrade: managers and enforcers of this version and of the previous one work together, are
+// upgraded in both orders, and are taken back, under calls. No call fails, each is counted once, and
+// no limit is exceeded. Only the schema, which a manager of this version has migrated, is not taken
+// back.
 func TestUpgrade(t *testing.T) {
 	if os.Getenv(previousVariable) == "" {
 		t.Skip("no programs of the version before: `make upgrade` builds them")
@@ -192,8 +192,8 @@ func (u *upgrade) replaceEnforcers(t *testing.T, step string) {
 	u.works(t, step)
 }
 
-// works is that what is configured now is programmed, that no limit is passed, whichever
-// enforcers admit, and that calls go on.
+// works checks that a new configuration is programmed, that no limit is exceeded, whichever
+// enforcers admit calls, and that calls are served.
 func (u *upgrade) works(t *testing.T, step string) {
 	t.Helper()
 	u.changes++

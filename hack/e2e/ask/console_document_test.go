@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestDocument: the OpenAPI document is valid, and so is by it whatever the console answers to an
-// admin. The program with the library that says so is a module of its own, which `make clients` builds.
+// TestDocument: the OpenAPI document is valid, and so are all answers of the console to an admin by it.
+// The program that checks that is a module of its own, which `make clients` builds.
 func TestDocument(t *testing.T) {
 	program := filepath.Join("..", "..", "clients", "openapi", "bin", "openapi")
 	if _, err := os.Stat(program); err != nil {

@@ -31,10 +31,11 @@ type answeredDay struct {
 	}
 }
 
-// TestADayHasOneSum: of a day on which clocks are put back, with calls in both hours that are called
-// 2 o'clock and in the last half hour of the day, the API says the same sum as JSON and as CSV, by day
-// and by hour, kubectl budget by the console and by the ledger, the TenantBudget's status, and the
-// provider's bill. It puts the clock of Redis ahead, which the limiter never takes back: it is the last test.
+// TestADayHasOneSum: on a day on which clocks are put back, there are calls in both hours that are called
+// 2 o'clock and in the last half hour of the day. The sum is the same in the API's JSON and CSV, by day and by
+// hour, in kubectl budget with the console and with the ledger, in the TenantBudget's status, and in the
+// provider's bill. The test sets the clock of Redis ahead, and the limiter's time never goes back, so it is
+// the last test.
 func TestADayHasOneSum(t *testing.T) {
 	zone, err := time.LoadLocation(zoneName)
 	testkit.Must(t, err)
@@ -114,7 +115,7 @@ func with(query url.Values, name, value string) url.Values {
 	return more
 }
 
-// checkHours expects that the hours are told apart that are called the same, and that the day has 25.
+// checkHours expects that the day has 25 hours, and that the two with the same name are separate.
 func checkHours(t *testing.T, zone *time.Location, query url.Values) {
 	t.Helper()
 	var usage answeredDay
