@@ -294,7 +294,7 @@ const (
 	EventKeysFetched = "KeysFetched"
 	// EventKeysChanged is that the issuer has other keys than before.
 	EventKeysChanged = "KeysChanged"
-	// EventStoreLost is that Redis, Postgres, or the enforcers' way to the ledger is out of reach; on the ConfigMap bursar-manager.
+	// EventStoreLost is that Redis, Postgres, or the enforcers' way to the ledger is out of reach, or that Redis refuses writes; on the ConfigMap bursar-manager.
 	EventStoreLost = "StoreLost"
 	// EventStoreBack is that it is within reach again.
 	EventStoreBack = "StoreBack"

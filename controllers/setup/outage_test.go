@@ -41,6 +41,14 @@ var _ = Describe("An outage of a store", func() {
 		}).Should(Succeed())
 		Consistently(ctx, back).WithTimeout(2 * time.Second).Should(HaveLen(backBefore + 1))
 
+		By("refusing writes, because its memory is full")
+		Expect(redisClient.ConfigSet(ctx, "maxmemory", "1").Err()).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { _ = redisClient.ConfigSet(ctx, "maxmemory", "0").Err() })
+		Eventually(ctx, lost).WithTimeout(20 * time.Second).Should(ContainElement(And(
+			HavePrefix("Warning: Redis has refused to be written to since "), ContainSubstring("OOM command not allowed"))))
+		Expect(redisClient.ConfigSet(ctx, "maxmemory", "0").Err()).To(Succeed())
+		Eventually(ctx, back).WithTimeout(20 * time.Second).Should(HaveLen(backBefore + 2))
+
 		By("being rebuilt: until that is done, it would take what another test spends for spent before")
 		Eventually(ctx, epochIsValid(ctx)).Should(BeTrue())
 	})

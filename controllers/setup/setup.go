@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/kinds/apikey"
 	"github.com/bursar-dev/bursar/controllers/kinds/budgetgrant"
@@ -283,7 +284,22 @@ func (r *registration) addOutage() error {
 		outage.Watched{Name: outage.Ledger, Ping: r.reachLedger}))
 }
 
-func (r *registration) pingRedis(ctx context.Context) error { return r.Redis.Ping(ctx).Err() }
+// pingRedis fails when Redis does not answer, or takes no writes, as when its memory or its disk is
+// full: it admits nothing then.
+func (r *registration) pingRedis(ctx context.Context) error {
+	if err := r.Redis.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	err := r.Redis.Set(ctx, limiterv1.TriedKey, "", triedFor).Err()
+	var refusal redis.Error
+	if errors.As(err, &refusal) {
+		return fmt.Errorf("%w: %w", outage.ErrRefuses, err)
+	}
+	return err
+}
+
+// triedFor is how long Redis keeps what it was tried with.
+const triedFor = 10 * time.Second
 
 // reachLedger fails if a live enforcer reports that it cannot write to the ledger.
 func (r *registration) reachLedger(ctx context.Context) error {

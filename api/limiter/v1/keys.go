@@ -50,6 +50,9 @@ const (
 	// last use, in whole KeyUseQuantum. Enforcers only raise it, each at most once a
 	// KeyUseQuantum for each key. The leading manager drops what is older than KeyUsesKept.
 	KeyUsesKey = "bursar:{config}:key-uses"
+	// TriedKey is a string that says nothing. The leading manager writes it, for some seconds, to
+	// see whether Redis takes writes.
+	TriedKey = "bursar:{config}:tried"
 )
 
 // The times of KeyUsesKey.

@@ -9,7 +9,7 @@ import (
 
 var up = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 	Name: "bursar_manager_store_up",
-	Help: "Whether a store answers: 1, or 0 after three failed checks in a row.",
+	Help: "Whether a store answers, and Redis takes writes: 1, or 0 after three failed checks in a row.",
 }, []string{"store"})
 
 func init() { metrics.Registry.MustRegister(up) }

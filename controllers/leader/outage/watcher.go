@@ -36,13 +36,17 @@ const name = "bursar-manager"
 type Watched struct {
 	// Name is the name of the store in Events, and in lower case that in metrics.
 	Name string
-	// Ping fails when it is out of reach, and with ErrUnknown when nobody can say.
+	// Ping fails when it is out of reach, with ErrRefuses when it answers that it takes no writes, and
+	// with ErrUnknown when nobody can say.
 	Ping func(context.Context) error
 }
 
 // ErrUnknown means that it is not known whether a store is out of reach. What was last
 // reported of it stands.
 var ErrUnknown = errors.New("not known")
+
+// ErrRefuses means that a store answers, but accepts no writes. The error that wraps it says why.
+var ErrRefuses = errors.New("it takes no writes")
 
 // Watcher watches stores.
 type Watcher struct {
@@ -159,7 +163,7 @@ func (w *Watcher) lookAt(ctx context.Context, store Watched) error {
 		if w.failed[store.Name] >= failureThreshold {
 			measure(store, false)
 			since := w.since[store.Name].UTC().Format(time.RFC3339)
-			return w.turn(ctx, store, since, fmt.Sprintf("%s has been out of reach since %s: %s", store.Name, since, meanwhile[store.Name]))
+			return w.turn(ctx, store, since, lossOf(store, since, err))
 		}
 	default:
 		measure(store, false)
@@ -180,6 +184,14 @@ var meanwhile = map[string]string{
 	Redis:    "calls are refused, except those of tenants with onStoreLoss AllowBounded, and changes wait",
 	Postgres: "calls continue, the ledger is written later, and new limits wait",
 	Ledger:   "an enforcer cannot write to it, as the condition LedgerUnreachable of TenantBudgets explains; calls continue, and are recorded later",
+}
+
+// lossOf says that a store was lost, why if the store says so itself, and what that means.
+func lossOf(store Watched, since string, err error) string {
+	if errors.Is(err, ErrRefuses) {
+		return fmt.Sprintf("%s has refused to be written to since %s (%s): %s", store.Name, since, err, meanwhile[store.Name])
+	}
+	return fmt.Sprintf("%s has been out of reach since %s: %s", store.Name, since, meanwhile[store.Name])
 }
 
 // turn raises the Event that the store is out of reach since a time or, if since is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -102,5 +103,22 @@ func TestWatcher(t *testing.T) {
 	isUp = true
 	if got := looks(failureThreshold); len(got) > 0 {
 		t.Errorf("after a short outage: told %q", got)
+	}
+}
+
+// TestStoreThatRefusesWrites: the Event says so, and what the store says.
+func TestStoreThatRefusesWrites(t *testing.T) {
+	api, heard := &cluster{}, &eventlog.Events{}
+	watcher := New(api, api, events.NewRecorder(heard, nil), "ns", Watched{Redis, func(context.Context) error {
+		return fmt.Errorf("%w: OOM command not allowed", ErrRefuses)
+	}})
+	for range failureThreshold {
+		if err := watcher.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := heard.Take()
+	if len(told) != 1 || !strings.Contains(told[0], "Redis has refused to be written to since") || !strings.Contains(told[0], "OOM command not allowed") {
+		t.Errorf("told %q", told)
 	}
 }

@@ -113,7 +113,7 @@ func (r Rollout) Programmed(accepted verdict.Verdict) verdict.Verdict {
 	case r.Behind > 0:
 		return verdict.False(v1alpha1.ReasonEnforcersPending, childrenBehind(r.Behind))
 	case r.All == 0:
-		return verdict.False(v1alpha1.ReasonNoEnforcers, "no enforcer is running: check the Deployment bursar-enforcer, and that its redis-url names the same Redis as the manager's")
+		return verdict.False(v1alpha1.ReasonNoEnforcers, "no enforcer is running: check the Deployment bursar-enforcer, that its redis-url names the same Redis as the manager's, and that this Redis takes writes")
 	}
 	count := fmt.Sprintf("%d of %d live enforcers run revision %d", r.Running, r.All, r.Revision)
 	if r.Running < r.All {

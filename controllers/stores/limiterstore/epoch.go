@@ -124,7 +124,7 @@ func (e *Epochs) Begin(ctx context.Context, seen limiterv1.Epoch, number int64, 
 		return was.Number == seen.Number && was.State == seen.State && was.Number < number
 	})
 	if err != nil {
-		return fmt.Errorf("begin epoch %d: %w", number, err)
+		return fmt.Errorf("begin an epoch: %w", err)
 	}
 	return nil
 }
