@@ -98,6 +98,8 @@ func written(ctx context.Context, namespace string, objects []object) ([]string,
 		switch key := keys.Val(); key {
 		case limiterv1.SessionsKey, limiterv1.SessionStatesKey, limiterv1.AnnouncedKey:
 			// those are the enforcers'
+		case limiterv1.MarkKey(0):
+			// it rises for as long as a manager leads
 		default:
 			stored, err := storedAt(ctx, key)
 			if err != nil {
