@@ -54,9 +54,10 @@ type validEpoch struct {
 type scripts struct{ admit, settle, take *redis.Script }
 
 func newEpoch(client redis.UniversalClient) *epoch {
+	settles := newLanes(client, timing{linger: settleAlone, alsoAlone: true, boards: settleLinger}, nil)
 	return &epoch{
 		client: client, scripts: scriptsOf,
-		admits: newLanes(client, timing{linger: admitLinger}), settles: newLanes(client, timing{settleLinger, true}),
+		admits: newLanes(client, timing{linger: admitLinger}, settles), settles: settles,
 	}
 }
 

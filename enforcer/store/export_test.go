@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -62,11 +63,12 @@ func (s *Store) send(batch []*sent) (answers []any) {
 func (s *Store) Load(ctx context.Context) error { return s.epoch.valid.load(ctx) }
 
 // Waiting is how many admissions wait to be sent.
-func (s *Store) Waiting() (n int) {
-	lane := s.epoch.admits.of(0)
-	lane.mu.Lock()
-	defer lane.mu.Unlock()
-	for _, calls := range lane.waiting.calls {
+func (s *Store) Waiting() int { return s.epoch.admits.of(0).count() }
+
+func (t *together) count() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, calls := range t.waiting.calls {
 		n += len(calls)
 	}
 	return n
@@ -74,3 +76,11 @@ func (s *Store) Waiting() (n int) {
 
 // WithConstants is a script with the values of its constants in the place of their names.
 var WithConstants = withConstants
+
+// LetSettlementsWait has settlements wait for an admission, whenever it comes, from now on.
+func (s *Store) LetSettlementsWait() {
+	s.epoch.settles.timing = timing{linger: time.Hour, alsoAlone: true}
+}
+
+// WaitingSettlements is how many settlements wait to be sent.
+func (s *Store) WaitingSettlements() int { return s.epoch.settles.of(0).count() }

@@ -31,14 +31,17 @@ func (q *queue) add(s *sent) {
 	q.calls[tenant] = append(q.calls[tenant], s)
 }
 
-// batch takes the calls that are to be sent next out of the queue.
-func (q *queue) batch() (batch []*sent) {
+// batch takes the calls that are to be sent next out of the queue, with the same write as others.
+func (q *queue) batch(others []*sent) (batch []*sent) {
 	limits := 0
-	for len(q.tenants) > 0 && len(batch) < mostTogether {
+	for _, s := range others {
+		limits += s.call.limits()
+	}
+	for len(q.tenants) > 0 && len(others)+len(batch) < mostTogether {
 		tenant := q.tenants[0]
 		next := q.calls[tenant][0]
 		limits += next.call.limits()
-		if len(batch) > 0 && limits > mostLimits {
+		if len(others)+len(batch) > 0 && limits > mostLimits {
 			break
 		}
 		batch = append(batch, next)

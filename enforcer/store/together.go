@@ -17,9 +17,12 @@ const (
 	// admitLinger is how long an admission waits for others to be sent with it, at most, while some are
 	// under way. It is sent earlier when one batch of these has its answers.
 	admitLinger = 500 * time.Microsecond
-	// settleLinger is how long a settlement waits for others, since no caller waits for it. One that
-	// makes room in a limit of calls in flight is sent like an admission instead.
+	// settleLinger is how long a settlement waits for others, since no caller waits for it: then it is
+	// sent with the next admissions or, if there are none, after settleAlone. To be woken once more
+	// costs Redis as much as two calls. A settlement that makes room in a limit of calls in flight is
+	// sent like an admission instead.
 	settleLinger = 3 * time.Millisecond
+	settleAlone  = 5 * time.Millisecond
 )
 
 // lanes say which commands are sent together: only those to the same master, because a batch has its
@@ -27,6 +30,8 @@ const (
 type lanes struct {
 	client redis.UniversalClient
 	timing timing
+	// alongside are the lanes whose commands are sent with those of these lanes; nil for none.
+	alongside *lanes
 
 	mu sync.Mutex
 	// byShard has a lane for each shard of a Cluster, because a shard lies with one master; without a
@@ -34,15 +39,18 @@ type lanes struct {
 	byShard map[uint32]*together
 }
 
-// timing is how long the first call of a batch waits for others at most, and whether it does so
-// also when nothing is under way.
+// timing is how long calls wait for others.
 type timing struct {
-	linger    time.Duration
+	// linger is how long the first call of a batch waits, at most.
+	linger time.Duration
+	// alsoAlone is whether it does so also when nothing is under way.
 	alsoAlone bool
+	// boards is how long it waits until the batch may be sent with the next of another lane.
+	boards time.Duration
 }
 
-func newLanes(client redis.UniversalClient, timing timing) *lanes {
-	return &lanes{client: client, timing: timing, byShard: map[uint32]*together{}}
+func newLanes(client redis.UniversalClient, timing timing, alongside *lanes) *lanes {
+	return &lanes{client: client, timing: timing, alongside: alongside, byShard: map[uint32]*together{}}
 }
 
 // of is the lane for commands about a shard.
@@ -55,6 +63,9 @@ func (l *lanes) of(shard uint32) *together {
 	lane, ok := l.byShard[shard]
 	if !ok {
 		lane = &together{client: l.client, timing: l.timing}
+		if l.alongside != nil {
+			lane.alongside = l.alongside.of(shard)
+		}
 		l.byShard[shard] = lane
 	}
 	return lane
@@ -65,9 +76,13 @@ func (l *lanes) of(shard uint32) *together {
 type together struct {
 	client redis.UniversalClient
 	timing
+	// alongside is the lane whose commands are sent with the same write; nil for none.
+	alongside *together
 
 	mu      sync.Mutex
 	waiting queue
+	// since is when the first of those in waiting came.
+	since time.Time
 	// lingering ends the wait of those in waiting; nil once it has ended, or if none waits.
 	lingering *time.Timer
 	// senders is how many batches are under way.
@@ -106,6 +121,9 @@ func (t *together) do(ctx context.Context, call scriptCall) *redis.Cmd {
 func (t *together) add(own *sent) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.waiting.isEmpty() {
+		t.since = time.Now()
+	}
 	t.waiting.add(own)
 	if t.senders == 0 && !t.alsoAlone {
 		t.senders++
@@ -135,12 +153,12 @@ func (t *together) sendLingering() {
 // caller, the caller has its answer now.
 func (t *together) send() {
 	t.mu.Lock()
-	batch := t.waiting.batch()
-	if t.lingering != nil {
-		t.lingering.Stop()
-		t.lingering = nil
-	}
+	batch := t.waiting.batch(nil)
+	t.stopLingering()
 	t.mu.Unlock()
+	if t.alongside != nil {
+		batch = append(batch, t.alongside.boarding(batch)...)
+	}
 	sendBatch(t.client, batch)
 	t.mu.Lock()
 	more := !t.waiting.isEmpty() && (t.lingering == nil || !t.alsoAlone)
@@ -151,6 +169,29 @@ func (t *together) send() {
 	if more {
 		go t.send()
 	}
+}
+
+// stopLingering ends the wait of the calls that wait. REQUIRES: mu is held.
+func (t *together) stopLingering() {
+	if t.lingering != nil {
+		t.lingering.Stop()
+		t.lingering = nil
+	}
+}
+
+// boarding takes the calls that have waited for long enough to be sent with the write of another lane, as
+// far as there is room beside the calls of that lane.
+func (t *together) boarding(others []*sent) (batch []*sent) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.waiting.isEmpty() || time.Since(t.since) < t.boards {
+		return nil
+	}
+	batch = t.waiting.batch(others)
+	if t.waiting.isEmpty() {
+		t.stopLingering()
+	}
+	return batch
 }
 
 // sendBatch runs scripts for the calls whose callers still wait. Each has its own answer, or error.

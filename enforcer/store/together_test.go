@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -82,6 +83,39 @@ func TestCallsShareScripts(t *testing.T) {
 	// The test forgets each call by itself.
 	if scripts := seen.scripts.Load() - callers*each; scripts > callers*each {
 		t.Errorf("%d calls were admitted and settled by %d scripts; want one for each at most", callers*each, scripts)
+	}
+}
+
+// TestSettlementsGoWithAdmissions: settlements that have waited are sent with the next admission, and
+// each has its own answer.
+func TestSettlementsGoWithAdmissions(t *testing.T) {
+	client := newClient(t)
+	s := newStore(client, uuid.NewString())
+	s.LetSettlementsWait()
+	admitter, tenant := admission.NewAdmitter(s), newTenant(t, dollarAYear(), nil)
+	admit := func() *admission.Hold {
+		result, err := admitter.Admit(t.Context(), tenant, newCall(tenant, money.Cent))
+		testkit.Must(t, err)
+		return result.Hold
+	}
+	const calls = 3
+	var holds []*admission.Hold
+	for range calls {
+		holds = append(holds, admit())
+	}
+	settled := make(chan error, calls)
+	for _, hold := range holds {
+		go func() { settled <- hold.Settle(t.Context(), money.Cent, 1, &settledEntry) }()
+	}
+	testkit.Eventually(t, "all settlements wait", func() bool { return s.WaitingSettlements() == calls })
+	seen := &sentWrites{}
+	client.AddHook(seen)
+	admit()
+	for range calls {
+		testkit.Must(t, <-settled)
+	}
+	if n := len(seen.all); n != 1 {
+		t.Errorf("an admission and settlements were sent with %d writes, want 1", n)
 	}
 }
 
