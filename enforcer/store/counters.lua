@@ -263,10 +263,12 @@ local function add(account, i, amount, more)
   return EXACT
 end
 
+local HEAD = 1 + 2 * NUMBER -- bytes of a record before its text
+
 -- Reads the record of an open call: its amount, and when it was admitted; or nothing where
 -- it is broken, or says that it was admitted longer ago, or further ahead, than can be.
 local function read_call(record, now)
-  if #record < 17 or string.sub(record, 1, 1) ~= 'H' then return nil end
+  if #record < HEAD or string.sub(record, 1, 1) ~= 'H' then return nil end
   local amount, admitted_at = struct.unpack('<dd', record, 2)
   if amount >= 0 and amount <= EXACT and amount % 1 == 0
     and admitted_at >= now - LONGEST and admitted_at <= now + MOST_AHEAD and admitted_at % 1 == 0

@@ -162,9 +162,15 @@ func (e *validEpoch) settleCall(ctx context.Context, s settlement) (answer strin
 // settlement is what settle.lua is told of a call.
 func (e *validEpoch) settlement(s settlement) scriptCall {
 	return scriptCall{
-		script: e.settle, shard: limiterv1.Shard(s.root), session: s.session, id: s.callID, text: s.entry,
+		script: e.settle, shard: limiterv1.Shard(s.root), session: s.session, id: s.callID, text: s.record(),
 		accounts: s.accounts(e.Epoch), numbers: s.numbers(),
 	}
+}
+
+// record is the record of the call as it is to stand. As a rule the script only copies it, because Lua
+// takes long to make long strings.
+func (s settlement) record() []byte {
+	return limiterv1.CallRecord{Settled: true, Amount: s.cost, AdmittedAt: time.UnixMilli(unixMilli(s.admittedAt)), Body: s.entry}.Encode()
 }
 
 // freesInFlight reports whether the end of the call makes room in a limit of calls in flight.

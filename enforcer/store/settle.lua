@@ -8,7 +8,7 @@
 --   rungs  how many rungs each of the money limits has
 --   for each money limit, for each rung: its amount, which is news once spent reaches it
 --   for each bucket: refill
--- A call's text is its entry for the ledger; its numbers:
+-- A call's text is its record as it is to stand, with its entry for the ledger, if any; its numbers:
 --   cost        nano-USD; 0 voids the hold
 --   adopting    1: a call of a session that was declared dead
 --   admitted_at ms, where the caller knows it; else 0
@@ -82,6 +82,12 @@ local function invalidate(account)
   end
 end
 
+-- The record of a call that is settled: as it was given, or with the true time of its admission.
+local function settled_record(given, cost, admitted_at, given_at)
+  if admitted_at == given_at then return given end
+  return 'S' .. pack('<dd', cost, admitted_at) .. string.sub(given, HEAD + 1)
+end
+
 local function publish_news(counting)
   local news = NEWS
   for _, account in ipairs(counting) do
@@ -91,8 +97,9 @@ local function publish_news(counting)
   redis.call('PUBLISH', FEED, news)
 end
 
-return each_call(3, function(id, entry, counting, numbers, at)
-  local cost, adopting, admitted_at = unpack_struct('<ddd', numbers, at)
+return each_call(3, function(id, given, counting, numbers, at)
+  local cost, adopting, given_at = unpack_struct('<ddd', numbers, at)
+  local admitted_at = given_at
   at, adopting = at + 3 * NUMBER, adopting == 1
   local record = records[id]
   if is_fenced and not adopting then return 'fenced' end
@@ -117,9 +124,9 @@ return each_call(3, function(id, entry, counting, numbers, at)
     return 'unknown'
   else
     if admitted_at == 0 then admitted_at = time end
-    if entry == '' then
+    if #given == HEAD then
       -- An admission that is still on its way must find that its call has ended.
-      record_call(id, 'S' .. pack('<dd', cost, admitted_at) .. entry)
+      record_call(id, settled_record(given, cost, admitted_at, given_at))
       return 'unknown'
     end
   end
@@ -143,7 +150,7 @@ return each_call(3, function(id, entry, counting, numbers, at)
     end
     if not record and not account.is_owner and not is_left then invalidate(account) end
   end
-  record_call(id, 'S' .. pack('<dd', cost, admitted_at) .. entry)
+  record_call(id, settled_record(given, cost, admitted_at, given_at))
   if is_crossed or not record then publish_news(counting) end
   return record and 'settled' or 'posted'
 end)

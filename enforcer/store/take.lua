@@ -21,11 +21,11 @@ return each_call(4, function(id, note, counting, numbers, at, from)
   if not bound then
     -- What it held stays held until all is counted anew, and nothing is left to take.
     mender().unreadable_call(counting, open)
-    record_call(from, 'H' .. pack('<dd', 0, time) .. string.sub(open, 18))
+    record_call(from, 'H' .. pack('<dd', 0, time) .. string.sub(open, HEAD + 1))
     return 'gone'
   end
   if bound < amount then return 'gone' end
-  record_call(from, 'H' .. pack('<dd', bound - amount, admitted_at) .. string.sub(open, 18))
+  record_call(from, 'H' .. pack('<dd', bound - amount, admitted_at) .. string.sub(open, HEAD + 1))
   record_call(id, 'H' .. pack('<dd', amount, admitted_at) .. note)
   return 'taken'
 end)
