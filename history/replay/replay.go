@@ -59,8 +59,8 @@ type replay struct {
 	holds    holds
 	users    map[userKey]*User
 	result   Result
-	// forced is what a breaker that is forced open refuses.
-	forced *LimitResult
+	// forced is what the breakers that are forced open refuse, in the order of the levels.
+	forced []*LimitResult
 	// fitting are calls that were refused then and fit now. A fallback may have been made in
 	// their place.
 	fitting map[string]bool
@@ -207,18 +207,24 @@ func (r *replay) ask(call PastCall, first int) (*hold, *refusal) {
 	return h, found
 }
 
-// askForced asks the breakers that are forced open. The result has only one of them, for all
-// calls that they refuse.
+// askForced asks the breakers that are forced open.
 func (r *replay) askForced(first int, refuse func(refusal)) {
 	for _, l := range r.levels[first:] {
-		if l.Forced != limiterv1.BreakerOpen {
-			continue
+		if l.Forced == limiterv1.BreakerOpen {
+			refuse(refusal{ledgerv1.BreakerForced, r.forcedOf(l.Tenant), nil, l.Waives()})
 		}
-		if r.forced == nil || r.forced.Tenant != l.Tenant && !l.Waives() {
-			r.forced = &LimitResult{Tenant: l.Tenant, Refused: map[ledgerv1.Reason]Tally{}}
-		}
-		refuse(refusal{ledgerv1.BreakerForced, r.forced, nil, l.Waives()})
 	}
+}
+
+// forcedOf is the result of a tenant's breaker that is forced open.
+func (r *replay) forcedOf(tenant string) *LimitResult {
+	i := slices.IndexFunc(r.forced, func(f *LimitResult) bool { return f.Tenant == tenant })
+	if i >= 0 {
+		return r.forced[i]
+	}
+	forced := &LimitResult{Tenant: tenant, Refused: map[ledgerv1.Reason]Tally{}}
+	r.forced = append(r.forced, forced)
+	return forced
 }
 
 func (r *replay) askBuckets(h *hold, first int, refuse func(refusal)) {
@@ -313,8 +319,10 @@ func (r *replay) tally(call PastCall, why *refusal) {
 
 // finish is the result once all calls are replayed.
 func (r *replay) finish() Result {
-	if r.forced != nil {
-		r.result.Limits = append(r.result.Limits, *r.forced)
+	for _, forced := range r.forced {
+		if len(forced.Refused) > 0 {
+			r.result.Limits = append(r.result.Limits, *forced)
+		}
 	}
 	for _, l := range r.levels {
 		for _, rule := range l.rules {

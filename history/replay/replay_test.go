@@ -130,6 +130,10 @@ func TestRules(t *testing.T) {
 	shadowBelow := acme(daily(5 * cent))
 	shadowBelow.Enforcement, shadowBelow.Forced = limiterv1.Shadow, limiterv1.BreakerOpen
 	shadowBelow.Ancestors = []limiterv1.Level{level("holding", daily(30*cent))}
+	forcedAbove := acme()
+	forcedAbove.Forced = limiterv1.BreakerOpen
+	forcedAbove.Ancestors = []limiterv1.Level{level("holding")}
+	forcedAbove.Ancestors[0].Forced = limiterv1.BreakerOpen
 	trippedAbove := acme(daily(100 * cent))
 	trippedAbove.Ancestors = []limiterv1.Level{tripping(50, daily(20*cent)).Level}
 	trippedAbove.Ancestors[0].Tenant = "holding"
@@ -209,6 +213,10 @@ func TestRules(t *testing.T) {
 		"a breaker that is forced open lets what is free pass": {
 			document: forcedOpen, calls: []replay.PastCall{call("1", 0), call("2", 5, free)},
 			want: map[string]int64{"acme/forced BreakerForced": 1},
+		},
+		"of two breakers that are forced open the nearest refuses": {
+			document: forcedAbove, calls: []replay.PastCall{call("1", 0), call("2", 5), call("3", 10)},
+			want: map[string]int64{"acme/forced BreakerForced": 3},
 		},
 		"what is free is no matter of money": {
 			document: acme(daily(0)), calls: []replay.PastCall{call("1", 0, free)},

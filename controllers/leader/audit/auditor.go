@@ -215,9 +215,12 @@ func (a *Auditor) mend(ctx context.Context, document limiterv1.Tenant, findings 
 	if !slices.ContainsFunc(findings, Finding.isMended) || time.Since(a.mended[document.Tenant]) < mendAgain {
 		return nil
 	}
-	a.mended[document.Tenant] = time.Now()
 	log.FromContext(ctx).Info("Recounting a tenant: its counters differ from the ledger and its open calls", "tenant", document.Tenant)
-	return a.counters.Distrust(ctx, document.Root(), document.Tenant)
+	if err := a.counters.Distrust(ctx, document.Root(), document.Tenant); err != nil {
+		return err
+	}
+	a.mended[document.Tenant] = time.Now()
+	return nil
 }
 
 // confirm looks again at a difference that was not there before. If the difference has an
@@ -225,7 +228,7 @@ func (a *Auditor) mend(ctx context.Context, document limiterv1.Tenant, findings 
 // limiterstore.ErrNotValid.
 func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findings []Finding, estimated bool) ([]Finding, error) {
 	if hasDrift(findings) {
-		why, err := a.explained(ctx, document, findings, estimated)
+		why, unseen, err := a.explained(ctx, document, findings, estimated)
 		if err != nil {
 			return nil, err
 		}
@@ -233,6 +236,7 @@ func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findin
 			if err := a.counters.Distrust(ctx, document.Root(), document.Tenant); err != nil {
 				return nil, err
 			}
+			a.unseen[document.Tenant] = unseen
 			log.FromContext(ctx).Info("Recounting a tenant: "+why, "tenant", document.Tenant)
 			return nil, fmt.Errorf("tenant %s: %w: %s", document.Tenant, limiterstore.ErrNotValid, why)
 		}
@@ -252,25 +256,28 @@ func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findin
 }
 
 // explained says why the counters differ from the ledger without a fault; empty if they should
-// not. What the counters could not see explains a difference only once. Estimates explain counters
-// that say too much, but not counters that say too little.
-func (a *Auditor) explained(ctx context.Context, document limiterv1.Tenant, findings []Finding, estimated bool) (why string, err error) {
+// not. What the counters could not see explains a difference only once: unseen is until when that is
+// explained. Estimates explain counters that say too much, but not counters that say too little.
+func (a *Auditor) explained(
+	ctx context.Context, document limiterv1.Tenant, findings []Finding, estimated bool,
+) (why string, unseen time.Time, err error) {
 	oldest := slices.MinFunc(findings, func(a, b Finding) int { return a.Start.Compare(b.Start) }).Start
 	last, err := a.lastUnseen(ctx, document, oldest)
 	if err != nil {
-		return "", err
+		return "", time.Time{}, err
 	}
-	isNew := last.After(a.unseen[document.Tenant])
+	unseen = a.unseen[document.Tenant]
+	isNew := last.After(unseen)
 	if isNew {
-		a.unseen[document.Tenant] = last
+		unseen = last
 	}
 	switch {
 	case estimated && !slices.ContainsFunc(findings, Finding.isMended):
-		return "its counters still count calls that have ended, at their bound", nil
+		return "its counters still count calls that have ended, at their bound", unseen, nil
 	case isNew:
-		return "the ledger has calls that its counters could not see", nil
+		return "the ledger has calls that its counters could not see", unseen, nil
 	}
-	return "", nil
+	return "", unseen, nil
 }
 
 // lastUnseen is when the ledger last got something that the tenant's counters could not see.

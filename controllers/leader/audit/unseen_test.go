@@ -34,6 +34,21 @@ type unseen struct {
 	auditor   *audit.Auditor
 	recounter *recovery.Recounter
 	ledger    *budgetstore.LedgerReader
+	// distrust is the error with which the auditor has no tenant counted anew; nil for none.
+	distrust error
+}
+
+// failing are counters whose tenants cannot be counted anew at times.
+type failing struct {
+	*limiterstore.Counters
+	distrust *error
+}
+
+func (f failing) Distrust(ctx context.Context, root, tenant string) error {
+	if *f.distrust != nil {
+		return *f.distrust
+	}
+	return f.Counters.Distrust(ctx, root, tenant)
 }
 
 func newUnseen(t *testing.T, tenant string, ancestors ...limiterv1.Level) *unseen {
@@ -58,7 +73,7 @@ func newUnseen(t *testing.T, tenant string, ancestors ...limiterv1.Level) *unsee
 	ledger := budgetstore.NewLedgerReader(manager)
 	u.ledger = ledger
 	u.counters = limiterstore.NewCounters(client)
-	u.auditor = audit.New(limiterstore.NewDocuments(client), u.counters, limiterstore.NewFindings(client), ledger, events.NewRecorder(u.recorded, nil), 0)
+	u.auditor = audit.New(limiterstore.NewDocuments(client), failing{u.counters, &u.distrust}, limiterstore.NewFindings(client), ledger, events.NewRecorder(u.recorded, nil), 0)
 	u.recounter = recovery.NewRecounter(limiterstore.NewDocuments(client), limiterstore.NewEpochs(client), u.counters, limiterstore.NewCalls(client), ledger)
 	return u
 }
@@ -142,12 +157,18 @@ func TestAmended(t *testing.T) {
 }
 
 // TestEndedElsewhere: a tenant has moved to another budget tree, and a call that was open
-// then ends in the one that it has left. The auditor has the tenant counted anew.
+// then ends in the one that it has left. The auditor has the tenant counted anew, if Redis is away at
+// first, with the next audit.
 func TestEndedElsewhere(t *testing.T) {
 	u := newUnseen(t, "moved", limiterv1.Level{Tenant: "new-parent", TimeZone: "UTC"})
 	u.recount(t)
 	testkit.Must(t, u.audit(t.Context()))
 	u.takes(t, "call", time.Now(), 500, 200, "old-parent")
+	u.distrust = errors.New("Redis is away")
+	if err := u.audit(t.Context()); !errors.Is(err, u.distrust) {
+		t.Errorf("the audit: %v, want %v", err, u.distrust)
+	}
+	u.distrust = nil
 	u.isPutRight(t, 200)
 }
 
