@@ -52,6 +52,7 @@ func endState(ctx context.Context, namespace string, objects []object) ([]string
 			}
 			return "one that is gone"
 		})
+		line = suggestion.ReplaceAllString(line, "")
 		lines[i] = hash.ReplaceAllString(strings.ReplaceAll(line, namespace, "NAMESPACE"), "HASH")
 	}
 	slices.Sort(lines)
@@ -59,6 +60,9 @@ func endState(ctx context.Context, namespace string, objects []object) ([]string
 }
 
 var (
+	// suggestion names a budget that may be in the namespace of another script.
+	suggestion = regexp.MustCompile(`; did you mean "[^"]*"\?`)
+
 	uid      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	hash     = regexp.MustCompile(`[0-9a-f]{64}`)
 	revision = regexp.MustCompile(`revision \d+`)
