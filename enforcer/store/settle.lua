@@ -16,7 +16,6 @@
 --
 -- Answers for each call one of
 --   'settled'
---   'crossed'   settled, and a rung was reached
 --   'repeated'  the call was settled before, and not by this
 --   'posted'    there is no such hold: it was settled and the ledger has it, or it is
 --               lost. The cost is posted, and what counts it is not valid any more
